@@ -1,0 +1,83 @@
+"""Connections: every session has a role, a search path and limits on how long it may wait."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import asyncpg
+
+from services.runtime.settings import Settings, required
+
+SCHEMA = "couponry"
+WORKER_ROLE = "couponry_worker"
+API_ROLE = "couponry_api"
+
+CONNECT_TIMEOUT_SECONDS = 10.0
+
+
+def session_settings(settings: Settings, role: str, application: str) -> dict[str, str]:
+    """Server settings of a worker session.
+
+    Keyed look-ups must use the index however small the tables were when the statement was planned: a join on
+    `unnest` that is planned while tables are empty otherwise keeps its sequential scan and halves the rate.
+    """
+    return {
+        "role": role,
+        "search_path": SCHEMA,
+        "application_name": application,
+        "timezone": "UTC",
+        "statement_timeout": str(settings.statement_timeout_ms),
+        "lock_timeout": str(settings.lock_timeout_ms),
+        "idle_in_transaction_session_timeout": str(settings.idle_in_transaction_timeout_ms),
+        "tcp_keepalives_idle": "10",
+        "tcp_keepalives_interval": "5",
+        "tcp_keepalives_count": "3",
+    }
+
+
+async def connect(
+    settings: Settings, application: str, *, role: str | None = WORKER_ROLE, **overrides: str
+) -> asyncpg.Connection:
+    """One connection; `overrides` are server settings. `role=None` keeps the login role (migrations)."""
+    (dsn,) = required(settings, "postgres_dsn")
+    server_settings = session_settings(settings, role or "none", application) | overrides
+    return await asyncpg.connect(
+        dsn, server_settings=server_settings, timeout=CONNECT_TIMEOUT_SECONDS
+    )
+
+
+async def open_pool(
+    settings: Settings,
+    application: str,
+    *,
+    role: str = WORKER_ROLE,
+    min_size: int = 1,
+    max_size: int = 4,
+    **overrides: str,
+) -> asyncpg.Pool:
+    """A pool of such connections."""
+    (dsn,) = required(settings, "postgres_dsn")
+    pool: Any = await asyncpg.create_pool(
+        dsn,
+        min_size=min_size,
+        max_size=max_size,
+        server_settings=session_settings(settings, role, application) | overrides,
+        timeout=CONNECT_TIMEOUT_SECONDS,
+        command_timeout=settings.statement_timeout_ms / 1000 + 5,
+    )
+    return pool
+
+
+OUTAGES: tuple[type[BaseException], ...] = (
+    OSError,
+    asyncio.TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+)
+"""The server is away or let go of us: try again later with backoff. Nothing is wrong with the data."""

@@ -1,0 +1,24 @@
+"""Named queries: every statement lives in a `.sql` file under `queries/`, one line of intent above each.
+
+A file looks like this::
+
+    -- name: open_single_coupons
+    -- The open coupon, if any, of each (customer, game) pair under the single rule.
+    SELECT ...
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib.resources import files
+
+_NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+
+
+@cache
+def queries(file: str) -> dict[str, str]:
+    """The statements of `queries/<file>.sql` by name. KeyError from a look-up is a bug, not an input error."""
+    text = files(__package__).joinpath("queries", f"{file}.sql").read_text(encoding="utf-8")
+    parts = _NAME.split(text)[1:]
+    return {name: body.strip().rstrip(";") for name, body in zip(parts[::2], parts[1::2], strict=True)}

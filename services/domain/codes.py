@@ -1,0 +1,85 @@
+"""Coupon codes: `XXXX-XXXX-XXXX-XXXX`, 15 random Crockford base32 symbols and a check symbol.
+
+The check symbol is Luhn mod 32 over the same alphabet: it catches every single wrong symbol and nearly
+every swap of neighbours. Codes are read without regard to case, dashes, spaces, or O/0 and I/L/1. A game's
+prefix stands before the code and is no part of the check. Stored form: the 16 symbols alone.
+"""
+
+from __future__ import annotations
+
+from base64 import b32encode
+
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+BODY_SYMBOLS = 15
+CODE_SYMBOLS = BODY_SYMBOLS + 1
+RANDOM_BYTES_PER_CODE = 10
+"""16 symbols of 5 bits; the last symbol is replaced by the check symbol, so 75 bits are random."""
+
+_VALUE = {symbol: value for value, symbol in enumerate(ALPHABET)}
+_FROM_RFC4648 = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", ALPHABET.encode())
+_READ = str.maketrans("OIL", "011", "- \t")
+
+
+def _addend(value: int, factor: int) -> int:
+    product = value * factor
+    return product // 32 + product % 32
+
+
+# Luhn doubles every second symbol from the right of the body; with 15 symbols the doubled ones stand at the
+# even places. Two neighbours are looked up at once: codes are drawn for every event.
+_PAIR = {
+    a + b: _addend(_VALUE[a], 2) + _addend(_VALUE[b], 1) for a in ALPHABET for b in ALPHABET
+}
+_LAST = {a: _addend(_VALUE[a], 2) for a in ALPHABET}
+
+
+def check_symbol(body: str) -> str:
+    """The check symbol for 15 symbols of the alphabet; KeyError for any other symbol."""
+    total = (
+        _PAIR[body[0:2]]
+        + _PAIR[body[2:4]]
+        + _PAIR[body[4:6]]
+        + _PAIR[body[6:8]]
+        + _PAIR[body[8:10]]
+        + _PAIR[body[10:12]]
+        + _PAIR[body[12:14]]
+        + _LAST[body[14]]
+    )
+    return ALPHABET[-total % 32]
+
+
+def codes_from(randomness: bytes) -> list[str]:
+    """One stored code per 10 random bytes; the length must be a multiple of 10."""
+    if len(randomness) % RANDOM_BYTES_PER_CODE:
+        raise ValueError(f"{len(randomness)} bytes are not a multiple of {RANDOM_BYTES_PER_CODE}")
+    symbols = b32encode(randomness).translate(_FROM_RFC4648).decode("ascii")
+    bodies = [symbols[i : i + BODY_SYMBOLS] for i in range(0, len(symbols), CODE_SYMBOLS)]
+    return [body + check_symbol(body) for body in bodies]
+
+
+def display(code: str, prefix: str = "") -> str:
+    """The code as people see it: groups of four, after the game's prefix if it has one."""
+    grouped = f"{code[0:4]}-{code[4:8]}-{code[8:12]}-{code[12:16]}"
+    return f"{prefix}-{grouped}" if prefix else grouped
+
+
+def parse(text: str) -> tuple[str, str] | None:
+    """`(prefix, code)` as typed or scanned, or None when it cannot be a code of ours.
+
+    The last 16 symbols are the code. What stands before them is the prefix, returned without dashes and in
+    upper case but otherwise as written, because a prefix may contain O, I and L.
+    """
+    plain = text.upper().translate({ord("-"): None, ord(" "): None, ord("\t"): None})
+    if len(plain) < CODE_SYMBOLS:
+        return None
+    prefix, code = plain[:-CODE_SYMBOLS], plain[-CODE_SYMBOLS:].translate(_READ)
+    return (prefix, code) if is_valid(code) else None
+
+
+def is_valid(code: str) -> bool:
+    """16 symbols of the alphabet whose last one checks the others."""
+    return (
+        len(code) == CODE_SYMBOLS
+        and all(symbol in _VALUE for symbol in code)
+        and code[-1] == check_symbol(code[:BODY_SYMBOLS])
+    )

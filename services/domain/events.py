@@ -1,0 +1,45 @@
+"""What happened: facts that arrive on Kafka, already read and validated.
+
+An event is identified for ever by its `Cause`: the pair (`source`, `id`). Where it was read from is its
+`Position`, which plays no part in any rule; it is recorded so that a decision can be traced back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """Identity of an event: CloudEvents `source`, `id` and `type`. Unique over (`source`, `id`)."""
+
+    source: str
+    id: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """The record an event was read from."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GameCompleted:
+    """A customer finished a game. `occurred_at` is the producer's own time (`ce_time`), in UTC."""
+
+    cause: Cause
+    occurred_at: datetime
+    partner_id: int
+    game_id: int
+    customer_id: str
+    won: bool
+    session_id: str | None = None
+    score: float | None = None
+
+
+Event = GameCompleted

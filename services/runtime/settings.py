@@ -1,0 +1,156 @@
+"""Every setting of every process, read once from the environment and passed down.
+
+Variables have the prefix `COUPONRY_`; a secret may also be given as the path of a file (`COUPONRY_POSTGRES_DSN_FILE`).
+Units stand last in a name. Relations between settings are checked when they are read.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PREFIX = "COUPONRY_"
+SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong. The message is one line that names it and says what to do."""
+
+
+class Settings(BaseSettings):
+    """See the README for the table of settings. Frozen: build a changed copy with `model_copy`."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+    # Addresses. None: `up`, `demo` and the tests start a local server, every other process stops.
+    kafka_bootstrap_servers: str | None = None
+    postgres_dsn: str | None = Field(default=None, repr=False)
+    redis_url: str | None = Field(default=None, repr=False)
+    state_dir: Path = Path(".couponry")
+
+    kafka_security_protocol: SecurityProtocol = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    kafka_sasl_username: str | None = None
+    kafka_sasl_password: str | None = Field(default=None, repr=False)
+    kafka_ssl_cafile: Path | None = None
+    kafka_ssl_certfile: Path | None = None
+    kafka_ssl_keyfile: Path | None = None
+    kafka_ssl_password: str | None = Field(default=None, repr=False)
+    topic_prefix: str = Field(default="", pattern=r"^[a-zA-Z0-9._-]{0,100}$")
+    topic_partitions: int = Field(default=4, ge=1, le=10_000)
+
+    event_source: str = Field(default="/couponry", min_length=1, max_length=1024)
+    mask_codes: bool = False
+
+    # The issuer.
+    issuer_lanes: int = Field(default=2, ge=1, le=16)
+    batch_max_records: int = Field(default=2_000, ge=1, le=20_000)
+    batch_max_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
+    batch_timeout_ms: int = Field(default=100, ge=1)
+    lock_wait_ms: int = Field(default=250, ge=0)
+    lock_ttl_ms: int = Field(default=5_000, ge=100)
+    lock_skip_seconds: float = Field(default=5.0, ge=0)
+    dead_letter_limit: int = Field(default=500, ge=0, le=1_000)
+
+    # Postgres sessions: nobody waits for ever, and a frozen process does not hold others up.
+    statement_timeout_ms: int = Field(default=20_000, ge=100)
+    lock_timeout_ms: int = Field(default=10_000, ge=100)
+    idle_in_transaction_timeout_ms: int = Field(default=10_000, ge=100)
+
+    # The relay.
+    relay_batch_records: int = Field(default=2_000, ge=1, le=20_000)
+    relay_poll_seconds: float = Field(default=1.0, gt=0)
+
+    # HTTP.
+    api_port: int = Field(default=0, ge=0, le=65_535)
+    health_host: str = "127.0.0.1"
+    health_port: int = Field(default=0, ge=0, le=65_535)
+
+    # For tests only, each behind its own permission.
+    allow_test_clock: bool = False
+    clock_offset_seconds: float = 0.0
+    allow_crash_points: bool = False
+    crash_at: str | None = None
+
+    use_testcontainers: Annotated[bool, NoDecode] = False
+
+    @field_validator("use_testcontainers", mode="before")
+    @classmethod
+    def _truthy(cls, value: Any) -> bool:
+        return str(value).lower() in {"1", "true", "yes", "on"}
+
+    @model_validator(mode="after")
+    def _relations_hold(self) -> Self:
+        if self.clock_offset_seconds and not self.allow_test_clock:
+            raise ValueError(
+                "COUPONRY_CLOCK_OFFSET_SECONDS moves the clock and is for tests: set COUPONRY_ALLOW_TEST_CLOCK=1 as well, or unset it"
+            )
+        if self.crash_at and not self.allow_crash_points:
+            raise ValueError(
+                "COUPONRY_CRASH_AT kills the process and is for tests: set COUPONRY_ALLOW_CRASH_POINTS=1 as well, or unset it"
+            )
+        if self.lock_wait_ms >= self.lock_ttl_ms:
+            raise ValueError("COUPONRY_LOCK_WAIT_MS must be less than COUPONRY_LOCK_TTL_MS")
+        if self.kafka_security_protocol.startswith("SASL") and not (
+            self.kafka_sasl_username and self.kafka_sasl_password
+        ):
+            raise ValueError(
+                "COUPONRY_KAFKA_SECURITY_PROTOCOL asks for SASL: set COUPONRY_KAFKA_SASL_USERNAME and COUPONRY_KAFKA_SASL_PASSWORD"
+            )
+        return self
+
+    def topic(self, name: str) -> str:
+        """The name of one of our topics on the broker."""
+        return self.topic_prefix + name
+
+    @property
+    def consumer_group(self) -> str:
+        return f"{self.topic_prefix}couponry-issuer"
+
+    @property
+    def transactional_id(self) -> str:
+        return f"{self.topic_prefix}couponry-relay"
+
+
+def read_settings(**overrides: Any) -> Settings:
+    """Settings from the environment, `overrides` (field names) on top. Raises SettingsError, one line."""
+    try:
+        return Settings(**{**_from_files(), **overrides})
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = PREFIX + str(first["loc"][0]).upper() if first["loc"] else ""
+        message = str(first["msg"]).removeprefix("Value error, ")
+        if not field:
+            raise SettingsError(message) from None
+        raise SettingsError(f"{field}: {message} (it is {first['input']!r})"[:500]) from None
+
+
+def _from_files() -> dict[str, str]:
+    """Values of `COUPONRY_<NAME>_FILE` variables, for every field whose own variable is not set."""
+    found: dict[str, str] = {}
+    for name in Settings.model_fields:
+        variable = f"{PREFIX}{name.upper()}_FILE"
+        path = os.environ.get(variable)
+        if path and f"{PREFIX}{name.upper()}" not in os.environ:
+            try:
+                found[name] = Path(path).read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise SettingsError(f"{variable}: cannot read {path}: {error.strerror}") from None
+    return found
+
+
+def required(settings: Settings, *names: str) -> tuple[str, ...]:
+    """The values of address settings that this process cannot do without. Raises SettingsError."""
+    values = []
+    for name in names:
+        value = getattr(settings, name)
+        if not value:
+            raise SettingsError(
+                f"{PREFIX}{name.upper()} is not set: give the server's address, or start local servers with `couponry up`"
+            )
+        values.append(str(value))
+    return tuple(values)
