@@ -2,39 +2,47 @@
 --   couponry_worker  issuer, relay, sweeper, operators: all partners, so it bypasses row-level security
 --                    (COPY is refused under it).
 --   couponry_api     the partner API: only rows of the partner named in the session setting `couponry.partner_id`.
--- Roles belong to the whole server, so another couponry database there may have made them already.
+-- Roles belong to the whole server: another couponry database there, or an administrator where this login may not
+-- make such roles, may have made them already.
 
-DO $$ BEGIN
-    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'couponry_worker') THEN
-        CREATE ROLE couponry_worker NOLOGIN BYPASSRLS;
-    END IF;
-    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'couponry_api') THEN
-        CREATE ROLE couponry_api NOLOGIN NOBYPASSRLS;
-    END IF;
-EXCEPTION WHEN duplicate_object OR unique_violation THEN
-    NULL; -- another migration on this server made them at the same moment
-END $$;
-
-DO $$ BEGIN
-    IF NOT pg_has_role(current_user, 'couponry_worker', 'MEMBER') THEN
-        EXECUTE format('GRANT couponry_worker TO %I', current_user);
-    END IF;
-    IF NOT pg_has_role(current_user, 'couponry_api', 'MEMBER') THEN
-        EXECUTE format('GRANT couponry_api TO %I', current_user);
-    END IF;
+DO $$
+DECLARE
+    wanted record;
+    -- From 16 on, whoever makes a role is its member without being allowed to SET ROLE to it.
+    needed text := CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END;
+BEGIN
+    FOR wanted IN VALUES ('couponry_worker', 'BYPASSRLS'), ('couponry_api', 'NOBYPASSRLS') LOOP
+        BEGIN
+            IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted.column1) THEN
+                EXECUTE format('CREATE ROLE %I NOLOGIN %s', wanted.column1, wanted.column2);
+            END IF;
+            IF NOT pg_has_role(session_user, wanted.column1, needed) THEN
+                EXECUTE format('GRANT %I TO %I', wanted.column1, session_user);
+            END IF;
+        EXCEPTION WHEN duplicate_object OR unique_violation THEN
+            NULL; -- a migration of another database on this server did the same at the same moment
+        END;
+    END LOOP;
 END $$;
 
 DO $$ BEGIN
     EXECUTE format('GRANT USAGE ON SCHEMA %I TO couponry_worker, couponry_api', current_schema());
     EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA %I TO couponry_worker', current_schema());
-    EXECUTE format('GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA %I TO couponry_worker, couponry_api', current_schema());
+    EXECUTE format('GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA %I TO couponry_worker', current_schema());
 END $$;
--- Nobody rewrites history: decisions and history are append-only, issued coupons are never deleted.
-REVOKE UPDATE, DELETE ON decisions, coupon_history, game_versions, deployment, schema_migrations FROM couponry_worker;
-REVOKE DELETE ON coupons, customers, dead_letters, games, partners FROM couponry_worker;
-REVOKE INSERT ON deployment, schema_migrations FROM couponry_worker;
+-- A game loaded with an id of its own moves the sequence past that id.
+GRANT UPDATE ON SEQUENCE games_id_seq TO couponry_worker;
 
-GRANT SELECT ON partners, games, game_versions, shops, products, customers, decisions, coupons, coupon_history TO couponry_api;
+-- Nobody rewrites history: decisions and steps are only added, and nothing that was issued, met or agreed is deleted.
+REVOKE UPDATE, DELETE ON decisions, coupon_history, game_versions FROM couponry_worker;
+REVOKE DELETE ON coupons, customers, dead_letters, games, partners FROM couponry_worker;
+REVOKE INSERT, UPDATE, DELETE ON deployment, schema_migrations FROM couponry_worker;
+-- A coupon moves through its states; its code, owner, rule and validity are fixed at the first decision.
+REVOKE UPDATE ON coupons FROM couponry_worker;
+GRANT UPDATE (status, reserved_until, reserved_shop_id, holds_single_place) ON coupons TO couponry_worker;
+
+GRANT SELECT ON games, game_versions, shops, products, customers, decisions, coupons, coupon_history TO couponry_api;
+GRANT SELECT (id, name, time_zone, store_id, created_at) ON partners TO couponry_api;
 
 CREATE FUNCTION session_partner_id() RETURNS bigint LANGUAGE sql STABLE AS
     $$ SELECT nullif(current_setting('couponry.partner_id', true), '')::bigint $$;

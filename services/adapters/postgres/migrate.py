@@ -1,0 +1,141 @@
+"""Schema changes: plain SQL files under `migrations/`, applied forward only, each in its own transaction.
+
+A file `NNNN_words.sql` is applied once, in the order of its number, and never edited afterwards: its SHA-256 is kept
+in `schema_migrations` and compared on every run. Several processes may migrate at once; an advisory lock lets one
+work while the others wait and then find nothing left to do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+import asyncpg
+
+from services.adapters.postgres.pool import SCHEMA, connect
+from services.adapters.postgres.queries import queries
+from services.runtime.settings import Settings
+
+LOCK_KEY = 0x636F75706F6E7279
+"""The advisory lock, "couponry" in ASCII. It holds for one database, and goes with the session that took it."""
+
+_FILE_NAME = re.compile(r"^(\d{4})_(\w+)\.sql$")
+
+
+class MigrationError(Exception):
+    """The schema cannot be brought up to date. The message is one line that says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Migration:
+    """One file: its number, its name without `.sql`, its text and the SHA-256 of that text."""
+
+    version: int
+    name: str
+    sql: str
+    checksum: bytes
+
+
+async def migrate(settings: Settings) -> list[str]:
+    """Apply what is missing and return the names applied, oldest first; empty when up to date.
+
+    Raises MigrationError when the database does not fit these files or refuses one of them. What was applied before
+    the refusal stays, because each file is a transaction of its own.
+    """
+    sql = queries("migrate")
+    async with _session(settings) as connection:
+        await connection.execute(sql["wait_for_other_migrations"], LOCK_KEY)
+        try:
+            await connection.execute(sql["create_schema"])
+            await connection.execute(sql["create_log"])
+        except asyncpg.InsufficientPrivilegeError as error:
+            raise MigrationError(
+                f"schema {SCHEMA}: {error}: migrate as the database's owner"
+            ) from None
+        await connection.execute(f"SET lock_timeout = {settings.lock_timeout_ms}")
+        missing = _missing(await connection.fetch(sql["applied"]))
+        for migration in missing:
+            await _apply(connection, migration)
+    return [migration.name for migration in missing]
+
+
+async def plan(settings: Settings) -> list[str]:
+    """The names `migrate` would apply, without changing anything. Raises MigrationError like it."""
+    sql = queries("migrate")
+    async with _session(settings) as connection:
+        is_new = await connection.fetchval(sql["database_is_new"])
+        applied = [] if is_new else await connection.fetch(sql["applied"])
+    return [migration.name for migration in _missing(applied)]
+
+
+def migrations() -> list[Migration]:
+    """Every migration of this release, in order."""
+    found = []
+    for file in files(__package__).joinpath("migrations").iterdir():
+        if match := _FILE_NAME.match(file.name):
+            content = file.read_bytes()
+            found.append(
+                Migration(
+                    version=int(match[1]),
+                    name=file.name.removesuffix(".sql"),
+                    sql=content.decode("utf-8"),
+                    checksum=hashlib.sha256(content).digest(),
+                )
+            )
+    found.sort(key=lambda migration: migration.version)
+    assert [migration.version for migration in found] == list(range(1, len(found) + 1))
+    return found
+
+
+def _missing(applied: list[Any]) -> list[Migration]:
+    """What this release has and the database has not; its log must be a prefix of our files."""
+    known = migrations()
+    if len(applied) > len(known):
+        raise MigrationError(
+            f"the database is at migration {applied[-1]['name']}, which this release does not know: install the newer release"
+        )
+    for row, migration in zip(applied, known, strict=False):
+        if (row["version"], row["checksum"]) != (migration.version, migration.checksum):
+            raise MigrationError(
+                f"migration {migration.name} differs from what was applied as {row['name']}: "
+                "restore the file, and put the change into a new one"
+            )
+    return known[len(applied) :]
+
+
+async def _apply(connection: asyncpg.Connection, migration: Migration) -> None:
+    try:
+        async with connection.transaction():
+            await connection.execute(migration.sql)
+            await connection.execute(
+                queries("migrate")["log"], migration.version, migration.name, migration.checksum
+            )
+    except asyncpg.PostgresError as error:
+        hint = " (migrate as a role that may do this)" if error.sqlstate == "42501" else ""
+        raise MigrationError(f"migration {migration.name} was refused: {error}{hint}") from error
+
+
+@asynccontextmanager
+async def _session(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
+    """A connection as the login role, without time limits: a waiting or long migration is no fault.
+
+    `row_security = off` turns a row that a policy would hide from a data migration into an error.
+    """
+    connection = await connect(
+        settings,
+        "couponry-migrate",
+        role=None,
+        statement_timeout="0",
+        lock_timeout="0",
+        idle_in_transaction_session_timeout="0",
+        row_security="off",
+    )
+    try:
+        yield connection
+    finally:
+        await connection.close()
