@@ -1,0 +1,62 @@
+"""What commands print: a table or one JSON document on stdout, progress on stderr, refusals as one line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+PIPED_WIDTH = 10_000
+"""Columns of a table that nobody looks at: a pipe must get every value whole."""
+
+
+class CommandError(click.ClickException):
+    """A command cannot do what was asked: one line on stderr that names the thing, exit 2."""
+
+    exit_code = 2
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+dry_run_option = click.option("--dry-run", is_flag=True, help="Check and report, change nothing.")
+
+
+def print_json(document: Any) -> None:
+    """One JSON document, with a line end, on stdout; instants as RFC 3339 in UTC."""
+    print(json.dumps(document, ensure_ascii=False, default=_plain))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """A table on stdout. None is shown as nothing; control characters are shown, not obeyed."""
+    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*(Text(_printable(value)) for value in row))
+    terminal = sys.stdout.isatty()
+    Console(width=None if terminal else PIPED_WIDTH, soft_wrap=False).print(table)
+
+
+def progress(message: str) -> None:
+    """One line of progress on stderr."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def instant_text(instant: datetime) -> str:
+    """RFC 3339 in UTC with six decimals and `Z`."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _plain(value: Any) -> str:
+    return instant_text(value) if isinstance(value, datetime) else str(value)
+
+
+def _printable(value: Any) -> str:
+    if value is None:
+        return ""
+    text = _plain(value) if not isinstance(value, bool) else ("yes" if value else "no")
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
