@@ -1,0 +1,157 @@
+"""One state directory: who uses it, which ports its servers have, which processes it started.
+
+Everything that must survive a kill -9 of the owner is in `servers.json` here. A process counts as ours only if the
+recorded pid still has the recorded start time: a pid that was given to somebody else since is never touched.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import random
+import secrets
+import socket
+from pathlib import Path
+from typing import IO, Any
+
+import psutil
+
+from services.runtime.settings import SettingsError
+
+HOST = "127.0.0.1"
+# Below the range that systems use for outgoing connections, so that nobody sits on a remembered port by accident.
+PORTS = range(20_000, 32_000)
+# A process' start time is derived from the boot time, which moves when the clock is corrected.
+START_TIME_TOLERANCE_SECONDS = 2.0
+LEFTOVER_STOP_SECONDS = 15.0
+
+
+class LocalServerError(SettingsError):
+    """A local server cannot be started. The message is one line that says what to do."""
+
+
+class StateDir:
+    """Owns one state directory from `StateDir(path)` to `close()`. Raises LocalServerError if another process does."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.expanduser().resolve()
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock: IO[str] = open(self.path / "lock", "a+", encoding="utf-8")  # noqa: SIM115 (held until close)
+        except OSError as error:
+            raise LocalServerError(
+                f"COUPONRY_STATE_DIR: cannot use {self.path}: {error.strerror}; choose a directory that can be written"
+            ) from None
+        self._take_lock()
+        self._file = self.path / "servers.json"
+        self._content: dict[str, dict[str, Any]] = {"ports": {}, "secrets": {}, "processes": {}}
+        self._content |= _read_json(self._file)
+
+    def close(self) -> None:
+        """Let the next owner in."""
+        self._lock.close()
+
+    def port(self, name: str) -> int:
+        """The remembered port of this name, or a new free one if there is none or somebody else listens there."""
+        port = self._content["ports"].get(name)
+        taken = set(self._content["ports"].values())
+        while port is None or not _is_free(port):
+            port = random.choice([candidate for candidate in PORTS if candidate not in taken])
+        self._remember("ports", name, port)
+        return int(port)
+
+    def secret(self, name: str) -> str:
+        """A random secret of this name, made once."""
+        if name not in self._content["secrets"]:
+            self._remember("secrets", name, secrets.token_hex(24))
+        return str(self._content["secrets"][name])
+
+    def record(self, name: str, pid: int, stop_signal: int) -> None:
+        """Note a process that we have just started."""
+        created = psutil.Process(pid).create_time()
+        self._remember("processes", name, {"pid": pid, "created": created, "signal": stop_signal})
+
+    def forget(self, name: str) -> None:
+        """Note that this process has ended."""
+        if self._content["processes"].pop(name, None):
+            self._write()
+
+    def stop_leftovers(self) -> list[str]:
+        """Stop what a killed owner of this directory left running. Returns the names of what was found."""
+        found: dict[str, psutil.Process] = {}
+        for name, entry in list(self._content["processes"].items()):
+            process = _recorded_process(entry)
+            if process:
+                found[name] = process
+                process.send_signal(entry["signal"])
+        _, alive = psutil.wait_procs(list(found.values()), timeout=LEFTOVER_STOP_SECONDS)
+        for process in alive:
+            process.kill()
+        psutil.wait_procs(alive, timeout=LEFTOVER_STOP_SECONDS)
+        self._content["processes"] = {}
+        self._write()
+        return sorted(found)
+
+    def _take_lock(self) -> None:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._lock.seek(0)
+            owner = self._lock.read().strip() or "unknown"
+            self._lock.close()
+            raise LocalServerError(
+                f"COUPONRY_STATE_DIR: {self.path} is in use by process {owner}: stop it, or choose another directory"
+            ) from None
+        self._lock.truncate(0)
+        self._lock.write(str(os.getpid()))
+        self._lock.flush()
+
+    def _remember(self, section: str, name: str, value: Any) -> None:
+        if self._content[section].get(name) != value:
+            self._content[section][name] = value
+            self._write()
+
+    def _write(self) -> None:
+        write_private(self._file, json.dumps(self._content, indent=1))
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace a file in one step; only its owner may read it."""
+    draft = path.with_name(path.name + ".new")
+    draft.touch(mode=0o600)
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(path)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return content
+    except FileNotFoundError:
+        return {}
+    except ValueError:
+        raise LocalServerError(
+            f"{path} is not readable as JSON: remove it or the whole directory"
+        ) from None
+
+
+def _recorded_process(entry: dict[str, Any]) -> psutil.Process | None:
+    """The recorded process if it still runs and is the same one."""
+    try:
+        process = psutil.Process(entry["pid"])
+        age_difference = abs(process.create_time() - entry["created"])
+        is_running = process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return None
+    return process if is_running and age_difference < START_TIME_TOLERANCE_SECONDS else None
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+        return True

