@@ -27,9 +27,7 @@ def _addend(value: int, factor: int) -> int:
 
 # Luhn doubles every second symbol from the right of the body; with 15 symbols the doubled ones stand at the
 # even places. Two neighbours are looked up at once: codes are drawn for every event.
-_PAIR = {
-    a + b: _addend(_VALUE[a], 2) + _addend(_VALUE[b], 1) for a in ALPHABET for b in ALPHABET
-}
+_PAIR = {a + b: _addend(_VALUE[a], 2) + _addend(_VALUE[b], 1) for a in ALPHABET for b in ALPHABET}
 _LAST = {a: _addend(_VALUE[a], 2) for a in ALPHABET}
 
 

@@ -96,9 +96,7 @@ def complete(game: Game, state: CustomerState, at: datetime, draw: Draw) -> Deci
                     game.id, DeclineReason.ACTIVE_COUPON_EXISTS, at, game=game, blocking=holder.id
                 )
             assert holder.expires_at is not None
-            closing = (
-                ExpireCoupon(coupon_id=holder.id, game_id=game.id, at=holder.expires_at),
-            )
+            closing = (ExpireCoupon(coupon_id=holder.id, game_id=game.id, at=holder.expires_at),)
     issue = IssueCoupon(
         coupon_id=draw.coupon_id,
         code=draw.code,
@@ -138,9 +136,7 @@ def declined(
         reason=reason,
         rule_version=game.version if game else None,
         blocking_coupon_id=blocking,
-        effects=(
-            DeclineIssuance(game_id=game_id, reason=reason, blocking_coupon_id=blocking),
-        ),
+        effects=(DeclineIssuance(game_id=game_id, reason=reason, blocking_coupon_id=blocking),),
     )
 
 

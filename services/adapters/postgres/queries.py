@@ -21,4 +21,6 @@ def queries(file: str) -> dict[str, str]:
     """The statements of `queries/<file>.sql` by name. KeyError from a look-up is a bug, not an input error."""
     text = files(__package__).joinpath("queries", f"{file}.sql").read_text(encoding="utf-8")
     parts = _NAME.split(text)[1:]
-    return {name: body.strip().rstrip(";") for name, body in zip(parts[::2], parts[1::2], strict=True)}
+    return {
+        name: body.strip().rstrip(";") for name, body in zip(parts[::2], parts[1::2], strict=True)
+    }

@@ -228,3 +228,13 @@ CREATE TABLE outbox (
     CONSTRAINT a_queued_row_is_an_event_or_a_dead_letter CHECK ((dead_letter_id IS NULL) = (value IS NOT NULL AND ce_id IS NOT NULL))
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 50000, autovacuum_vacuum_insert_threshold = -1);
 CREATE INDEX outbox_refused ON outbox (id) WHERE refused IS NOT NULL;
+
+-- A game's window is its dates in the partner's zone, so a change of zone is a change of the partner's games.
+CREATE FUNCTION change_games_with_their_zone() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE games SET updated_at = clock_timestamp() WHERE partner_id = NEW.id;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER a_new_zone_makes_new_game_versions AFTER UPDATE OF time_zone ON partners
+    FOR EACH ROW WHEN (NEW.time_zone IS DISTINCT FROM OLD.time_zone)
+    EXECUTE FUNCTION change_games_with_their_zone();

@@ -1,0 +1,256 @@
+"""Kafka: how every client connects, which topics there are, and how they are brought into shape.
+
+Connection settings exist in two spellings, one for aiokafka and one for FastStream's broker, from one source.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import TopicAlreadyExistsError, for_code
+from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
+
+from services.runtime.settings import Settings, SettingsError, required
+
+GAME_COMPLETED = "game-completed"
+ORDERS = "orders"
+COUPON_ISSUED = "coupon-issued"
+COUPON_LIFECYCLE = "coupon-lifecycle"
+ISSUANCE_DECLINED = "issuance-declined"
+DEAD_LETTERS = "dead-letters"
+RELAY_PROGRESS = "relay-progress"
+
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+"""Of what we publish: a dead letter carries a whole incoming record (1 MiB) and more headers."""
+
+BROKER_DEFAULT = -1
+TOPIC_CONFIG_SOURCE = 1  # a value set on the topic itself, as the protocol numbers it
+METADATA_SECONDS = 30.0
+
+_DAY_MS = 24 * 60 * 60 * 1000
+# The broker's clock stamps what comes in: retention, order between topics and `--from` mean arrival, whatever a
+# producer's clock says.
+_INCOMING = {"retention.ms": str(30 * _DAY_MS), "message.timestamp.type": "LogAppendTime"}
+_OUTGOING = {"retention.ms": str(30 * _DAY_MS), "max.message.bytes": str(MAX_MESSAGE_BYTES)}
+_TOPICS: Mapping[str, Mapping[str, str]] = {
+    GAME_COMPLETED: _INCOMING,
+    ORDERS: _INCOMING,
+    COUPON_ISSUED: _OUTGOING,
+    COUPON_LIFECYCLE: _OUTGOING,
+    ISSUANCE_DECLINED: _OUTGOING,
+    DEAD_LETTERS: _OUTGOING | {"retention.ms": str(90 * _DAY_MS)},
+    # Read whole by every relay that starts: small segments, so that compaction gets at them soon.
+    RELAY_PROGRESS: {
+        "cleanup.policy": "compact",
+        "segment.bytes": str(1024 * 1024),
+        "min.cleanable.dirty.ratio": "0.1",
+    },
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicSpec:
+    """What a topic should be. `name` is the broker's, prefix included; replication is the broker's default."""
+
+    name: str
+    partitions: int
+    config: Mapping[str, str]
+
+
+def client_options(settings: Settings) -> dict[str, Any]:
+    """Arguments of any aiokafka client. Raises SettingsError if there is no address or a TLS file is unusable."""
+    (servers,) = required(settings, "kafka_bootstrap_servers")
+    options: dict[str, Any] = {
+        "bootstrap_servers": servers,
+        "security_protocol": settings.kafka_security_protocol,
+        "ssl_context": _ssl_context(settings),
+    }
+    if _uses_sasl(settings):
+        options |= {
+            "sasl_mechanism": settings.kafka_sasl_mechanism,
+            "sasl_plain_username": settings.kafka_sasl_username,
+            "sasl_plain_password": settings.kafka_sasl_password,
+        }
+    return options
+
+
+def broker_options(settings: Settings) -> dict[str, Any]:
+    """The same as arguments of FastStream's `KafkaBroker`."""
+    (servers,) = required(settings, "kafka_bootstrap_servers")
+    context = _ssl_context(settings)
+    encrypted = context is not None
+    if not _uses_sasl(settings):
+        return {
+            "bootstrap_servers": servers,
+            "security": BaseSecurity(ssl_context=context, use_ssl=encrypted),
+        }
+    mechanism = {
+        "PLAIN": SASLPlaintext,
+        "SCRAM-SHA-256": SASLScram256,
+        "SCRAM-SHA-512": SASLScram512,
+    }[settings.kafka_sasl_mechanism]
+    user, password = required(settings, "kafka_sasl_username", "kafka_sasl_password")
+    security = mechanism(user, password, ssl_context=context, use_ssl=encrypted)
+    return {"bootstrap_servers": servers, "security": security}
+
+
+def topic_specs(settings: Settings) -> list[TopicSpec]:
+    """Every topic of the service, as it should be."""
+    return [
+        TopicSpec(
+            name=settings.topic(name),
+            partitions=1 if name == RELAY_PROGRESS else settings.topic_partitions,
+            config=config,
+        )
+        for name, config in _TOPICS.items()
+    ]
+
+
+async def ensure_topics(settings: Settings, plan_only: bool = False) -> list[str]:
+    """Create what is missing, add partitions, set what differs; never take partitions away. Idempotent.
+
+    Returns one line per change made (or, with `plan_only`, to be made). Values that somebody set on a topic and
+    that we have no opinion about stay. Raises KafkaError when the cluster refuses or is away.
+    """
+    specs = topic_specs(settings)
+    async with _admin(settings) as admin:
+        existing = {topic["topic"]: topic for topic in await admin.describe_topics()}
+        missing = [spec for spec in specs if spec.name not in existing]
+        present = [spec for spec in specs if spec.name in existing]
+        grow = {
+            spec.name: (len(existing[spec.name]["partitions"]), spec.partitions)
+            for spec in present
+            if len(existing[spec.name]["partitions"]) < spec.partitions
+        }
+        current = await _topic_config(admin, [spec.name for spec in present])
+        changes = {
+            spec.name: difference
+            for spec in present
+            if (difference := dict(spec.config.items() - current[spec.name].items()))
+        }
+        if not plan_only:
+            await _create(admin, missing)
+            if grow:
+                await admin.create_partitions(
+                    {name: NewPartitions(total) for name, (_, total) in grow.items()}
+                )
+            await _set_config(admin, {name: current[name] | new for name, new in changes.items()})
+    return [
+        *(f"create {spec.name} with {spec.partitions} partitions" for spec in missing),
+        *(f"grow {name} from {old} to {new} partitions" for name, (old, new) in grow.items()),
+        *(
+            f"set {name} {key}={value}"
+            for name, new in changes.items()
+            for key, value in sorted(new.items())
+        ),
+    ]
+
+
+async def require_topics(settings: Settings, names: Collection[str]) -> None:
+    """Raises SettingsError naming the first of our topics (without prefix) that does not exist."""
+    async with _admin(settings) as admin:
+        existing = await admin.list_topics()
+    for name in names:
+        if settings.topic(name) not in existing:
+            raise SettingsError(
+                f"topic {settings.topic(name)} does not exist: run `couponry topics`,"
+                " or set COUPONRY_TOPIC_PREFIX to the prefix the topics have"
+            )
+
+
+@asynccontextmanager
+async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(**client_options(settings), client_id="couponry-admin")
+    try:
+        await admin.start()
+        yield admin
+    finally:
+        await admin.close()
+
+
+async def _create(admin: AIOKafkaAdminClient, specs: list[TopicSpec]) -> None:
+    """Create topics and wait until the cluster names a leader for every partition of theirs."""
+    if not specs:
+        return
+    response = await admin.create_topics(
+        [
+            NewTopic(
+                spec.name,
+                spec.partitions,
+                BROKER_DEFAULT,
+                replica_assignments={},
+                topic_configs=dict(spec.config),
+            )
+            for spec in specs
+        ]
+    )
+    for name, code, message in response.topic_errors:
+        if code not in (0, TopicAlreadyExistsError.errno):
+            raise for_code(code)(f"cannot create topic {name}: {message}")
+    deadline = time.monotonic() + METADATA_SECONDS
+    names = {spec.name for spec in specs}
+    while True:
+        topics = [topic for topic in await admin.describe_topics() if topic["topic"] in names]
+        leaders = [partition["leader"] for topic in topics for partition in topic["partitions"]]
+        if len(topics) == len(names) and min(leaders) >= 0:
+            return
+        if time.monotonic() > deadline:
+            raise for_code(5)(f"topics {', '.join(sorted(names))} have no leader yet")
+        await asyncio.sleep(0.05)
+
+
+async def _topic_config(
+    admin: AIOKafkaAdminClient, names: Collection[str]
+) -> dict[str, dict[str, str]]:
+    """What is set on each topic itself, without the broker's defaults."""
+    if not names:
+        return {}
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+    (response,) = await admin.describe_configs(resources)
+    return {
+        name: {entry[0]: entry[1] for entry in entries if entry[3] == TOPIC_CONFIG_SOURCE}
+        for _, _, _, name, entries in response.resources
+    }
+
+
+async def _set_config(admin: AIOKafkaAdminClient, config: dict[str, dict[str, str]]) -> None:
+    """Replace the topics' own settings: this request knows no other way."""
+    if not config:
+        return
+    resources = [
+        ConfigResource(ConfigResourceType.TOPIC, name, values) for name, values in config.items()
+    ]
+    (response,) = await admin.alter_configs(resources)
+    for code, message, _, name in response.resources:
+        if code:
+            raise for_code(code)(f"cannot configure topic {name}: {message}")
+
+
+def _uses_sasl(settings: Settings) -> bool:
+    return settings.kafka_security_protocol.startswith("SASL")
+
+
+def _ssl_context(settings: Settings) -> ssl.SSLContext | None:
+    if not settings.kafka_security_protocol.endswith("SSL"):
+        return None
+    named = "COUPONRY_KAFKA_SSL_CAFILE"
+    try:
+        context = ssl.create_default_context(cafile=settings.kafka_ssl_cafile)
+        if settings.kafka_ssl_certfile:
+            named = "COUPONRY_KAFKA_SSL_CERTFILE, COUPONRY_KAFKA_SSL_KEYFILE"
+            context.load_cert_chain(
+                settings.kafka_ssl_certfile,
+                settings.kafka_ssl_keyfile,
+                password=settings.kafka_ssl_password or "",
+            )
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{named}: cannot be used: {error}") from None
+    return context

@@ -1,0 +1,100 @@
+"""Per-customer locks in Redis, so that processes do not wait for each other inside Postgres.
+
+They save time and decide nothing: correctness rests on Postgres constraints. So a lock that cannot be had soon
+is gone without, and a Redis that does not answer is left alone for a while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from services.runtime.settings import Settings, required
+
+# All or nothing: a batch that got half of its customers would only make others wait.
+_ACQUIRE = """
+for i = 1, #KEYS do
+    if redis.call('EXISTS', KEYS[i]) == 1 then return 0 end
+end
+for i = 1, #KEYS do
+    redis.call('SET', KEYS[i], ARGV[1], 'PX', ARGV[2])
+end
+return 1
+"""
+
+# Only what is still ours: after its time to live a lock may belong to somebody else.
+_RELEASE = """
+for i = 1, #KEYS do
+    if redis.call('GET', KEYS[i]) == ARGV[1] then redis.call('DEL', KEYS[i]) end
+end
+return 0
+"""
+
+_FAILURES = (RedisError, OSError, asyncio.TimeoutError)
+
+
+class CustomerLocks:
+    """Owns one Redis client. `fault` is None, or why locks are being done without."""
+
+    def __init__(self, settings: Settings) -> None:
+        (url,) = required(settings, "redis_url")
+        self._wait_seconds = settings.lock_wait_ms / 1000
+        self._ttl_ms = settings.lock_ttl_ms
+        self._skip_seconds = settings.lock_skip_seconds
+        self._prefix = f"{settings.topic_prefix}couponry:lock:"
+        timeout = max(self._wait_seconds, 0.05)
+        self._redis = Redis.from_url(
+            url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=None
+        )
+        self._acquire = self._redis.register_script(_ACQUIRE)
+        self._release = self._redis.register_script(_RELEASE)
+        self._skip_until = 0.0
+        self.fault: str | None = None
+
+    @asynccontextmanager
+    async def held(self, customers: Sequence[tuple[int, str]]) -> AsyncIterator[bool]:
+        """Hold the locks of these (partner id, customer id) pairs while inside; yields whether they were had."""
+        keys = [
+            f"{self._prefix}{partner_id}:{customer_id}" for partner_id, customer_id in customers
+        ]
+        token = secrets.token_hex(8)
+        had = bool(keys) and await self._take(keys, token)
+        try:
+            yield had
+        finally:
+            if had:
+                # Left to its time to live when Redis went away meanwhile.
+                with suppress(*_FAILURES):
+                    await self._release(keys=keys, args=[token])
+
+    async def _take(self, keys: list[str], token: str) -> bool:
+        now = time.monotonic()
+        if now < self._skip_until:
+            return False
+        deadline = now + self._wait_seconds
+        pause = 0.002
+        try:
+            while True:
+                if await self._acquire(keys=keys, args=[token, self._ttl_ms]):
+                    self.fault = None
+                    return True
+                if time.monotonic() + pause > deadline:
+                    self.fault = None
+                    return False
+                await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads contenders, hides nothing
+                pause = min(pause * 2, 0.05)
+        except _FAILURES as error:
+            self._skip_until = time.monotonic() + self._skip_seconds
+            self.fault = f"Redis does not answer ({type(error).__name__}); going on without locks"
+            return False
+
+    async def close(self) -> None:
+        with suppress(*_FAILURES):
+            await self._redis.aclose()

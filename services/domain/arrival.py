@@ -1,0 +1,64 @@
+"""An event on its way through a batch: with its place, its key and the randomness drawn for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.domain.decision import Decision
+from services.domain.events import Event, Position
+from services.domain.program import Game
+
+CustomerKey = tuple[int, str]
+"""(partner id, customer id): whose state an event concerns."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incoming:
+    """An event as read from a record. `event_key` is the text of the UUID made of its id and source."""
+
+    event: Event
+    event_key: str
+    position: Position
+    timestamp_ms: int
+
+    @property
+    def customer(self) -> CustomerKey:
+        return (self.event.partner_id, self.event.customer_id)
+
+    @property
+    def order(self) -> tuple[int, str, int, int]:
+        """The one order in which a customer's events are decided: broker time, then place."""
+        place = self.position
+        return (self.timestamp_ms, place.topic, place.partition, place.offset)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedCustomer:
+    """A customer whose state nobody else changes meanwhile. `at` is the customer's decision instant."""
+
+    number: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """A decided event, ready to be recorded. `game` is the game it concerned, if there is one."""
+
+    incoming: Incoming
+    decision: Decision
+    game: Game | None
+    customer_no: int
+
+
+def first_of_each(incoming: Iterable[Incoming]) -> list[Incoming]:
+    """In deciding order, without later repeats of a (source, id)."""
+    seen: set[tuple[str, str]] = set()
+    kept = []
+    for one in sorted(incoming, key=lambda one: one.order):
+        identity = (one.event.cause.source, one.event.cause.id)
+        if identity not in seen:
+            seen.add(identity)
+            kept.append(one)
+    return kept

@@ -1,0 +1,205 @@
+"""The issuer process, put together: pool, locks, lanes, FastStream's broker, health."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+from aiokafka import ConsumerRecord
+from aiokafka.errors import KafkaError
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker, KafkaMessage
+
+from services.adapters.kafka import GAME_COMPLETED, broker_options, require_topics
+from services.adapters.postgres.pool import open_pool
+from services.adapters.redis_locks import CustomerLocks
+from services.issuer import metrics
+from services.issuer.brake import Brake
+from services.issuer.failures import Kind, kind_of
+from services.issuer.lane import Lane
+from services.issuer.pipeline import Pipeline
+from services.runtime import crashpoints
+from services.runtime.backoff import delays, pause
+from services.runtime.health import Health
+from services.runtime.settings import Settings, required
+
+SOURCE_TOPICS = (GAME_COMPLETED,)
+
+SESSION_TIMEOUT_MS = 10_000
+"""How long a killed issuer's partitions wait for their next owner."""
+MONITOR_SECONDS = 1.0
+
+log = logging.getLogger(__name__)
+
+
+async def serve(settings: Settings, health: Health) -> None:
+    """Issue coupons until told to stop. Raises what a bug raises: the process ends rather than lose a record."""
+    required(settings, "kafka_bootstrap_servers", "postgres_dsn", "redis_url")
+    crashpoints.arm(settings.crash_at)
+    bug: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    locks = CustomerLocks(settings)
+    health.ready(lambda: locks.fault, "redis")
+    try:
+        async with _started(settings, health, locks, bug) as lanes:
+            if not health.stopping.is_set():
+                stop = asyncio.ensure_future(health.stopping.wait())
+                monitor = asyncio.ensure_future(_monitor(lanes))
+                await asyncio.wait({stop, monitor, bug}, return_when=asyncio.FIRST_COMPLETED)
+                stop.cancel()
+                monitor.cancel()
+                if bug.done():
+                    bug.result()
+                if monitor.done() and not monitor.cancelled():
+                    monitor.result()
+    finally:
+        await locks.close()
+
+
+@asynccontextmanager
+async def _started(
+    settings: Settings, health: Health, locks: CustomerLocks, bug: asyncio.Future[None]
+) -> AsyncIterator[Sequence[tuple[Lane, Brake]]]:
+    """Everything connected, however long the servers take to answer; or nothing, once told to stop."""
+    waiting: list[str] = ["starting"]
+    health.ready(lambda: waiting[0] if waiting else None, "servers")
+    waits = delays()
+    while not health.stopping.is_set():
+        pool: asyncpg.Pool | None = None
+        broker: KafkaBroker | None = None
+        try:
+            pool = await _open_pool(settings)
+            await require_topics(settings, SOURCE_TOPICS)
+            pipeline = Pipeline(
+                pool,
+                locks,
+                clock_offset=timedelta(seconds=settings.clock_offset_seconds),
+                mask_codes=settings.mask_codes,
+            )
+            broker, lanes = _broker(settings, pool, pipeline, health, bug)
+            await broker.start()
+            for lane, subscriber in lanes:
+                lane.consumer = subscriber.consumer
+        except Exception as error:
+            await _close(broker, pool)
+            if not isinstance(error, KafkaError) and kind_of(error) is not Kind.OUTAGE:
+                raise
+            waiting[:] = [f"waiting for a server: {type(error).__name__}: {error}"]
+            log.warning(waiting[0])
+            await pause(health.stopping, next(waits))
+            continue
+        for number, (lane, _) in enumerate(lanes):
+            health.live(lane.liveness, f"lane-{number}")
+            health.ready(lane.readiness, f"lane-{number}")
+        waiting.clear()
+        try:
+            yield [(lane, lane.brake) for lane, _ in lanes]
+        finally:
+            await _close(broker, pool)
+        return
+    yield ()
+
+
+async def _close(broker: KafkaBroker | None, pool: asyncpg.Pool | None) -> None:
+    """The broker first: it waits for the batches in hand, which need the pool."""
+    if broker is not None:
+        await broker.stop()
+    if pool is not None:
+        try:
+            await asyncio.wait_for(pool.close(), 5)
+        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            pool.terminate()
+
+
+async def _open_pool(settings: Settings) -> asyncpg.Pool:
+    # Sequential scans off: look-ups are keyed, and tables grow under a prepared plan.
+    return await open_pool(
+        settings,
+        "couponry-issuer",
+        min_size=settings.issuer_lanes,
+        max_size=settings.issuer_lanes + 1,
+        enable_seqscan="off",
+    )
+
+
+def _broker(
+    settings: Settings,
+    pool: asyncpg.Pool,
+    pipeline: Pipeline,
+    health: Health,
+    bug: asyncio.Future[None],
+) -> tuple[KafkaBroker, list[tuple[Lane, Any]]]:
+    """One batch subscriber per lane, all in one consumer group.
+
+    What is overridden here, and why: no acknowledgement policy of the framework is safe for a batch, so offsets
+    are committed by the lane; its parsers refuse a whole batch for one bad header, so records pass through raw;
+    without `no_reply` an incoming header could name a topic to answer to.
+    """
+
+    def on_bug(error: Exception) -> None:
+        if not bug.done():
+            bug.set_exception(error)
+
+    broker = KafkaBroker(
+        **broker_options(settings),
+        client_id="couponry-issuer",
+        consumer_only=True,
+        allow_auto_create_topics=False,
+        apply_types=False,
+        logger=None,
+        graceful_timeout=20.0,
+    )
+    lanes = []
+    for _ in range(settings.issuer_lanes):
+        lane = Lane(
+            pipeline,
+            Brake(pool, settings.dead_letter_limit),
+            stopping=health.stopping,
+            on_bug=on_bug,
+        )
+        subscriber = broker.subscriber(
+            *(settings.topic(name) for name in SOURCE_TOPICS),
+            batch=True,
+            group_id=settings.consumer_group,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+            ack_policy=AckPolicy.MANUAL,
+            no_reply=True,
+            parser=_raw,
+            decoder=_raw_body,
+            max_records=settings.batch_max_records,
+            batch_timeout_ms=settings.batch_timeout_ms,
+            fetch_max_bytes=settings.batch_max_bytes,
+            session_timeout_ms=SESSION_TIMEOUT_MS,
+        )
+        subscriber(lane.handle)
+        lanes.append((lane, subscriber))
+    return broker, lanes
+
+
+async def _raw(records: tuple[ConsumerRecord, ...]) -> KafkaMessage:
+    return KafkaMessage(raw_message=records, body=b"", consumer=None)  # type: ignore[arg-type]
+
+
+async def _raw_body(message: KafkaMessage) -> KafkaMessage:
+    return message
+
+
+async def _monitor(lanes: Sequence[tuple[Lane, Brake]]) -> None:
+    """Keep the lag current, and let paused partitions go on once their letters have been dealt with."""
+    while True:
+        await asyncio.sleep(MONITOR_SECONDS)
+        for lane, brake in lanes:
+            try:
+                for place, lag in (await lane.measure_lag()).items():
+                    metrics.LAG.labels(place.topic, place.partition).set(lag)
+                if lane.consumer is not None:
+                    await brake.release(lane.consumer)
+            except Exception as error:
+                if not isinstance(error, KafkaError) and kind_of(error) is not Kind.OUTAGE:
+                    raise
+                log.warning("monitoring: %s: %s", type(error).__name__, error)

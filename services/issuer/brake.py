@@ -1,0 +1,87 @@
+"""The brake: stop a partition whose records are mostly poison, instead of draining it into dead letters.
+
+Judged before each batch from what is stored, so that a restart does not reset it: when `limit` of the 1,000 records
+before a batch are dead letters nobody has dealt with, the partition is paused. It goes on by itself once letters have
+been redriven or discarded, or the limit was raised.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import asyncpg
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+
+from services.adapters.postgres.inbox import open_letters_before
+from services.issuer import metrics
+
+WINDOW_RECORDS = 1_000
+
+log = logging.getLogger(__name__)
+
+
+class Brake:
+    """Which of one lane's partitions are paused, and at which offset each goes on. `limit` 0 lets all pass."""
+
+    def __init__(self, pool: asyncpg.Pool, limit: int) -> None:
+        self._pool = pool
+        self._limit = limit
+        self._paused: dict[TopicPartition, int] = {}
+
+    def is_paused(self, place: TopicPartition) -> bool:
+        return place in self._paused
+
+    def reason(self) -> str | None:
+        """None, or which partitions are stopped and what to do about it."""
+        if not self._paused:
+            return None
+        places = ", ".join(f"{place.topic}:{place.partition}" for place in sorted(self._paused))
+        return (
+            f"paused {places}: at least {self._limit} of the last {WINDOW_RECORDS} records are dead "
+            "letters; mend the producer and redrive or discard them, or raise "
+            "COUPONRY_DEAD_LETTER_LIMIT"
+        )
+
+    async def let_through(
+        self, consumer: AIOKafkaConsumer, records: Sequence[ConsumerRecord]
+    ) -> Sequence[ConsumerRecord]:
+        """The records of partitions that may go on; the others are paused where this batch began."""
+        if not self._limit:
+            return records
+        firsts: dict[tuple[str, int], int] = {}
+        for record in records:
+            place = (record.topic, record.partition)
+            firsts[place] = min(firsts.get(place, record.offset), record.offset)
+        poisoned = await self._poisoned(firsts)
+        if not poisoned:
+            return records
+        for topic, partition in poisoned:
+            place = TopicPartition(topic, partition)
+            if place in consumer.assignment():
+                consumer.pause(place)
+                consumer.seek(place, firsts[topic, partition])
+                self._paused[place] = firsts[topic, partition]
+                log.error("paused %s:%s: too many dead letters", topic, partition)
+        metrics.PAUSED.set(len(self._paused))
+        return [r for r in records if (r.topic, r.partition) not in poisoned]
+
+    async def release(self, consumer: AIOKafkaConsumer) -> None:
+        """Resume what may go on again; forget partitions that are no longer ours."""
+        if not self._paused:
+            return
+        mine = consumer.assignment()
+        self._paused = {place: first for place, first in self._paused.items() if place in mine}
+        firsts = {(place.topic, place.partition): first for place, first in self._paused.items()}
+        poisoned = await self._poisoned(firsts) if firsts else set()
+        for place in list(self._paused):
+            if (place.topic, place.partition) not in poisoned:
+                consumer.resume(place)
+                del self._paused[place]
+                log.info("resumed %s:%s", place.topic, place.partition)
+        metrics.PAUSED.set(len(self._paused))
+
+    async def _poisoned(self, firsts: dict[tuple[str, int], int]) -> set[tuple[str, int]]:
+        async with self._pool.acquire() as connection:
+            letters = await open_letters_before(connection, firsts, WINDOW_RECORDS)
+        return {place for place, open_ in letters.items() if open_ >= self._limit}

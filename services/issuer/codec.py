@@ -1,0 +1,295 @@
+"""Between wire and domain: a Kafka record in, an event or the reason why there is none out.
+
+`read_record` is total: whatever bytes arrive, it answers. The checks stand in the order of the stages that a dead
+letter names (`HeaderError`, `DecodeError`, `SchemaError`), so the stage says how far a record came. A null value is the
+one exception: it is `decode` whatever its headers say, because a tombstone has none.
+
+The type decides what is read, not the topic: `TYPES` is the table. `schemas.cloudevents` records how the Kafka binding
+of CloudEvents was read where it leaves a choice.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any, ClassVar, Final
+
+from aiokafka import ConsumerRecord
+from asyncpg.pgproto.pgproto import UUID  # ten times faster than uuid.UUID, and equal to it
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails, from_json
+
+from schemas import cloudevents, game_completed
+from schemas.cloudevents import CONTENT_TYPE, Envelope, Mode, WithData
+from services.domain.arrival import Incoming
+from services.domain.events import Cause, Event, GameCompleted, Position
+from services.domain.letters import Stage
+
+Record = ConsumerRecord[bytes | None, bytes | None]
+
+MAX_MESSAGE_CHARACTERS: Final = 500
+ID_DIGEST_BYTES: Final = 10
+SOURCE_DIGEST_BYTES: Final = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Poison:
+    """Why a record is no event. `message` is one line of printable ASCII; the event's identity where readable."""
+
+    stage: Stage
+    exception: str
+    message: str
+    event_id: str | None = None
+    event_source: str | None = None
+    event_type: str | None = None
+
+
+class Unreadable(Exception):
+    """HeaderError, DecodeError, SchemaError: which part of a record cannot be read; the message names the field."""
+
+    stage: ClassVar[Stage]
+
+
+class HeaderError(Unreadable):
+    """An attribute is missing or wrong, or the type or content type is not one we read."""
+
+    stage = Stage.HEADER
+
+
+class DecodeError(Unreadable):
+    """There is no value, or it is not JSON."""
+
+    stage = Stage.DECODE
+
+
+class SchemaError(Unreadable):
+    """The data are JSON, but not what the type asks for."""
+
+    stage = Stage.SCHEMA
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    """How one type is read: its data alone, its data inside a structured event, and into which event."""
+
+    binary: Callable[[bytes], Any]
+    structured: Callable[[bytes], Any]
+    event: Callable[[Cause, datetime, Any], Event]
+
+
+def event_type(model: type[BaseModel], event: Callable[[Cause, datetime, Any], Event]) -> EventType:
+    # The core validator is what model_validate_json calls, without a quarter of its price.
+    return EventType(
+        binary=model.__pydantic_validator__.validate_json,
+        structured=WithData[model].__pydantic_validator__.validate_json,  # type: ignore[valid-type]
+        event=event,
+    )
+
+
+def _game_completed(
+    cause: Cause, occurred_at: datetime, data: game_completed.GameCompleted
+) -> GameCompleted:
+    return GameCompleted(
+        cause=cause,
+        occurred_at=occurred_at,
+        partner_id=data.partner_id,
+        game_id=data.game_id,
+        customer_id=data.customer_id,
+        won=data.result == "won",
+        session_id=data.session_id,
+        score=data.score,
+    )
+
+
+TYPES: Final[Mapping[str, EventType]] = {
+    game_completed.TYPE: event_type(game_completed.GameCompleted, _game_completed),
+}
+
+
+def read_record(record: Record) -> Incoming | Poison:
+    """The event a record carries, or why there is none. Never raises."""
+    try:
+        value = record.value
+        if value is None:
+            raise DecodeError("value: null (a tombstone), an event needs data")
+        headers = dict(record.headers)
+        if len(headers) != len(record.headers):
+            _refuse_repeats(record)
+        if _mode(headers.get(CONTENT_TYPE)) is Mode.BINARY:
+            event = _read_binary(headers, value)
+        else:
+            event = _read_structured(value)
+    except Unreadable as error:
+        return _poison(record, error)
+    return Incoming(
+        event=event,
+        event_key=event_key(event.cause.source, event.cause.id),
+        position=Position(topic=record.topic, partition=record.partition, offset=record.offset),
+        timestamp_ms=record.timestamp,
+    )
+
+
+def event_key(source: str, event_id: str) -> str:
+    """The key of an event's decision, as the text of a UUID: 10 bytes of the id's digest, 6 of the source's."""
+    digest = blake2b(event_id.encode(), digest_size=ID_DIGEST_BYTES).digest()
+    return str(UUID(digest + _source_digest(source)))
+
+
+def event_keys_of(event_id: str) -> tuple[str, str]:
+    """The lowest and the highest key that events of this id can have, whatever their source; both inclusive."""
+    digest = blake2b(event_id.encode(), digest_size=ID_DIGEST_BYTES).digest()
+    return (
+        str(UUID(digest + bytes(SOURCE_DIGEST_BYTES))),
+        str(UUID(digest + b"\xff" * SOURCE_DIGEST_BYTES)),
+    )
+
+
+@lru_cache(
+    maxsize=4096
+)  # sources are few; the bound is against a producer that makes one up per event
+def _source_digest(source: str) -> bytes:
+    return blake2b(source.encode(), digest_size=SOURCE_DIGEST_BYTES).digest()
+
+
+def _mode(content_type: bytes | None) -> Mode:
+    try:
+        return cloudevents.mode_of(content_type)
+    except ValueError as error:
+        raise HeaderError(f"{CONTENT_TYPE}: {error}") from error
+
+
+def _refuse_repeats(record: Record) -> None:
+    for name, times in Counter(name for name, _ in record.headers).items():
+        if times > 1 and (name == CONTENT_TYPE or name.startswith(cloudevents.PREFIX)):
+            raise HeaderError(f"{name}: comes {times} times")
+
+
+def _read_binary(headers: Mapping[str, bytes | None], value: bytes) -> Event:
+    version = headers.get("ce_specversion")
+    if version != b"1.0":
+        raise HeaderError(
+            "ce_specversion: missing" if version is None else "ce_specversion: must be 1.0"
+        )
+    event_id = _attribute(headers, "ce_id")
+    source = _attribute(headers, "ce_source")
+    type_ = _attribute(headers, "ce_type")
+    try:
+        occurred_at = cloudevents.parse_time(_attribute(headers, "ce_time"))
+    except ValueError as error:
+        raise HeaderError(f"ce_time: {error}") from error
+    known = _known("ce_type", type_)
+    data = _read_data(known.binary, value, "data.")
+    return known.event(Cause(source=source, id=event_id, type=type_), occurred_at, data)
+
+
+def _attribute(headers: Mapping[str, bytes | None], name: str) -> str:
+    raw = headers.get(name)
+    if raw is None:
+        raise HeaderError(f"{name}: missing")
+    try:
+        return cloudevents.attribute_text(raw)
+    except ValueError as error:
+        raise HeaderError(f"{name}: {error}") from error
+
+
+def _known(name: str, type_: str) -> EventType:
+    known = TYPES.get(type_)
+    if known is None:
+        raise HeaderError(f"{name}: unknown type {type_[:100]!r}, known are {', '.join(TYPES)}")
+    return known
+
+
+def _read_structured(value: bytes) -> Event:
+    """Parsed twice, since only the envelope says which data to expect: the common way in is binary."""
+    try:
+        envelope = Envelope.model_validate_json(value)
+    except ValidationError as error:
+        first = _first(error)
+        kind = DecodeError if first["type"] == "json_invalid" or not first["loc"] else HeaderError
+        raise kind(_line(first, "")) from error
+    known = _known("type", envelope.type)
+    if envelope.data_base64 is None:
+        data = _read_data(known.structured, value, "").data
+    else:
+        data = _read_data(known.binary, _decoded(envelope.data_base64, value), "data.")
+    cause = Cause(source=envelope.source, id=envelope.id, type=envelope.type)
+    # The model declares text with a validator that returns the instant.
+    occurred_at: Any = envelope.time
+    return known.event(cause, occurred_at, data)
+
+
+def _decoded(data_base64: str, value: bytes) -> bytes:
+    if "data" in from_json(value):
+        raise DecodeError("data_base64: comes beside data, an event has one of them")
+    try:
+        return b64decode(data_base64, validate=True)
+    except ValueError as error:
+        raise DecodeError(f"data_base64: {error}") from error
+
+
+def _read_data(validate: Callable[[bytes], Any], value: bytes, prefix: str) -> Any:
+    try:
+        data = validate(value)
+    except ValidationError as error:
+        first = _first(error)
+        kind = DecodeError if first["type"] == "json_invalid" else SchemaError
+        raise kind(_line(first, prefix)) from error
+    # pydantic's parser lets NaN and Infinity pass in fields that nobody reads; JSON knows neither.
+    if b"NaN" in value or b"Infinity" in value:
+        json.loads(value, parse_constant=_refuse_constant)
+    return data
+
+
+def _refuse_constant(name: str) -> None:
+    raise DecodeError(f"value: {name} is not JSON")
+
+
+def _first(error: ValidationError) -> ErrorDetails:
+    return error.errors(include_url=False, include_context=False, include_input=False)[0]
+
+
+def _line(error: ErrorDetails, prefix: str) -> str:
+    field = prefix + ".".join(str(step) for step in error["loc"])
+    return f"{field.rstrip('.') or 'value'}: {error['msg'].removeprefix('Value error, ')}"
+
+
+def _poison(record: Record, error: Unreadable) -> Poison:
+    # Escaped, because a message becomes a header, a log line and a cell of a table.
+    message = str(error).encode("unicode_escape").decode("ascii")
+    event_id, source, type_ = _identity(record)
+    return Poison(
+        stage=error.stage,
+        exception=type(error.__cause__ or error).__name__,
+        message=message[:MAX_MESSAGE_CHARACTERS],
+        event_id=event_id,
+        event_source=source,
+        event_type=type_,
+    )
+
+
+def _identity(record: Record) -> tuple[str | None, ...]:
+    """Id, source and type, each where it can be read and stored; from the value if that is a structured event."""
+    headers = dict(record.headers)
+    attributes: dict[str, Any] = {}
+    if (headers.get(CONTENT_TYPE) or b"").lower().startswith(b"application/cloudevents"):
+        try:
+            envelope = from_json(record.value or b"")
+        except ValueError:
+            envelope = None
+        attributes = envelope if isinstance(envelope, dict) else {}
+    found: list[str | None] = []
+    for name in ("id", "source", "type"):
+        raw = attributes.get(name, headers.get(cloudevents.PREFIX + name))
+        try:
+            found.append(
+                cloudevents.attribute_text(raw.encode() if isinstance(raw, str) else raw or b"")
+            )
+        except (ValueError, TypeError):
+            found.append(None)
+    return tuple(found)

@@ -1,0 +1,41 @@
+"""Which failures are outages, which are lost races, and which are the batch's own fault.
+
+An outage is waited for, however long: treating it as poison would turn good events into dead letters. Only what
+the data itself can cause counts against a batch, and then the batch is halved until the guilty record is alone.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+import asyncpg
+
+from services.adapters.postgres.recording import LostRace
+
+
+class Kind(Enum):
+    LOST_RACE = auto()
+    OUTAGE = auto()
+    FAULT = auto()
+
+
+_LOST_RACES = (
+    LostRace,
+    asyncpg.UniqueViolationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+)
+# SQLSTATE classes that a record's data can cause: data exceptions and integrity violations.
+_FAULT_CLASSES = ("22", "23")
+
+
+def kind_of(error: Exception) -> Kind:
+    if isinstance(error, _LOST_RACES):
+        return Kind.LOST_RACE
+    if isinstance(error, asyncpg.PostgresError):
+        return Kind.FAULT if (error.sqlstate or "").startswith(_FAULT_CLASSES) else Kind.OUTAGE
+    if isinstance(error, asyncpg.DataError):  # the client's own: a value that no column can take
+        return Kind.FAULT
+    if isinstance(error, (OSError, TimeoutError, asyncpg.InterfaceError)):
+        return Kind.OUTAGE
+    return Kind.FAULT

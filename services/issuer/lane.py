@@ -1,0 +1,129 @@
+"""One consumer of the group: takes a poll from FastStream, has it decided, commits its offsets.
+
+A process runs several lanes: they own disjoint partitions, so one decides while another's batch is being written.
+Offsets are committed explicitly and only after Postgres has committed; on an outage the lane seeks back to where
+the poll began and waits, so the same records come again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import IllegalStateError, KafkaError
+from faststream.kafka import KafkaMessage
+
+from services.issuer import metrics
+from services.issuer.brake import Brake
+from services.issuer.failures import Kind, kind_of
+from services.issuer.pipeline import Pipeline
+from services.runtime.backoff import delays, pause
+from services.runtime.crashpoints import reach
+
+STALLED_SECONDS = 120.0
+"""No progress for this long while records wait: the process should be restarted. Above every timeout of a batch."""
+
+log = logging.getLogger(__name__)
+
+
+class Lane:
+    """State of one consumer between polls. `consumer` is set once FastStream has started it."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        brake: Brake,
+        *,
+        stopping: asyncio.Event,
+        on_bug: Callable[[Exception], None],
+    ) -> None:
+        self.consumer: AIOKafkaConsumer | None = None
+        self._pipeline = pipeline
+        self.brake = brake
+        self._stopping = stopping
+        self._on_bug = on_bug
+        self._delays = delays()
+        self._outage: str | None = None
+        self._lag: dict[TopicPartition, int] = {}
+        self._progress_at = time.monotonic()
+
+    async def handle(self, message: KafkaMessage) -> None:
+        """Decide one poll. Never raises for an outage: FastStream would log it and go on without us."""
+        records: Sequence[ConsumerRecord] = message.raw_message  # type: ignore[assignment]
+        assert self.consumer is not None
+        reach("issuer.after_poll")
+        try:
+            records = await self.brake.let_through(self.consumer, records)
+            await self._pipeline.process(records)
+        except Exception as error:
+            if kind_of(error) is not Kind.OUTAGE:
+                self._seek_back(records)
+                self._on_bug(error)
+                return
+            self._seek_back(records)
+            self._outage = f"{type(error).__name__}: {error}"
+            log.warning("outage, the same records again later: %s", self._outage)
+            self._progress_at = time.monotonic()
+            await pause(self._stopping, next(self._delays))
+            return
+        self._outage, self._delays = None, delays()
+        await self._commit(records)
+        self._progress_at = time.monotonic()
+
+    async def _commit(self, records: Sequence[ConsumerRecord]) -> None:
+        """Commit what is still ours; another consumer meets the rest again, as repeats."""
+        assert self.consumer is not None
+        ends: dict[TopicPartition, int] = {}
+        for record in records:
+            place = TopicPartition(record.topic, record.partition)
+            ends[place] = max(ends.get(place, 0), record.offset + 1)
+        assigned = self.consumer.assignment()
+        offsets = {place: end for place, end in ends.items() if place in assigned}
+        if not offsets:
+            return
+        try:
+            await self.consumer.commit(offsets)
+        except (KafkaError, IllegalStateError) as error:
+            # Committing late is always safe, and a later commit covers this one.
+            log.warning("offsets were not committed: %s", error)
+        reach("issuer.after_offsets")
+
+    def _seek_back(self, records: Sequence[ConsumerRecord]) -> None:
+        assert self.consumer is not None
+        firsts: dict[TopicPartition, int] = {}
+        for record in records:
+            place = TopicPartition(record.topic, record.partition)
+            firsts[place] = min(firsts.get(place, record.offset), record.offset)
+        assigned = self.consumer.assignment()
+        for place, first in firsts.items():
+            if place in assigned:
+                self.consumer.seek(place, first)
+
+    async def measure_lag(self) -> dict[TopicPartition, int]:
+        """Committed records not yet read, by assigned partition, as far as fetches have told."""
+        lag: dict[TopicPartition, int] = {}
+        if self.consumer is not None:
+            for place in self.consumer.assignment():
+                end = self.consumer.last_stable_offset(place)
+                if end is not None and end >= 0:
+                    lag[place] = max(0, end - await self.consumer.position(place))
+        self._lag = lag
+        return lag
+
+    def readiness(self) -> str | None:
+        """None, or why this lane cannot work now."""
+        if self._outage is not None:
+            return f"waiting for a server: {self._outage}"
+        return self.brake.reason()
+
+    def liveness(self) -> str | None:
+        """None, or that records wait and none is being decided."""
+        idle = time.monotonic() - self._progress_at
+        if idle < STALLED_SECONDS:
+            return None
+        if not any(lag for place, lag in self._lag.items() if not self.brake.is_paused(place)):
+            return None
+        return f"no progress for {idle:.0f} s with records waiting"

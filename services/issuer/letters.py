@@ -1,0 +1,60 @@
+"""Make dead letters: the record as it was, the stage, and one line that says what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aiokafka import ConsumerRecord
+
+from services.domain.arrival import Incoming
+from services.domain.events import Position
+from services.domain.letters import DeadLetter, Stage
+from services.issuer.codec import Poison
+
+MAX_MESSAGE_CHARACTERS = 1_000
+
+
+def letter_from_poison(record: ConsumerRecord, poison: Poison) -> DeadLetter:
+    """The dead letter of a record that could not be read."""
+    return DeadLetter(
+        position=Position(topic=record.topic, partition=record.partition, offset=record.offset),
+        timestamp_ms=record.timestamp,
+        stage=Stage(poison.stage),
+        exception=poison.exception,
+        message=_storable(poison.message),
+        key=record.key,
+        value=record.value,
+        headers=tuple((_storable(name), value) for name, value in record.headers),
+        event_id=poison.event_id,
+        event_source=poison.event_source,
+        event_type=poison.event_type,
+    )
+
+
+def letter_for(
+    records: Sequence[ConsumerRecord], incoming: Incoming, stage: Stage, error: Exception
+) -> DeadLetter:
+    """The dead letter of an event that was read but cannot be decided or stored."""
+    place, cause = incoming.position, incoming.event.cause
+    raw = next(
+        raw
+        for raw in records
+        if (raw.offset, raw.partition, raw.topic) == (place.offset, place.partition, place.topic)
+    )
+    return letter_from_poison(
+        raw,
+        Poison(
+            stage=stage,
+            exception=type(error).__name__,
+            message=str(error),
+            event_id=cause.id,
+            event_source=cause.source,
+            event_type=cause.type,
+        ),
+    )
+
+
+def _storable(text: str) -> str:
+    """Text that Postgres can keep: no NUL, no lone surrogates, not endless."""
+    clean = text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+    return clean[:MAX_MESSAGE_CHARACTERS]

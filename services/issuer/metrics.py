@@ -1,0 +1,57 @@
+"""What an issuer counts and times. Names are listed in the README."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter as Tally
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from prometheus_client import Counter, Gauge, Histogram
+
+if TYPE_CHECKING:
+    from services.issuer.pipeline import Report
+
+DECISIONS = Counter(
+    "couponry_decisions", "Events decided, by outcome and reason.", ["outcome", "reason"]
+)
+REPEATS = Counter("couponry_repeats", "Records whose event had its decision already.")
+LETTERS = Counter("couponry_dead_letters", "Records given up, by stage.", ["stage"])
+LOST_RACES = Counter("couponry_lost_races", "Batches rolled back and decided again.")
+WITHOUT_LOCKS = Counter("couponry_batches_without_locks", "Batches decided without Redis locks.")
+BATCH_SECONDS = Histogram(
+    "couponry_batch_seconds",
+    "Time of a batch by step.",
+    ["step"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+BATCH_RECORDS = Histogram(
+    "couponry_batch_records", "Records in a batch.", buckets=(1, 10, 50, 100, 250, 500, 1000, 2000)
+)
+LAG = Gauge("couponry_lag_records", "Records not yet read, by partition.", ["topic", "partition"])
+PAUSED = Gauge(
+    "couponry_paused_partitions", "Partitions stopped because too many records are dead letters."
+)
+
+
+@contextmanager
+def step(name: str) -> Iterator[None]:
+    """Time one step of a batch."""
+    began = time.perf_counter()
+    try:
+        yield
+    finally:
+        BATCH_SECONDS.labels(name).observe(time.perf_counter() - began)
+
+
+def count(report: Report) -> None:
+    """Add a finished batch to the counters."""
+    BATCH_RECORDS.observe(report.read)
+    if report.already_decided:
+        REPEATS.inc(report.already_decided)
+    tally = Tally((v.decision.outcome, v.decision.reason or "") for v in report.verdicts)
+    for (outcome, reason), number in tally.items():
+        DECISIONS.labels(outcome, reason).inc(number)
+    for letter in report.letters:
+        LETTERS.labels(letter.stage).inc()

@@ -1,0 +1,238 @@
+"""The way of one batch: read, drop repeats, lock, then in one transaction load, decide and record; wake the relay.
+
+A crash at any arrow loses nothing: before the commit nothing has happened and the records come again; after it the
+decisions stand and the records that come again are repeats.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Protocol, TypeVar
+
+import asyncpg
+from aiokafka import ConsumerRecord
+
+from services.adapters.postgres import inbox
+from services.adapters.postgres.recording import LostRace, record
+from services.domain.arrival import CustomerKey, Incoming, Verdict, first_of_each
+from services.domain.decide import MAX_PRODUCER_SKEW, Draw
+from services.domain.folding import RuleFailed, decide_batch
+from services.domain.letters import DeadLetter, Stage
+from services.domain.program import Game, Program
+from services.issuer import metrics
+from services.issuer.codec import Poison, read_record
+from services.issuer.drawing import draws
+from services.issuer.failures import Kind, kind_of
+from services.issuer.letters import letter_for, letter_from_poison
+from services.runtime.crashpoints import reach
+
+LOST_RACES_IN_A_ROW = 8
+"""A race is lost to somebody who won, so this many in a row are no race but a fault of the batch."""
+FAULTS_BEFORE_HALVING = 2
+MAX_CACHED_GAMES = 20_000
+
+NOTIFY_RELAY = "NOTIFY couponry_outbox"
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+
+class Locks(Protocol):
+    """Held around a batch; yields whether the locks were had. Decides nothing."""
+
+    def held(self, customers: Sequence[CustomerKey]) -> AbstractAsyncContextManager[bool]: ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Report:
+    """What became of a batch."""
+
+    read: int = 0
+    verdicts: list[Verdict] = field(default_factory=list)
+    letters: list[DeadLetter] = field(default_factory=list)
+
+    @property
+    def already_decided(self) -> int:
+        return self.read - len(self.verdicts) - len(self.letters)
+
+
+class Pipeline:
+    """Any number of lanes may run batches through one pipeline. Owns a cache of games, checked at every commit."""
+
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        locks: Locks,
+        *,
+        clock_offset: timedelta = timedelta(),
+        mask_codes: bool = False,
+    ) -> None:
+        self._pool = pool
+        self._locks = locks
+        self._clock_offset = clock_offset
+        self._mask_codes = mask_codes
+        self._games: dict[int, Game] = {}
+
+    async def process(self, records: Sequence[ConsumerRecord]) -> Report:
+        """Decide these records. Raises what an outage raises: present the same records again later.
+
+        After an exception some of them may be decided; presented again, those are repeats.
+        """
+        report = Report(read=len(records))
+        with metrics.step("decode"):
+            arrivals, letters = read(records)
+        await self._settle(records, arrivals, letters, report)
+        metrics.count(report)
+        return report
+
+    async def _settle(
+        self,
+        records: Sequence[ConsumerRecord],
+        arrivals: list[Incoming],
+        letters: list[DeadLetter],
+        report: Report,
+    ) -> None:
+        """Get this part of a batch committed: again after a lost race, halved when it keeps failing."""
+        if not arrivals and not letters:
+            return
+        races = faults = 0
+        while True:
+            try:
+                await self._attempt(records, arrivals, letters, report)
+                return
+            except Exception as error:
+                kind = kind_of(error)
+                if kind is Kind.OUTAGE:
+                    raise
+                if kind is Kind.LOST_RACE:
+                    races += 1
+                    metrics.LOST_RACES.inc()
+                    log.info("lost a race, deciding again: %s", error)
+                else:
+                    faults += 1
+                    log.warning("a batch failed (%s: %s)", type(error).__name__, error)
+                if races < LOST_RACES_IN_A_ROW and faults < FAULTS_BEFORE_HALVING:
+                    continue
+                if arrivals and letters:
+                    parts = [([], letters), (arrivals, [])]
+                elif len(arrivals) > 1:
+                    parts = [(half, []) for half in _halves(arrivals)]
+                elif len(letters) > 1:
+                    parts = [([], half) for half in _halves(letters)]
+                elif arrivals:
+                    stage = Stage.DECIDE if isinstance(error, RuleFailed) else Stage.STORE
+                    parts = [([], [letter_for(records, arrivals[0], stage, error)])]
+                else:
+                    raise  # a dead letter that cannot be kept is a bug: stop rather than lose it
+            for some_arrivals, some_letters in parts:
+                await self._settle(records, some_arrivals, some_letters, report)
+            return
+
+    async def _attempt(
+        self,
+        records: Sequence[ConsumerRecord],
+        arrivals: list[Incoming],
+        letters: list[DeadLetter],
+        report: Report,
+    ) -> None:
+        """One try at one transaction."""
+        async with self._pool.acquire() as connection:
+            with metrics.step("absorb"):
+                fresh = await inbox.undecided(connection, arrivals) if arrivals else []
+            if not fresh and not letters:
+                return
+            drawn = list(zip(fresh, draws(len(fresh)), strict=True))
+            customers = sorted({one.customer for one in fresh})
+            async with self._locks.held(customers) as had:
+                if customers and not had:
+                    metrics.WITHOUT_LOCKS.inc()
+                reach("issuer.after_lock")
+                async with connection.transaction():
+                    verdicts, too_early = await self._decide(connection, drawn, customers)
+                    early = [
+                        letter_for(records, one, Stage.TIME, _too_early(one)) for one in too_early
+                    ]
+                    with metrics.step("record"):
+                        await record(
+                            connection, verdicts, [*letters, *early], mask_codes=self._mask_codes
+                        )
+                        await self._confirm_games(connection, verdicts)
+                    reach("issuer.after_record")
+                reach("issuer.after_commit")
+                await connection.execute(NOTIFY_RELAY)
+                reach("issuer.after_wake")
+        report.verdicts.extend(verdicts)
+        report.letters.extend([*letters, *early])
+
+    async def _decide(
+        self,
+        connection: asyncpg.Connection,
+        drawn: list[tuple[Incoming, Draw]],
+        customers: Sequence[CustomerKey],
+    ) -> tuple[list[Verdict], list[Incoming]]:
+        """Lock, load, decide: the customers' rows first, since they serialise everything read after."""
+        if not drawn:
+            return [], []
+        with metrics.step("load"):
+            locked = await inbox.lock_customers(connection, customers, self._clock_offset)
+            program = await self._program(connection, {one.event.game_id for one, _ in drawn})
+            states = await inbox.load_states(connection, [one for one, _ in drawn], program, locked)
+        reach("issuer.after_load")
+        with metrics.step("decide"):
+            verdicts, too_early = decide_batch(drawn, program, states, locked)
+        reach("issuer.after_decide")
+        return verdicts, too_early
+
+    async def _program(self, connection: asyncpg.Connection, ids: set[int]) -> Program:
+        """The named games, from the cache where they are known: `_confirm_games` has the last word."""
+        if len(self._games) > MAX_CACHED_GAMES:
+            self._games.clear()
+        unknown = ids - self._games.keys()
+        if unknown:
+            self._games.update(await inbox.load_games(connection, unknown))
+        return Program(games={id_: self._games[id_] for id_ in ids if id_ in self._games})
+
+    async def _confirm_games(
+        self, connection: asyncpg.Connection, verdicts: Sequence[Verdict]
+    ) -> None:
+        """Raise LostRace unless every game used is still at the version it was used at."""
+        used = {v.game.id: v.game.version for v in verdicts if v.game is not None}
+        if not used:
+            return
+        current = await inbox.current_versions(connection, used)
+        changed = [id_ for id_, version in used.items() if current.get(id_) != version]
+        if changed:
+            for id_ in changed:
+                self._games.pop(id_, None)
+            raise LostRace(f"the rules of games {changed} changed meanwhile")
+
+
+def read(records: Sequence[ConsumerRecord]) -> tuple[list[Incoming], list[DeadLetter]]:
+    """Events in deciding order without repeats, and the records that cannot be read."""
+    incoming: list[Incoming] = []
+    letters: list[DeadLetter] = []
+    for raw in records:
+        one = read_record(raw)
+        if isinstance(one, Poison):
+            letters.append(letter_from_poison(raw, one))
+        else:
+            incoming.append(one)
+    return first_of_each(incoming), letters
+
+
+def _halves(items: list[T]) -> tuple[list[T], list[T]]:
+    middle = len(items) // 2
+    return items[:middle], items[middle:]
+
+
+def _too_early(one: Incoming) -> ValueError:
+    limit = int(MAX_PRODUCER_SKEW.total_seconds() // 60)
+    return ValueError(
+        f"ce_time {one.event.occurred_at.isoformat()} is more than {limit} minutes in the future: "
+        "set the producer's clock right, then redrive this record"
+    )

@@ -1,0 +1,224 @@
+"""The rules as tables: one row per reason, per setting and per edge of time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from services.domain.coupon import Coupon, CouponStatus
+from services.domain.decide import (
+    MAX_PRODUCER_SKEW,
+    NEW_CUSTOMER,
+    CustomerState,
+    Draw,
+    decide,
+    evolve,
+    is_from_the_future,
+)
+from services.domain.decision import (
+    DeclineIssuance,
+    DeclineReason,
+    ExpireCoupon,
+    IssueCoupon,
+    Outcome,
+)
+from services.domain.events import Cause, GameCompleted
+from services.domain.program import Game, Program
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+DRAW = Draw(coupon_id="00000000-0000-7000-8000-000000000001", code="0000000000000000")
+
+GAME = Game(
+    id=7,
+    partner_id=1,
+    version=3,
+    is_active=True,
+    allow_multiple_active_coupons=False,
+    coupon_validity_days=7,
+    starts_at=NOW - 10 * DAY,
+    ends_at=NOW + 10 * DAY,
+    reward_description="A coffee",
+)
+EVENT = GameCompleted(
+    cause=Cause(source="/games", id="e-1", type="game.completed"),
+    occurred_at=NOW,
+    partner_id=1,
+    game_id=7,
+    customer_id="anna",
+    won=True,
+)
+HELD = Coupon(
+    id="00000000-0000-7000-8000-00000000aaaa",
+    game_id=7,
+    status=CouponStatus.ACTIVE,
+    issued_at=NOW - DAY,
+    expires_at=NOW + DAY,
+)
+
+
+def holding(**changes: object) -> CustomerState:
+    return CustomerState(single_coupons={7: replace(HELD, **changes)})  # type: ignore[arg-type]
+
+
+def verdict(event=EVENT, game=GAME, state=NEW_CUSTOMER, at=NOW):
+    return decide(event, Program(games={game.id: game}), state, at=at, draw=DRAW)
+
+
+REASONS = [
+    # what holds                              event changes               game changes                                reason
+    ("unknown game",                          {"game_id": 8},             {},                                         DeclineReason.GAME_NOT_FOUND),
+    ("another partner's game",                {"partner_id": 2},          {},                                         DeclineReason.GAME_NOT_FOUND),
+    ("lost",                                  {"won": False},             {},                                         DeclineReason.RESULT_LOST),
+    ("inactive",                              {},                         {"is_active": False},                       DeclineReason.GAME_INACTIVE),
+    ("a microsecond before the start",        {},                         {"starts_at": NOW + timedelta(microseconds=1)}, DeclineReason.GAME_NOT_STARTED),
+    ("at the exclusive end",                  {},                         {"ends_at": NOW},                           DeclineReason.GAME_ENDED),
+    # Several hold at once: the first in the contract's order is named.
+    ("unknown and lost",                      {"game_id": 8, "won": False}, {},                                       DeclineReason.GAME_NOT_FOUND),
+    ("lost and inactive",                     {"won": False},             {"is_active": False},                       DeclineReason.RESULT_LOST),
+    ("inactive and not started",              {},                         {"is_active": False, "starts_at": NOW + DAY}, DeclineReason.GAME_INACTIVE),
+    ("inactive and ended",                    {},                         {"is_active": False, "ends_at": NOW - DAY}, DeclineReason.GAME_INACTIVE),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("event_changes", "game_changes", "reason"),
+    [r[1:] for r in REASONS],
+    ids=[r[0] for r in REASONS],
+)
+def test_decide_names_the_first_reason_in_contract_order(event_changes, game_changes, reason):
+    """Each decline reason appears for its cause, and the earliest one wins when several hold."""
+    blocked = holding()
+    decision = verdict(replace(EVENT, **event_changes), replace(GAME, **game_changes), blocked)
+
+    assert (decision.outcome, decision.reason) == (Outcome.DECLINED, reason)
+    assert decision.coupon_id is None
+    assert decision.blocking_coupon_id is None
+    (effect,) = decision.effects
+    assert isinstance(effect, DeclineIssuance)
+    known = reason is not DeclineReason.GAME_NOT_FOUND
+    assert decision.rule_version == (3 if known else None)
+
+
+@pytest.mark.parametrize(
+    "game_changes",
+    [
+        {},
+        {"starts_at": NOW},
+        {"ends_at": NOW + timedelta(microseconds=1)},
+        {"starts_at": None, "ends_at": None},
+    ],
+    ids=["inside", "at the inclusive start", "a microsecond before the end", "unbounded"],
+)
+def test_decide_issues_inside_the_window(game_changes):
+    """A won completion of an active game inside its dates issues one coupon."""
+    decision = verdict(game=replace(GAME, **game_changes))
+
+    (issue,) = decision.effects
+    assert isinstance(issue, IssueCoupon)
+    assert decision.outcome is Outcome.ISSUED
+    assert (issue.coupon_id, issue.code, issue.rule_version) == (DRAW.coupon_id, DRAW.code, 3)
+
+
+def test_decide_compares_the_dates_with_the_events_own_time():
+    """A completion inside the dates counts however late it arrives, and one outside does not."""
+    late = verdict(at=NOW + 300 * DAY)
+    early = verdict(replace(EVENT, occurred_at=NOW - 11 * DAY))
+
+    assert late.outcome is Outcome.ISSUED
+    assert early.reason is DeclineReason.GAME_NOT_STARTED
+
+
+@pytest.mark.parametrize(
+    ("state", "blocked"),
+    [
+        (NEW_CUSTOMER, False),
+        (holding(), True),
+        (holding(expires_at=None), True),
+        (holding(expires_at=NOW + timedelta(microseconds=1)), True),
+        (holding(expires_at=NOW), False),
+        (holding(status=CouponStatus.RESERVED, reserved_until=NOW + DAY), True),
+        (holding(status=CouponStatus.RESERVED, reserved_until=NOW - DAY), True),
+        (holding(status=CouponStatus.RESERVED, reserved_until=NOW + DAY, expires_at=NOW), False),
+        (holding(status=CouponStatus.REDEEMED), False),
+        (holding(status=CouponStatus.CANCELLED), False),
+        (CustomerState(single_coupons={8: replace(HELD, game_id=8)}), False),
+    ],
+    ids=[
+        "nothing held", "active", "never expires", "a microsecond left", "expired this instant",
+        "reserved", "reservation lapsed", "reserved but expired", "redeemed", "cancelled", "of another game",
+    ],
+)  # fmt: skip
+def test_decide_single_rule_blocks_exactly_while_a_coupon_is_active(state, blocked):
+    """Under the single rule only an unexpired active or reserved coupon of this game stands in the way."""
+    decision = verdict(state=state)
+
+    if blocked:
+        assert decision.reason is DeclineReason.ACTIVE_COUPON_EXISTS
+        assert decision.blocking_coupon_id == HELD.id
+    else:
+        assert decision.outcome is Outcome.ISSUED
+
+
+def test_decide_closes_the_expired_holder_before_issuing():
+    """The place of an expired coupon is freed in the decision that takes it, at the instant it expired."""
+    decision = verdict(state=holding(expires_at=NOW - DAY))
+
+    expire, issue = decision.effects
+    assert expire == ExpireCoupon(coupon_id=HELD.id, game_id=7, at=NOW - DAY)
+    assert isinstance(issue, IssueCoupon)
+
+
+def test_decide_multiple_rule_ignores_what_is_held():
+    """With several coupons allowed an active one blocks nothing."""
+    assert (
+        verdict(game=replace(GAME, allow_multiple_active_coupons=True), state=holding()).outcome
+        is Outcome.ISSUED
+    )
+
+
+@pytest.mark.parametrize(
+    ("days", "expires_at"),
+    [(None, None), (1, NOW + DAY), (7, NOW + 7 * DAY), (3650, NOW + 3650 * DAY)],
+)
+def test_decide_expiry_is_days_of_24_hours_from_the_decision(days, expires_at):
+    """`coupon_validity_days` counts from the decision instant; null never expires."""
+    decision = verdict(
+        replace(EVENT, occurred_at=NOW - 2 * DAY), replace(GAME, coupon_validity_days=days)
+    )
+
+    (issue,) = decision.effects
+    assert isinstance(issue, IssueCoupon)
+    assert (issue.issued_at, issue.expires_at) == (NOW, expires_at)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "refused"),
+    [
+        (timedelta(0), False),
+        (MAX_PRODUCER_SKEW, False),
+        (MAX_PRODUCER_SKEW + timedelta(microseconds=1), True),
+    ],
+)
+def test_event_from_the_future_is_not_judged(ahead, refused):
+    """Up to five minutes ahead counts as clock skew; more is no decision at all."""
+    assert is_from_the_future(replace(EVENT, occurred_at=NOW + ahead), NOW) is refused
+
+
+def test_evolve_lets_the_next_event_see_the_coupon():
+    """A second completion right after the first is blocked by the coupon the first one issued."""
+    first = verdict()
+    second = verdict(
+        replace(EVENT, cause=replace(EVENT.cause, id="e-2")),
+        state=evolve(NEW_CUSTOMER, first.effects),
+    )
+
+    assert second.reason is DeclineReason.ACTIVE_COUPON_EXISTS
+    assert second.blocking_coupon_id == DRAW.coupon_id
+
+
+def test_evolve_of_no_effects_is_nothing_to_do():
+    """No effects, no change."""
+    assert evolve(holding(), ()) == holding()
