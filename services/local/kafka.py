@@ -1,4 +1,4 @@
-"""Apache Kafka, the real broker: one KRaft node that is broker and controller, on Java that is there or from a wheel."""
+"""Apache Kafka, the real broker: one KRaft node, broker and controller in one, on the system's Java or a wheel's."""
 
 from __future__ import annotations
 

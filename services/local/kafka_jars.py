@@ -27,7 +27,7 @@ def fetch_jars(progress: Callable[[str], None]) -> list[Path]:
     maven = MavenContext(timeout=TIMEOUT_SECONDS)
     maven.repo_cache.mkdir(parents=True, exist_ok=True)
     wanted = [line.split() for line in LIST.read_text(encoding="utf-8").splitlines()]
-    with open(maven.repo_cache / ".couponry.lock", "w", encoding="utf-8") as lock:
+    with (maven.repo_cache / ".couponry.lock").open("w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # another process may be fetching the same files
         missing = [entry for entry in wanted if not _is_whole(_path(maven, entry[1]), entry[0])]
         if missing:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from services.local.state import LocalServerError, StateDir
 
@@ -46,7 +47,7 @@ class Server:
 
 def spawn(state: StateDir, server: Server) -> subprocess.Popen[bytes]:
     """Start the process and record it. Its output goes to `server.log`, which starts anew."""
-    with open(server.log, "wb") as log:
+    with server.log.open("wb") as log:
         process = subprocess.Popen(
             server.argv,
             stdin=subprocess.DEVNULL,
@@ -106,7 +107,7 @@ def run_once(argv: list[str], *, account: Account | None = None) -> None:
         )
 
 
-def as_account(account: Account | None) -> dict[str, object]:
+def as_account(account: Account | None) -> dict[str, Any]:
     """Arguments of subprocess that make a child run as this account."""
     if account is None:
         return {}

@@ -38,7 +38,7 @@ class StateDir:
         self.path = path.expanduser().resolve()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock: IO[str] = open(self.path / "lock", "a+", encoding="utf-8")  # noqa: SIM115 (held until close)
+            self._lock: IO[str] = (self.path / "lock").open("a+", encoding="utf-8")
         except OSError as error:
             raise LocalServerError(
                 f"COUPONRY_STATE_DIR: cannot use {self.path}: {error.strerror}; choose a directory that can be written"
