@@ -7,8 +7,9 @@ the database's clock, the coupon's id and code drawn beforehand (`Draw`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import assert_never
 
 from services.domain.coupon import Coupon, CouponStatus
 from services.domain.decision import (
@@ -142,19 +143,24 @@ def declined(
 
 def evolve(state: CustomerState, effects: tuple[Effect, ...]) -> CustomerState:
     """The customer after these effects, so that later events of the same batch see earlier ones."""
-    coupons = dict(state.single_coupons)
+    coupons: dict[int, Coupon] | None = None
     for effect in effects:
         match effect:
-            case IssueCoupon() if not effect.allow_multiple_active_coupons:
-                coupons[effect.game_id] = Coupon(
-                    id=effect.coupon_id,
-                    game_id=effect.game_id,
-                    status=CouponStatus.ACTIVE,
-                    issued_at=effect.issued_at,
-                    expires_at=effect.expires_at,
-                )
+            case IssueCoupon():
+                if not effect.allow_multiple_active_coupons:
+                    coupons = dict(state.single_coupons) if coupons is None else coupons
+                    coupons[effect.game_id] = Coupon(
+                        id=effect.coupon_id,
+                        game_id=effect.game_id,
+                        status=CouponStatus.ACTIVE,
+                        issued_at=effect.issued_at,
+                        expires_at=effect.expires_at,
+                    )
             case ExpireCoupon():
+                coupons = dict(state.single_coupons) if coupons is None else coupons
                 coupons.pop(effect.game_id, None)
-            case IssueCoupon() | DeclineIssuance():
+            case DeclineIssuance():
                 pass
-    return replace(state, single_coupons=coupons)
+            case _:
+                assert_never(effect)
+    return state if coupons is None else CustomerState(single_coupons=coupons)

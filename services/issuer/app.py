@@ -63,7 +63,7 @@ async def serve(settings: Settings, health: Health) -> None:
 @asynccontextmanager
 async def _started(
     settings: Settings, health: Health, locks: CustomerLocks, bug: asyncio.Future[None]
-) -> AsyncIterator[Sequence[tuple[Lane, Brake]]]:
+) -> AsyncIterator[Sequence[Lane]]:
     """Everything connected, however long the servers take to answer; or nothing, once told to stop."""
     waiting: list[str] = ["starting"]
     health.ready(lambda: waiting[0] if waiting else None, "servers")
@@ -97,7 +97,7 @@ async def _started(
             health.ready(lane.readiness, f"lane-{number}")
         waiting.clear()
         try:
-            yield [(lane, lane.brake) for lane, _ in lanes]
+            yield [lane for lane, _ in lanes]
         finally:
             await _close(broker, pool)
         return
@@ -189,16 +189,16 @@ async def _raw_body(message: KafkaMessage) -> KafkaMessage:
     return message
 
 
-async def _monitor(lanes: Sequence[tuple[Lane, Brake]]) -> None:
+async def _monitor(lanes: Sequence[Lane]) -> None:
     """Keep the lag current, and let paused partitions go on once their letters have been dealt with."""
     while True:
         await asyncio.sleep(MONITOR_SECONDS)
-        for lane, brake in lanes:
+        for lane in lanes:
             try:
                 for place, lag in (await lane.measure_lag()).items():
                     metrics.LAG.labels(place.topic, place.partition).set(lag)
                 if lane.consumer is not None:
-                    await brake.release(lane.consumer)
+                    await lane.brake.release(lane.consumer)
             except Exception as error:
                 if not isinstance(error, KafkaError) and kind_of(error) is not Kind.OUTAGE:
                     raise

@@ -31,8 +31,6 @@ from services.domain.arrival import Incoming
 from services.domain.events import Cause, Event, GameCompleted, Position
 from services.domain.letters import Stage
 
-Record = ConsumerRecord[bytes | None, bytes | None]
-
 MAX_MESSAGE_CHARACTERS: Final = 500
 ID_DIGEST_BYTES: Final = 10
 SOURCE_DIGEST_BYTES: Final = 6
@@ -50,25 +48,25 @@ class Poison:
     event_type: str | None = None
 
 
-class Unreadable(Exception):
+class UnreadableError(Exception):
     """HeaderError, DecodeError, SchemaError: which part of a record cannot be read; the message names the field."""
 
     stage: ClassVar[Stage]
 
 
-class HeaderError(Unreadable):
+class HeaderError(UnreadableError):
     """An attribute is missing or wrong, or the type or content type is not one we read."""
 
     stage = Stage.HEADER
 
 
-class DecodeError(Unreadable):
+class DecodeError(UnreadableError):
     """There is no value, or it is not JSON."""
 
     stage = Stage.DECODE
 
 
-class SchemaError(Unreadable):
+class SchemaError(UnreadableError):
     """The data are JSON, but not what the type asks for."""
 
     stage = Stage.SCHEMA
@@ -112,7 +110,7 @@ TYPES: Final[Mapping[str, EventType]] = {
 }
 
 
-def read_record(record: Record) -> Incoming | Poison:
+def read_record(record: ConsumerRecord) -> Incoming | Poison:
     """The event a record carries, or why there is none. Never raises."""
     try:
         value = record.value
@@ -125,7 +123,7 @@ def read_record(record: Record) -> Incoming | Poison:
             event = _read_binary(headers, value)
         else:
             event = _read_structured(value)
-    except Unreadable as error:
+    except UnreadableError as error:
         return _poison(record, error)
     return Incoming(
         event=event,
@@ -164,7 +162,7 @@ def _mode(content_type: bytes | None) -> Mode:
         raise HeaderError(f"{CONTENT_TYPE}: {error}") from error
 
 
-def _refuse_repeats(record: Record) -> None:
+def _refuse_repeats(record: ConsumerRecord) -> None:
     for name, times in Counter(name for name, _ in record.headers).items():
         if times > 1 and (name == CONTENT_TYPE or name.startswith(cloudevents.PREFIX)):
             raise HeaderError(f"{name}: comes {times} times")
@@ -219,9 +217,7 @@ def _read_structured(value: bytes) -> Event:
     else:
         data = _read_data(known.binary, _decoded(envelope.data_base64, value), "data.")
     cause = Cause(source=envelope.source, id=envelope.id, type=envelope.type)
-    # The model declares text with a validator that returns the instant.
-    occurred_at: Any = envelope.time
-    return known.event(cause, occurred_at, data)
+    return known.event(cause, envelope.time, data)
 
 
 def _decoded(data_base64: str, value: bytes) -> bytes:
@@ -259,7 +255,7 @@ def _line(error: ErrorDetails, prefix: str) -> str:
     return f"{field.rstrip('.') or 'value'}: {error['msg'].removeprefix('Value error, ')}"
 
 
-def _poison(record: Record, error: Unreadable) -> Poison:
+def _poison(record: ConsumerRecord, error: UnreadableError) -> Poison:
     # Escaped, because a message becomes a header, a log line and a cell of a table.
     message = str(error).encode("unicode_escape").decode("ascii")
     event_id, source, type_ = _identity(record)
@@ -273,7 +269,7 @@ def _poison(record: Record, error: Unreadable) -> Poison:
     )
 
 
-def _identity(record: Record) -> tuple[str | None, ...]:
+def _identity(record: ConsumerRecord) -> tuple[str | None, ...]:
     """Id, source and type, each where it can be read and stored; from the value if that is a structured event."""
     headers = dict(record.headers)
     attributes: dict[str, Any] = {}
