@@ -138,7 +138,7 @@ async def serving(app: FastAPI, host: str, port: int, *, announce_as: str) -> As
     )
     server = _QuietServer(config)
     task = asyncio.create_task(server.serve(sockets=[bound]))
-    reachable = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - only read here
     url = f"http://{reachable}:{bound.getsockname()[1]}"
     print(json.dumps({announce_as: url}), file=sys.stderr, flush=True)
     try:

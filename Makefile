@@ -1,0 +1,52 @@
+# The two commands of the README are `make demo` and `make test`. All a machine needs is make and Python 3.11+.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+PIP    := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: install demo test lint check format lock bench clean
+
+install: $(STAMP)  ## build .venv when it is missing or stale
+
+$(STAMP): pyproject.toml requirements.txt requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "couponry needs Python 3.11 or newer; name one: make PYTHON=python3.12 install")'
+	@echo "building $(VENV) (once, and again when requirements change)" >&2
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install --quiet --require-hashes -r requirements-dev.txt
+	@PYTHONWARNINGS=ignore $(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: install  ## the whole system on local servers with real input
+	@$(BIN)/couponry demo
+
+test: install  ## every test, on real servers
+	@$(BIN)/python -m pytest
+
+lint: install
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --check --quiet
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+check: lint  ## lint, format, types, import rules; then the house's own rules, generated files among them
+	@$(BIN)/python -m pytest -q tests/house
+
+format: install
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+# Hashed pins for exactly what pyproject.toml asks for; nothing of the machine that made them is written down.
+COMPILE = env -u PIP_FIND_LINKS -u PIP_INDEX_URL -u PIP_EXTRA_INDEX_URL CUSTOM_COMPILE_COMMAND="make lock" \
+	$(BIN)/python -m piptools compile --quiet --generate-hashes --allow-unsafe --strip-extras \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options pyproject.toml
+lock:  ## pin again: `make lock UPGRADE=--upgrade` takes newer versions
+	@test -x $(BIN)/pip-compile || { $(PYTHON) -m venv $(VENV) && $(PIP) install --quiet pip-tools; }
+	@$(COMPILE) $(UPGRADE) --output-file requirements.txt
+	@$(COMPILE) $(UPGRADE) --extra dev --extra local --constraint requirements.txt --output-file requirements-dev.txt
+
+bench: install  ## the benchmark: one table
+	@$(BIN)/python -m tests.benchmark
+
+clean:  ## everything that was built; a running `couponry up` is stopped first by its owner
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
