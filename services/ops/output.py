@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,13 +23,18 @@ class CommandError(click.ClickException):
     exit_code = 2
 
 
+def unknown_partner(partner_id: int) -> CommandError:
+    """What to raise for the id of nobody."""
+    return CommandError(f"partner {partner_id} does not exist: see `couponry partners list`")
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 dry_run_option = click.option("--dry-run", is_flag=True, help="Check and report, change nothing.")
 
 
 def print_json(document: Any) -> None:
     """One JSON document, with a line end, on stdout; instants as RFC 3339 in UTC."""
-    print(json.dumps(document, ensure_ascii=False, default=_plain))
+    print(json.dumps(document, ensure_ascii=False, default=plain))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -39,6 +44,14 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         table.add_row(*(Text(_printable(value)) for value in row))
     terminal = sys.stdout.isatty()
     Console(width=None if terminal else PIPED_WIDTH, soft_wrap=False).print(table)
+
+
+def print_rows(columns: Sequence[str], rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
+    """A listing: these columns as a table, or each row whole in one JSON array."""
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(columns, ([row[column] for column in columns] for row in rows))
 
 
 def progress(message: str) -> None:
@@ -51,12 +64,12 @@ def instant_text(instant: datetime) -> str:
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _plain(value: Any) -> str:
+def plain(value: Any) -> str:
     return instant_text(value) if isinstance(value, datetime) else str(value)
 
 
 def _printable(value: Any) -> str:
     if value is None:
         return ""
-    text = _plain(value) if not isinstance(value, bool) else ("yes" if value else "no")
+    text = plain(value) if not isinstance(value, bool) else ("yes" if value else "no")
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)

@@ -97,7 +97,8 @@ def _missing(applied: list[Any]) -> list[Migration]:
     known = migrations()
     if len(applied) > len(known):
         raise MigrationError(
-            f"the database is at migration {applied[-1]['name']}, which this release does not know: install the newer release"
+            f"the database is at migration {applied[-1]['name']}, which this release does not know: "
+            "install the newer release"
         )
     for row, migration in zip(applied, known, strict=False):
         if (row["version"], row["checksum"]) != (migration.version, migration.checksum):

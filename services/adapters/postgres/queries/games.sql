@@ -1,0 +1,52 @@
+-- Games: reading and changing their definitions, and closing what would contradict a change.
+
+-- name: keep_other_changes_out
+-- A file of games is loaded alone: nobody else adds or changes games until the commit. Issuers go on sharing rows.
+LOCK TABLE games IN SHARE ROW EXCLUSIVE MODE;
+
+-- name: games
+-- Definitions by id, as stored.
+SELECT * FROM games WHERE id = ANY($1::bigint[]);
+
+-- name: list_games
+-- Definitions in the order of their ids; each filter is skipped when null.
+SELECT * FROM games
+WHERE ($1::bigint IS NULL OR partner_id = $1)
+  AND ($2::boolean IS NULL OR is_active = $2)
+  AND ($3::text IS NULL OR game_type = $3)
+ORDER BY id;
+
+-- name: lock_games
+-- Keep these games as they are until the commit: a batch that shares their rows waits, and then sees the change.
+SELECT id, allow_multiple_active_coupons FROM games WHERE id = ANY($1::bigint[]) ORDER BY id FOR UPDATE;
+
+-- name: reserve_ids
+-- Move the sequence past an id that somebody chose. Only under keep_other_changes_out.
+SELECT setval('games_id_seq', greatest($1::bigint, last_value)) FROM games_id_seq;
+
+-- name: insert_game
+-- A new game; without an id the sequence gives one.
+INSERT INTO games (id, partner_id, name, description, game_type, reward_description, is_active,
+                   allow_multiple_active_coupons, coupon_validity_days, product_ids, start_date, end_date,
+                   stamps_required, code_prefix)
+VALUES (coalesce($1::bigint, nextval('games_id_seq')), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+RETURNING *;
+
+-- name: update_game
+-- A game's whole definition. A trigger counts the version up if anything differs.
+UPDATE games SET name = $2, description = $3, game_type = $4, reward_description = $5, is_active = $6,
+                 allow_multiple_active_coupons = $7, coupon_validity_days = $8, product_ids = $9, start_date = $10,
+                 end_date = $11, stamps_required = $12, code_prefix = $13
+WHERE id = $1
+RETURNING *;
+
+-- name: active_coupons
+-- How many coupons of a game are active at an instant, and how many customers hold them.
+SELECT count(*) AS active_coupons_count, count(DISTINCT customer_no) AS affected_customers
+FROM coupons
+WHERE game_id = $1 AND status IN ('active', 'reserved') AND (expires_at IS NULL OR expires_at > $2);
+
+-- name: unknown_products
+-- Those of the ids that are no product of the partner.
+SELECT named.id FROM unnest($2::bigint[]) AS named (id)
+WHERE NOT EXISTS (SELECT FROM products p WHERE p.id = named.id AND p.partner_id = $1);

@@ -1,0 +1,92 @@
+"""The commands of `couponry`: a table of them, each imported only when used, and one place for errors.
+
+Exit codes: 0 done, 1 the answer is no (`verify` violated, `explain` unknown), 2 wrong input or an unreachable server.
+Whatever ends with 2 says so in exactly one line on stderr. Results go to stdout, progress to stderr.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+import click
+
+from services.runtime.settings import SettingsError
+
+COMMANDS = {
+    "demo": ("services.ops.demo:demo", "Show the whole system on local servers with real input."),
+    "up": ("services.ops.up:up", "Run servers, issuer and relay here until interrupted."),
+    "issuer": ("services.ops.issuer:issuer", "Decide incoming events, issue coupons."),
+    "relay": ("services.ops.relay:relay", "Publish what was decided, each event once."),
+    "migrate": ("services.ops.migrate:migrate", "Bring the database schema up to date."),
+    "topics": ("services.ops.topics:topics", "Create the topics and set their limits."),
+    "partners": ("services.ops.partners:partners", "Add and list partners."),
+    "shops": ("services.ops.shops:shops", "Add and list a partner's shops."),
+    "products": ("services.ops.products:products", "Add and list a partner's products."),
+    "games": ("services.ops.games:games", "Load games from a file, list them."),
+    "coupons": ("services.ops.coupons:coupons", "List coupons."),
+    "status": ("services.ops.status:status", "Lag, outbox, dead letters, decisions per second."),
+    "explain": ("services.ops.explain:explain", "Why an event did or did not issue a coupon."),
+    "verify": ("services.ops.verify:verify", "Check every invariant over everything stored."),
+}
+"""Name → where the click command is, and its line in `--help`."""
+
+INTERRUPTED = 128 + signal.SIGINT
+PIPE_CLOSED = 128 + signal.SIGPIPE
+
+
+class LazyGroup(click.Group):
+    """A group whose `--help` and dispatch read `COMMANDS` and import only the command asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.command(cls=LazyGroup, no_args_is_help=False)
+@click.version_option(package_name="couponry")
+def cli() -> None:
+    """Coupons for completed games, each decided once. Settings: COUPONRY_* variables, see the README."""
+
+
+def execute(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code."""
+    # Without a handler of its own the client's retries would be a second line beside the error.
+    logging.getLogger("aiokafka").addHandler(logging.NullHandler())
+    try:
+        result = cli.main(list(arguments), prog_name="couponry", standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else "couponry"
+        return _refuse(f"{path}: {error.format_message().rstrip('.')} (see `{path} --help`)")
+    except click.ClickException as error:
+        return _refuse(f"couponry: {error.format_message()}")
+    except SettingsError as error:
+        return _refuse(f"couponry: {error}")
+    except (KeyboardInterrupt, click.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has left; the interpreter must not try to flush into the pipe again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+
+
+def _refuse(message: str) -> int:
+    print(" ".join(message.split()), file=sys.stderr)
+    return 2
