@@ -1,0 +1,101 @@
+"""The command: choose what to run, prepare the servers, show the table. Exit code 1 if a contestant failed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+import uvloop
+
+from services.runtime.settings import read_settings
+from tests.benchmark import sections
+from tests.benchmark.report import show
+from tests.benchmark.results import Results
+from tests.benchmark.sections import CONTESTANTS, FULL, QUICK, SECTIONS, Plan
+from tests.benchmark.stage import open_stage
+
+PARTITIONS = 16
+"""Of every topic: as many as the largest peer has workers, since a worker without a partition idles."""
+
+
+@click.command()
+@click.option(
+    "--quick",
+    is_flag=True,
+    help="A smoke run: small, one round, throughput only. Its times mean nothing.",
+)
+@click.option("--only", "chosen", multiple=True, type=click.Choice([*SECTIONS, *CONTESTANTS]),
+              help="Only this section or contestant (of throughput); repeatable.")  # fmt: skip
+@click.option(
+    "--rounds",
+    type=click.IntRange(1),
+    help="Interleaved rounds; the table shows medians.  [default: 3]",
+)
+@click.option(
+    "--lag",
+    type=click.IntRange(1),
+    help="Records in the backlog of section lag.  [default: 1000000]",
+)
+@click.option(
+    "--rate", type=click.IntRange(1), help="Events per second of section latency.  [default: 1000]"
+)
+@click.option("--partitions", type=click.IntRange(1), default=PARTITIONS, show_default=True)
+@click.option("--markdown", is_flag=True, help="The table as Markdown.")
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Every sample, as JSON.",
+)
+def main(chosen: tuple[str, ...], quick: bool, rounds: int | None, lag: int | None, rate: int | None,
+         partitions: int, markdown: bool, json_file: Path | None) -> None:  # fmt: skip
+    """Measure this service beside its peers and its limits on the same servers."""
+    plan = QUICK if quick else FULL
+    given = {"rounds": rounds, "lag": lag, "latency_rate": rate}
+    plan = replace(plan, **{name: value for name, value in given.items() if value is not None})
+    results = uvloop.run(
+        _run(plan, set(chosen) or set(("throughput",) if quick else SECTIONS), partitions)
+    )
+    click.echo(show(results, markdown=markdown))
+    if json_file:
+        json_file.write_text(json.dumps(results.as_json(), indent=1) + "\n", encoding="utf-8")
+    sys.exit(1 if results.failures else 0)
+
+
+async def _run(plan: Plan, chosen: set[str], partitions: int) -> Results:
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    results = Results()
+    settings: Any = read_settings(topic_partitions=partitions)
+    settings = settings.model_copy(
+        update={"state_dir": (settings.state_dir / "benchmark").resolve()}
+    )
+    async with open_stage(settings, _progress) as stage:
+        contestants = [name for name in CONTESTANTS if name in chosen or "throughput" in chosen]
+        if contestants:
+            await sections.throughput(stage, plan, contestants, results, _progress)
+        if "latency" in chosen:
+            await sections.latency(stage, plan, results, _progress)
+        if "lag" in chosen:
+            await sections.lag(stage, plan, results, _progress)
+        if "growth" in chosen:
+            await sections.growth(stage, plan, results, _progress)
+    if not results.failures:
+        shutil.rmtree(settings.state_dir)
+    return results
+
+
+def _progress(line: str) -> None:
+    click.echo(line, err=True)
+
+
+if __name__ == "__main__":
+    main()
