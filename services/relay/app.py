@@ -1,0 +1,165 @@
+"""The relay process, put together: lead, recover, then publish batch after batch; after any error, start over.
+
+Why each event comes out once, for readers of committed records, whatever is killed when: a batch's messages and
+the ids of its rows become visible in one Kafka transaction; whoever publishes next has first fenced every older
+producer and then deleted the rows that the last committed transaction names; and no batch is begun before the
+rows of the one before are deleted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from aiokafka.errors import KafkaError
+
+from services.adapters.kafka import RELAY_PROGRESS, require_topics
+from services.adapters.postgres.pool import OUTAGES
+from services.relay import metrics
+from services.relay.condition import Condition
+from services.relay.leadership import HEARTBEAT_SECONDS, Leadership, leadership
+from services.relay.outbox import Batch, Outbox, open_outbox
+from services.relay.progress import last_published
+from services.relay.publisher import OUTGOING, Publisher, RecordsRefused, open_publisher
+from services.runtime import crashpoints
+from services.runtime.backoff import delays, pause
+from services.runtime.crashpoints import reach
+from services.runtime.health import Health
+from services.runtime.settings import Settings, required
+
+STOP_SECONDS = 5.0
+"""After a stop signal the batch in hand has this long; being cut off is safe, only less tidy."""
+RECOVERY_SECONDS = 30.0
+
+OUTAGE = (*OUTAGES, asyncpg.PostgresError, KafkaError)
+"""Tried again with backoff. No statement of the relay depends on what a row contains."""
+
+log = logging.getLogger(__name__)
+
+
+async def serve(settings: Settings, health: Health) -> None:
+    """Publish the outbox until told to stop. Raises SettingsError, and what a bug raises."""
+    required(settings, "kafka_bootstrap_servers", "postgres_dsn")
+    crashpoints.arm(settings.crash_at)
+    condition = Condition()
+    health.live(condition.why_not_live, "progress")
+    health.ready(condition.why_not_ready, "relay")
+    waits = delays()
+    while not health.stopping.is_set():
+        try:
+            await _lead(settings, condition, health.stopping)
+        except RecordsRefused as refusal:
+            log.error("%s", refusal)
+            condition.alone |= refusal.suspects
+        except OUTAGE as error:
+            if condition.trouble is None:
+                waits = delays()
+            condition.trouble = f"{type(error).__name__}: {error}".rstrip(": ")
+            log.warning("starting over: %s", condition.trouble)
+            metrics.START_OVERS.inc()
+            await pause(health.stopping, next(waits))
+
+
+async def _lead(settings: Settings, condition: Condition, stopping: asyncio.Event) -> None:
+    """Become the one relay, and publish until told to stop or something fails."""
+    async with asyncio.timeout(RECOVERY_SECONDS):
+        # Later, a topic that has gone missing only holds up its own rows.
+        await require_topics(
+            settings, (RELAY_PROGRESS,) if condition.started else (RELAY_PROGRESS, *OUTGOING)
+        )
+    condition.started = True
+    async with leadership(settings, stopping, on_wait=condition.stand_by) as leader:
+        if leader is None:
+            return
+        try:
+            await _first_to_end(
+                _relay(settings, leader, condition, stopping),
+                _beat(leader, condition),
+                _stop_after(stopping, leader.wake),
+            )
+        finally:
+            metrics.ACTIVE.set(0)
+
+
+async def _first_to_end(*works: Coroutine[Any, Any, None]) -> None:
+    """Run all until one returns or fails; end the others with it."""
+    tasks = {asyncio.ensure_future(work) for work in works}
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _stop_after(stopping: asyncio.Event, wake: asyncio.Event) -> None:
+    await stopping.wait()
+    wake.set()
+    await asyncio.sleep(STOP_SECONDS)
+
+
+async def _beat(leader: Leadership, condition: Condition) -> None:
+    """Keep the lock's connection in use, and what is known about the outbox current."""
+    while True:
+        condition.note(await leader.heartbeat())
+        await asyncio.sleep(HEARTBEAT_SECONDS)
+
+
+async def _relay(
+    settings: Settings, leader: Leadership, condition: Condition, stopping: asyncio.Event
+) -> None:
+    """Fence, recover, publish. The order of the first three steps is what the promise rests on."""
+    async with open_outbox(settings) as outbox, open_publisher(settings) as publisher:
+        database = await outbox.database_id()
+        async with asyncio.timeout(RECOVERY_SECONDS):
+            published = await last_published(settings, database)
+        await outbox.delete(published)
+        log.info("publishing", extra={"recovered_rows": len(published)})
+        condition.trouble = None
+        metrics.ACTIVE.set(1)
+        while not stopping.is_set():
+            condition.moved()
+            leader.wake.clear()
+            batch = await outbox.read(leader.floor.id, condition.passed_over())
+            if not batch.rows:
+                await leader.idle(settings.relay_poll_seconds)
+            elif await _all_known(batch, publisher, condition):
+                await _publish(batch, outbox, publisher, condition, database)
+
+
+async def _all_known(batch: Batch, publisher: Publisher, condition: Condition) -> bool:
+    """Has Kafka every topic of this batch? Those it has not are passed over from the next read on."""
+    unknown = False
+    for topic in {row["topic"] for row in batch.rows}:
+        if await publisher.knows(topic):
+            condition.held.pop(topic, None)
+        else:
+            unknown = True
+            condition.hold(topic)
+    return not unknown
+
+
+async def _publish(
+    batch: Batch, outbox: Outbox, publisher: Publisher, condition: Condition, database: UUID
+) -> None:
+    """Publish one batch and delete its rows; what Kafka refuses for good is set aside on the way."""
+    reach("relay.after_read")
+    packed = publisher.pack(batch, condition.alone)
+    if packed.unfit:
+        await outbox.refuse(packed.unfit)
+    if packed.parcels:
+        try:
+            await publisher.publish(packed, database)
+        except RecordsRefused as refusal:
+            await outbox.refuse(refusal.refused)
+            raise
+        reach("relay.after_commit")
+        await outbox.delete(packed.ids)
+        reach("relay.after_delete")
+    condition.alone.clear()

@@ -1,0 +1,76 @@
+"""What a relay tells the outside about itself, and what it remembers when it starts over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from services.relay import metrics
+
+STUCK_AFTER_SECONDS = 90.0
+"""Every single step of the relay has a shorter timeout than this."""
+HELD_SECONDS = 5.0
+"""How long a topic that Kafka does not have is left alone before it is asked for again."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Condition:
+    """Mutable on purpose: the relay's loop writes it, the health endpoint reads it."""
+
+    trouble: str | None = "starting"
+    """Why nothing can be published now; None: all is well, or another relay is publishing."""
+    started: bool = False
+    """All topics were there once."""
+    refused_rows: int = 0
+    refused_reason: str = ""
+    held: dict[str, float] = field(default_factory=dict)
+    """Topics that Kafka does not have, each until when (monotonic) its rows are passed over."""
+    alone: set[int] = field(default_factory=set)
+    """Rows to be sent in record batches of their own, because Kafka refused one of them."""
+    moved_at: float = field(default_factory=time.monotonic)
+
+    def moved(self) -> None:
+        """The relay came round its loop."""
+        self.moved_at = time.monotonic()
+
+    def stand_by(self) -> None:
+        """Another relay publishes; that is how it should be."""
+        self.trouble = None
+        self.moved()
+
+    def hold(self, topic: str) -> None:
+        """Pass over the rows of this topic for a while."""
+        self.held[topic] = time.monotonic() + HELD_SECONDS
+
+    def passed_over(self) -> list[str]:
+        """The topics not to be read now."""
+        now = time.monotonic()
+        return [topic for topic, until in self.held.items() if until > now]
+
+    def note(self, figures: Mapping[str, Any]) -> None:
+        """Take in a row of the query `figures`."""
+        metrics.DEPTH.set(figures["waiting"])
+        metrics.AGE.set(figures["age_seconds"])
+        metrics.SET_ASIDE.set(figures["refused"])
+        self.refused_rows = figures["refused"]
+        self.refused_reason = figures["first_reason"] or ""
+
+    def why_not_live(self) -> str | None:
+        """The liveness check."""
+        idle = time.monotonic() - self.moved_at
+        return f"nothing has moved for {idle:.0f} s" if idle > STUCK_AFTER_SECONDS else None
+
+    def why_not_ready(self) -> str | None:
+        """The readiness check. Refused rows and held topics do not stop the others, but somebody has to look."""
+        if self.trouble:
+            return self.trouble
+        if self.held:
+            return f"Kafka has no topic {', '.join(sorted(self.held))}: run `couponry topics`"
+        if self.refused_rows:
+            return (
+                f"Kafka refused {self.refused_rows} rows of the outbox for good "
+                f"(column `refused`); the first: {self.refused_reason}"
+            )
+        return None

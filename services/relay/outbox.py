@@ -1,0 +1,149 @@
+"""The relay's side of the outbox table: read the oldest rows, delete exactly those, set refused ones aside."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from services.adapters.postgres.pool import connect
+from services.adapters.postgres.queries import queries
+from services.relay import metrics
+from services.runtime.settings import Settings
+
+SQL = queries("relay")
+
+BATCH_BYTES = 8 * 1024 * 1024
+"""A batch ends with the row that reaches this; rows may have 4 MiB each, and are held three times over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """A dead letter as it is published: the original bytes, and the original headers with the reason added."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes | None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Rows in the order of their ids, columns as in the query `next_rows`, and the letters they name, by id."""
+
+    rows: Sequence[Any]
+    letters: Mapping[int, Letter]
+
+
+class Outbox:
+    """Owns the connection that reads and deletes. Every call raises what an outage of Postgres raises."""
+
+    def __init__(self, connection: asyncpg.Connection, settings: Settings) -> None:
+        self._connection = connection
+        self._max_rows = settings.relay_batch_records
+        self._timeout_seconds = settings.statement_timeout_ms / 1000 + 5
+
+    async def database_id(self) -> UUID:
+        """The identity of this database."""
+        found = await self._connection.fetchval(SQL["database_id"], timeout=self._timeout_seconds)
+        return UUID(str(found))
+
+    async def read(self, floor: int, without: Collection[str]) -> Batch:
+        """The oldest rows with ids from `floor` on, except those of the topics `without`."""
+        with metrics.step("read"):
+            rows = await self._connection.fetch(
+                SQL["next_rows"], floor, list(without), self._max_rows, BATCH_BYTES,
+                timeout=self._timeout_seconds,
+            )  # fmt: skip
+            named = [row[8] for row in rows if row[8] is not None]
+            return Batch(rows=rows, letters=await self._letters(named) if named else {})
+
+    async def _letters(self, ids: list[int]) -> dict[int, Letter]:
+        found = await self._connection.fetch(SQL["letters"], ids, timeout=self._timeout_seconds)
+        return {row["id"]: _letter(row) for row in found}
+
+    async def delete(self, ids: Sequence[int]) -> None:
+        """Take published rows out; those that are gone already do not matter."""
+        with metrics.step("delete"):
+            await self._connection.execute(SQL["delete_rows"], ids, timeout=self._timeout_seconds)
+
+    async def refuse(self, reasons: Mapping[int, str]) -> None:
+        """Set rows aside, each with the reason why Kafka never takes it."""
+        await self._connection.executemany(
+            SQL["refuse_row"], list(reasons.items()), timeout=self._timeout_seconds
+        )
+        metrics.REFUSED.inc(len(reasons))
+
+
+@asynccontextmanager
+async def open_outbox(settings: Settings) -> AsyncIterator[Outbox]:
+    """Connect; let go without ceremony, because the server may not be there to say goodbye to."""
+    connection = await connect(settings, "couponry-relay")
+    try:
+        yield Outbox(connection, settings)
+    finally:
+        connection.terminate()
+
+
+def _letter(row: Any) -> Letter:
+    added = (
+        ("topic", row["topic"]),
+        ("partition", row["partition"]),
+        ("offset", row["offset"]),
+        ("stage", row["stage"]),
+        ("exception.class.name", row["exception"]),
+        ("exception.message", row["message"]),
+    )
+    return Letter(
+        key=row["key"],
+        value=row["value"],
+        headers=[
+            *zip(row["header_names"], row["header_values"], strict=True),
+            *((f"__connect.errors.{name}", str(value).encode()) for name, value in added),
+        ],
+    )
+
+
+class Floor:
+    """The id from which reading starts, so that it does not crawl over the index entries of deleted rows.
+
+    Those entries stay until a vacuum, and while any old snapshot is open (a backup, `verify`) each one costs a
+    look at the table: a million of them made one read take 0.4 s. The floor may not pass an id that a running
+    transaction still holds, and sequences commit out of order. So: remember the last id drawn, then the
+    transactions that hold a lock on the table, as whoever has drawn an id does; when all of them have ended, the
+    remembered id and every one below it is visible or void, and the floor may rise to the lowest that waits.
+    Now and then it is looked up from zero: then a row that somebody put back by hand is found as well.
+    """
+
+    LOOKS_FROM_ZERO_EVERY = 20
+
+    def __init__(self) -> None:
+        self.id = 0
+        self._remembered = 0
+        self._writers: frozenset[str] | None = None
+        self._looks = 0
+
+    async def rise(self, connection: asyncpg.Connection, timeout_seconds: float) -> None:
+        """One step; call it every few seconds. Uses the connection up to three times."""
+        writers = await self._current_writers(connection, timeout_seconds)
+        if self._writers is not None and not self._writers & writers:
+            start = self.id if self._looks % self.LOOKS_FROM_ZERO_EVERY else 0
+            lowest = await connection.fetchval(
+                SQL["lowest_waiting"], start, timeout=timeout_seconds
+            )
+            self.id = min(lowest or self._remembered + 1, self._remembered + 1)
+            self._looks += 1
+            self._writers = None
+        if self._writers is None:
+            self._remembered = await connection.fetchval(SQL["last_id"], timeout=timeout_seconds)
+            self._writers = await self._current_writers(connection, timeout_seconds)
+
+    @staticmethod
+    async def _current_writers(
+        connection: asyncpg.Connection, timeout_seconds: float
+    ) -> frozenset[str]:
+        found: Iterable[Any] = await connection.fetch(SQL["writers"], timeout=timeout_seconds)
+        return frozenset(row["virtualtransaction"] for row in found)

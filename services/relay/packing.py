@@ -1,0 +1,123 @@
+"""From outbox rows to Kafka record batches: topic, key, value, headers and partition of each message.
+
+The hot loop of the relay: everything that is the same for many rows is made once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from services.adapters.wire import instant
+from services.relay.outbox import Batch
+from services.relay.partitions import partition_of
+
+LARGEST_MESSAGE_BYTES = 4 * 1024 * 1024 + 64 * 1024
+"""What no topic of ours takes: their limit, and room for the headers. A broker drops the connection of a client
+that sends far more than it reads at once, which would look like an outage for ever."""
+
+Header = tuple[str, bytes | None]
+
+SPEC_VERSION: Header = ("ce_specversion", b"1.0")
+CONTENT_TYPE: Header = ("content-type", b"application/json")
+
+
+class Builder(Protocol):
+    """What is used of aiokafka's BatchBuilder."""
+
+    def append(
+        self,
+        *,
+        timestamp: int | None,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Sequence[Header],
+    ) -> object | None: ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Parcel:
+    """One Kafka record batch for one partition, and the outbox ids of its messages in order."""
+
+    topic: str
+    partition: int
+    builder: Builder
+    ids: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True, kw_only=True)
+class Packed:
+    """A batch ready to send. `unfit` are rows that can never be sent, and why."""
+
+    parcels: list[Parcel] = field(default_factory=list)
+    unfit: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def ids(self) -> list[int]:
+        return [id for parcel in self.parcels for id in parcel.ids]
+
+
+def pack(
+    batch: Batch,
+    *,
+    event_source: str,
+    partitions: Mapping[str, int],
+    new_builder: Callable[[], Builder],
+    alone: Collection[int] = (),
+) -> Packed:
+    """Pack rows into parcels, the rows of one partition in the order of their ids.
+
+    `partitions` is the number of partitions of each topic; ids in `alone` get a parcel of their own, so that
+    Kafka's refusal tells which row it means.
+    """
+    packed = Packed()
+    filling: dict[tuple[str, int], Parcel] = {}
+    source: Header = ("ce_source", event_source.encode())
+    types: dict[str, Header] = {}
+    last_time, time_header = None, ("ce_time", b"")
+    key: bytes | None
+    value: bytes | None
+    for id, topic, ce_type, ce_id, subject, key_text, value_text, ce_time, letter_id in batch.rows:
+        if letter_id is None:
+            if ce_type is None or ce_time is None:
+                packed.unfit[id] = "an event needs ce_type and ce_time"
+                continue
+            key = None if key_text is None else key_text.encode()
+            value = value_text.encode()
+            if ce_time != last_time:
+                last_time, time_header = ce_time, ("ce_time", instant(ce_time).encode())
+            type_header = types.get(ce_type)
+            if type_header is None:
+                type_header = types[ce_type] = ("ce_type", ce_type.encode())
+            id_header = ("ce_id", ce_id.encode())
+            headers: list[Header] = [SPEC_VERSION, id_header, source, type_header, time_header]
+            if subject is not None:
+                headers.append(("ce_subject", subject.encode()))
+            headers.append(CONTENT_TYPE)
+        else:
+            letter = batch.letters.get(letter_id)
+            if letter is None:
+                packed.unfit[id] = f"dead letter {letter_id} does not exist"
+                continue
+            key, value, headers = letter.key, letter.value, letter.headers
+        if (size := len(value or b"") + len(key or b"")) > LARGEST_MESSAGE_BYTES:
+            packed.unfit[id] = f"{size} bytes are more than any topic takes"
+            continue
+        # A dead letter may have no key; any partition will do, and the same one every time is easiest to find.
+        count = partitions[topic]
+        place = (topic, partition_of(key, count) if key is not None else id % count)
+        parcel = filling.get(place)
+        if (
+            parcel is None
+            or id in alone
+            or parcel.builder.append(timestamp=None, key=key, value=value, headers=headers) is None
+        ):
+            parcel = Parcel(topic=topic, partition=place[1], builder=new_builder())
+            packed.parcels.append(parcel)
+            filling[place] = parcel
+            parcel.builder.append(timestamp=None, key=key, value=value, headers=headers)
+            if id in alone:
+                del filling[place]
+        parcel.ids.append(id)
+    return packed

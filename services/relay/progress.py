@@ -1,0 +1,66 @@
+"""The topic `relay-progress`: which outbox rows the last committed batch contained.
+
+A record is written in the same Kafka transaction as the messages, keyed by the database's UUID, so that after a
+crash between the commit and the deletion the next relay deletes those rows instead of publishing them again. A
+batch is begun only when the one before is deleted, so the last record of this database is all that matters; an
+older topic that outlived a restored backup names another UUID and is ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import orjson
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from services.adapters.kafka import RELAY_PROGRESS, client_options
+from services.runtime.settings import Settings
+
+PARTITION = 0
+FETCH_WAIT_MS = 100
+
+
+def progress_record(database: UUID, ids: Sequence[int]) -> tuple[bytes, bytes]:
+    """Key and value of the record that says: these outbox rows are published."""
+    return str(database).encode(), orjson.dumps({"database": str(database), "outbox_ids": ids})
+
+
+async def last_published(settings: Settings, database: UUID) -> list[int]:
+    """Outbox ids of the last committed batch of this database; [] if there is none.
+
+    Call it after the producer's initialisation: that ended every earlier transaction, so all that was ever
+    committed lies below the end taken here. Raises KafkaError.
+    """
+    place = TopicPartition(settings.topic(RELAY_PROGRESS), PARTITION)
+    consumer = AIOKafkaConsumer(
+        **client_options(settings),
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=FETCH_WAIT_MS,
+    )
+    await consumer.start()
+    try:
+        consumer.assign([place])
+        await consumer.seek_to_beginning(place)
+        key, last = str(database).encode(), None
+        end: int = (await consumer.end_offsets([place]))[place]
+        while not await _has_read_to(consumer, place, end):
+            for record in (await consumer.getmany(place, timeout_ms=FETCH_WAIT_MS)).get(place, []):
+                if record.key == key:
+                    last = record.value
+        return orjson.loads(last)["outbox_ids"] if last else []
+    finally:
+        await consumer.stop()
+
+
+async def _has_read_to(consumer: AIOKafkaConsumer, place: TopicPartition, end: int) -> bool:
+    """Is everything below `end` read, and below the high watermark as well?
+
+    `end` is the last stable offset, which a broker gives only when it is up to date, but which somebody else's
+    open transaction could hold down; the watermark is not held down. Positions, not records, are compared: the
+    last entries of a log are markers of transactions, which are never returned.
+    """
+    watermark = consumer.highwater(place)
+    return watermark is not None and await consumer.position(place) >= max(end, watermark)
