@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
+from aiokafka.errors import KafkaError
 
 from services.adapters.postgres.pool import OUTAGES, connect
 from services.ops.output import CommandError
@@ -97,6 +98,21 @@ def reaching_postgres(settings: Settings) -> Iterator[None]:
         reason = str(error) or type(error).__name__
         raise CommandError(
             f"COUPONRY_POSTGRES_DSN: cannot use Postgres at {_place(dsn)}: {reason}"
+        ) from None
+
+
+@contextmanager
+def reaching_kafka(settings: Settings) -> Iterator[None]:
+    """Turn a cluster that cannot be reached, or refuses, into one line."""
+    (servers,) = required(settings, "kafka_bootstrap_servers")
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # our own stdout, not the server
+    except (KafkaError, OSError) as error:
+        reason = str(error) or type(error).__name__
+        raise CommandError(
+            f"COUPONRY_KAFKA_BOOTSTRAP_SERVERS: cannot use Kafka at {servers}: {reason}"
         ) from None
 
 

@@ -39,11 +39,18 @@ def print_json(document: Any) -> None:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """A table on stdout. None is shown as nothing; control characters are shown, not obeyed."""
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    _print(Table(*columns, box=None, pad_edge=False, header_style="bold"), rows)
+
+
+def print_facts(facts: Iterable[tuple[str, Any]]) -> None:
+    """Names and values on stdout, a line each."""
+    _print(Table("", "", box=None, pad_edge=False, show_header=False), facts)
+
+
+def _print(table: Table, rows: Iterable[Sequence[Any]]) -> None:
     for row in rows:
         table.add_row(*(Text(_printable(value)) for value in row))
-    terminal = sys.stdout.isatty()
-    Console(width=None if terminal else PIPED_WIDTH, soft_wrap=False).print(table)
+    Console(width=None if sys.stdout.isatty() else PIPED_WIDTH).print(table)
 
 
 def print_rows(columns: Sequence[str], rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:

@@ -1,0 +1,144 @@
+"""Read a part of a topic once, from the side: committed records only, no group, nothing committed.
+
+For commands that look back over what happened. Transaction markers and aborted records have offsets too but are never
+delivered, so a part is read to its end when the position has passed it, not when its last offset was seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError, KafkaTimeoutError
+
+from services.adapters.kafka import client_options
+from services.runtime.settings import Settings
+
+POLL_RECORDS = 10_000
+POLL_MS = 500
+STALLED_SECONDS = 30.0
+"""A part that does not move for this long will not: a broker is away, or a transaction is left open."""
+
+T = TypeVar("T")
+Offsets = Mapping[TopicPartition, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What a partition retains: `first` inclusive; `end` exclusive, before the oldest open transaction."""
+
+    first: int
+    end: int
+
+
+@asynccontextmanager
+async def side_reader(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer without group, for the functions below."""
+    consumer = AIOKafkaConsumer(
+        **client_options(settings),
+        client_id="couponry-reader",
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",  # what retention takes away meanwhile is skipped
+        isolation_level="read_committed",
+        max_partition_fetch_bytes=8 * 1024 * 1024,
+    )
+    try:
+        await consumer.start()
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+async def bounds_of(
+    consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]
+) -> dict[TopicPartition, Bounds]:
+    """What each of these partitions retains now."""
+    if not places:
+        return {}
+    firsts = await consumer.beginning_offsets(places)
+    ends = await consumer.end_offsets(places)
+    return {place: Bounds(first=firsts[place], end=ends[place]) for place in places}
+
+
+async def read_parts(
+    consumer: AIOKafkaConsumer, starts: Offsets, ends: Offsets
+) -> AsyncIterator[list[ConsumerRecord]]:
+    """Every committed record of these partitions from `starts` to before `ends`, in polls.
+
+    Raises KafkaTimeoutError when nothing moves for 30 s before all ends are reached.
+    """
+    waiting = {place for place, end in ends.items() if starts[place] < end}
+    if not waiting:
+        return
+    consumer.assign(list(waiting))
+    for place in waiting:
+        consumer.seek(place, starts[place])
+    moved_at = time.monotonic()
+    positions = {place: starts[place] for place in waiting}
+    while waiting:
+        polled = await consumer.getmany(timeout_ms=POLL_MS, max_records=POLL_RECORDS)
+        records = [
+            record
+            for place, some in polled.items()
+            for record in some
+            if record.offset < ends[place]
+        ]
+        if records:
+            yield records
+        for place in list(waiting):
+            position = await asyncio.wait_for(consumer.position(place), STALLED_SECONDS)
+            if position != positions[place]:
+                positions[place], moved_at = position, time.monotonic()
+            if position >= ends[place]:
+                waiting.discard(place)
+                consumer.pause(place)
+        if time.monotonic() - moved_at > STALLED_SECONDS:
+            place = min(waiting)
+            raise KafkaTimeoutError(f"{place.topic}[{place.partition}] stays at {positions[place]}")
+
+
+async def partitions_of(settings: Settings, topics: Collection[str]) -> list[TopicPartition]:
+    """Every partition of those topics that exist, sorted."""
+    async with _admin(settings) as admin:
+        return sorted(
+            TopicPartition(topic["topic"], partition["partition"])
+            for topic in await admin.describe_topics()
+            if topic["topic"] in topics
+            for partition in topic["partitions"]
+        )
+
+
+async def group_offsets(settings: Settings, group: str) -> dict[TopicPartition, int]:
+    """What a consumer group has committed, by partition; empty for a group nobody has seen."""
+    async with _admin(settings) as admin:
+        committed = await _once_coordinated(lambda: admin.list_consumer_group_offsets(group))
+        return {place: at.offset for place, at in committed.items() if at.offset >= 0}
+
+
+async def _once_coordinated(ask: Callable[[], Awaitable[T]]) -> T:
+    """On a new cluster the first question of all makes the broker create what answers it."""
+    deadline = time.monotonic() + STALLED_SECONDS
+    while True:
+        try:
+            return await ask()
+        except KafkaError as error:
+            if not error.retriable or time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(0.2)
+
+
+@asynccontextmanager
+async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(**client_options(settings), client_id="couponry-reader")
+    try:
+        await admin.start()
+        yield admin
+    finally:
+        await admin.close()
