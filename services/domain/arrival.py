@@ -8,7 +8,6 @@ from datetime import datetime
 
 from services.domain.decision import Decision
 from services.domain.events import Event, Position
-from services.domain.program import Game
 
 CustomerKey = tuple[int, str]
 """(partner id, customer id): whose state an event concerns."""
@@ -44,11 +43,10 @@ class LockedCustomer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """A decided event, ready to be recorded. `game` is the game it concerned, if there is one."""
+    """A decided event, ready to be recorded."""
 
     incoming: Incoming
     decision: Decision
-    game: Game | None
     customer_no: int
 
 

@@ -1,7 +1,12 @@
-"""A coupon as the rules see it, and the states it may pass through."""
+"""A coupon as the rules see it, and the one definition of the states it may pass through.
+
+The table `TRANSITIONS` is what the core steps by, what the database's constraint on history is filled from, and what
+`couponry verify` checks all history against.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -15,20 +20,57 @@ class CouponStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
-OPEN_STATUSES = frozenset({CouponStatus.ACTIVE, CouponStatus.RESERVED})
+class Step(StrEnum):
+    """What can happen to a coupon after its issue; each is a `coupon-lifecycle` event of that name."""
+
+    RESERVED = "reserved"
+    RELEASED = "released"
+    REDEEMED = "redeemed"
+    REINSTATED = "reinstated"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+
+_S = CouponStatus
+TRANSITIONS: Mapping[tuple[CouponStatus, Step], CouponStatus] = {
+    (_S.ACTIVE, Step.RESERVED): _S.RESERVED,
+    (_S.ACTIVE, Step.REDEEMED): _S.REDEEMED,
+    (_S.ACTIVE, Step.EXPIRED): _S.EXPIRED,
+    (_S.ACTIVE, Step.CANCELLED): _S.CANCELLED,
+    (_S.RESERVED, Step.RELEASED): _S.ACTIVE,
+    (_S.RESERVED, Step.REDEEMED): _S.REDEEMED,
+    (_S.RESERVED, Step.EXPIRED): _S.EXPIRED,
+    (_S.RESERVED, Step.CANCELLED): _S.CANCELLED,
+    (_S.REDEEMED, Step.REINSTATED): _S.ACTIVE,
+}
+
+OPEN_STATUSES = frozenset({_S.ACTIVE, _S.RESERVED})
 """A coupon in one of these holds the customer's place under the single rule until its time is over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coupon:
-    """One coupon of a customer. `expires_at` is exclusive; None never expires."""
+    """One coupon of a customer.
+
+    `expires_at` and `reserved_until` are exclusive; `expires_at` None never expires. `holds_single_place`: its latest
+    activation (issue or reinstatement) happened under the single rule. `steps` counts what happened since the issue.
+    `notice_at` is when the next notice of its end is due (see `notices`).
+    """
 
     id: str
+    code: str
+    code_prefix: str
     game_id: int
     status: CouponStatus
     issued_at: datetime
     expires_at: datetime | None
+    holds_single_place: bool
+    steps: int = 0
+    notice_at: datetime | None = None
     reserved_until: datetime | None = None
+    reserved_shop_id: int | None = None
+    redeemed_at: datetime | None = None
+    redeemed_order_id: str | None = None
 
     def is_active(self, at: datetime) -> bool:
         """Active in the sense of the single rule: open, and not past its time."""
@@ -37,3 +79,7 @@ class Coupon:
     def is_over(self, at: datetime) -> bool:
         """Its validity has ended, whether or not anybody has recorded that yet."""
         return self.expires_at is not None and self.expires_at <= at
+
+    def reservation_lapsed(self, at: datetime) -> bool:
+        """It is still marked reserved, but its reservation has ended."""
+        return self.reserved_until is not None and self.reserved_until <= at

@@ -1,49 +1,31 @@
-"""The rules. `decide` answers one event; `evolve` carries its effects into the customer's state.
+"""The rules. `decide` answers one event of one customer, and is total: every event gets an answer.
 
-Facts, state, rules, in that order. Everything random or timed comes in as an argument: the instant from
-the database's clock, the coupon's id and code drawn beforehand (`Draw`).
+Everything random or timed comes in as an argument: the instant from the database's clock, the coupon ids and codes
+drawn beforehand (`Draw`), how many coupons a capped game has left (`Quota`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from services.domain.coupon import Coupon, CouponStatus
+from services.domain.completion import Draw, Quota, complete
 from services.domain.decision import (
     DeclineIssuance,
     DeclineReason,
     Decision,
     Effect,
-    ExpireCoupon,
     IssueCoupon,
     Outcome,
 )
-from services.domain.events import Event, GameCompleted
+from services.domain.events import Event, GameCompleted, OrderPlaced, OrderReversed
+from services.domain.orders import decide_order_placed, decide_order_reversed
 from services.domain.program import Game, Program
+from services.domain.state import CustomerState
 
 MAX_PRODUCER_SKEW = timedelta(minutes=5)
 """An event further in the future than this cannot be judged against a game's dates yet."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draw:
-    """Randomness drawn before deciding: the id and code of the coupon, should one be due."""
-
-    coupon_id: str
-    code: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CustomerState:
-    """What the rules need to know of one customer: the open coupon per game under the single rule."""
-
-    single_coupons: Mapping[int, Coupon] = field(default_factory=dict)
-
-
-NEW_CUSTOMER = CustomerState()
 
 
 def is_from_the_future(event: Event, at: datetime) -> bool:
@@ -52,21 +34,55 @@ def is_from_the_future(event: Event, at: datetime) -> bool:
 
 
 def decide(
-    event: Event, program: Program, state: CustomerState, *, at: datetime, draw: Draw
+    event: Event,
+    program: Program,
+    state: CustomerState,
+    quota: Quota,
+    *,
+    at: datetime,
+    draws: Sequence[Draw],
 ) -> Decision:
-    """Decide an event that `is_from_the_future` has let through. Total: every event gets an answer."""
-    return decide_game_completed(event, program, state, at, draw)
+    """Decide an event that `is_from_the_future` has let through. `draws`: see `draws_needed`."""
+    match event:
+        case GameCompleted():
+            return decide_game_completed(event, program, state, quota, at=at, draw=draws[0])
+        case OrderPlaced():
+            return decide_order_placed(event, program, state, quota, at=at, draws=draws)
+        case OrderReversed():
+            return decide_order_reversed(event, program, state, at=at)
+        case _:
+            assert_never(event)
+
+
+def draws_needed(event: Event, program: Program) -> int:
+    """The most coupons this event can earn."""
+    match event:
+        case GameCompleted():
+            return 1
+        case OrderPlaced():
+            return len(program.stamp_games(event.partner_id))
+        case OrderReversed():
+            return 0
+        case _:
+            assert_never(event)
 
 
 def decide_game_completed(
-    event: GameCompleted, program: Program, state: CustomerState, at: datetime, draw: Draw
+    event: GameCompleted,
+    program: Program,
+    state: CustomerState,
+    quota: Quota,
+    *,
+    at: datetime,
+    draw: Draw,
 ) -> Decision:
     game = program.game_of(event.partner_id, event.game_id)
     if game is None:
-        return declined(event.game_id, DeclineReason.GAME_NOT_FOUND, at)
-    if reason := ineligible(event, game):
-        return declined(game.id, reason, at, game=game)
-    return complete(game, state, at, draw)
+        reason = DeclineReason.GAME_NOT_FOUND
+        return _answer(game, (DeclineIssuance(game_id=event.game_id, reason=reason),), at)
+    if reason_against := ineligible(event, game):
+        return _answer(game, (DeclineIssuance(game_id=game.id, reason=reason_against),), at)
+    return _answer(game, complete(game, state, quota, at=at, draw=draw), at)
 
 
 def ineligible(event: GameCompleted, game: Game) -> DeclineReason | None:
@@ -82,85 +98,24 @@ def ineligible(event: GameCompleted, game: Game) -> DeclineReason | None:
     return None
 
 
-def complete(game: Game, state: CustomerState, at: datetime, draw: Draw) -> Decision:
-    """A completion that counts: one coupon, unless the single rule is on and its place is taken.
-
-    A holder whose validity is over is closed here, in the decision that needs its place, so that expiry
-    takes effect at its instant and no background job stands between.
-    """
-    closing: tuple[Effect, ...] = ()
-    if not game.allow_multiple_active_coupons:
-        holder = state.single_coupons.get(game.id)
-        if holder is not None:
-            if holder.is_active(at):
-                return declined(
-                    game.id, DeclineReason.ACTIVE_COUPON_EXISTS, at, game=game, blocking=holder.id
-                )
-            assert holder.expires_at is not None
-            closing = (ExpireCoupon(coupon_id=holder.id, game_id=game.id, at=holder.expires_at),)
-    issue = IssueCoupon(
-        coupon_id=draw.coupon_id,
-        code=draw.code,
-        code_prefix=game.code_prefix,
-        game_id=game.id,
-        issued_at=at,
-        expires_at=expiry(at, game.coupon_validity_days),
-        allow_multiple_active_coupons=game.allow_multiple_active_coupons,
-        coupon_validity_days=game.coupon_validity_days,
-        rule_version=game.version,
-    )
-    return Decision(
-        outcome=Outcome.ISSUED,
-        decided_at=at,
-        rule_version=game.version,
-        coupon_id=draw.coupon_id,
-        effects=(*closing, issue),
-    )
-
-
-def expiry(issued_at: datetime, validity_days: int | None) -> datetime | None:
-    """N days are N × 24 hours, whatever the calendar does in between."""
-    return None if validity_days is None else issued_at + timedelta(hours=24 * validity_days)
-
-
-def declined(
-    game_id: int,
-    reason: DeclineReason,
-    at: datetime,
-    *,
-    game: Game | None = None,
-    blocking: str | None = None,
-) -> Decision:
+def _answer(game: Game | None, effects: tuple[Effect, ...], at: datetime) -> Decision:
+    """The decision of a game event, read off its last effect."""
+    last = effects[-1]
+    version = game.version if game else None
+    if isinstance(last, IssueCoupon):
+        return Decision(
+            outcome=Outcome.ISSUED,
+            decided_at=at,
+            rule_version=version,
+            coupon_id=last.coupon_id,
+            effects=effects,
+        )
+    assert isinstance(last, DeclineIssuance)
     return Decision(
         outcome=Outcome.DECLINED,
         decided_at=at,
-        reason=reason,
-        rule_version=game.version if game else None,
-        blocking_coupon_id=blocking,
-        effects=(DeclineIssuance(game_id=game_id, reason=reason, blocking_coupon_id=blocking),),
+        reason=last.reason,
+        rule_version=version,
+        blocking_coupon_id=last.blocking_coupon_id,
+        effects=effects,
     )
-
-
-def evolve(state: CustomerState, effects: tuple[Effect, ...]) -> CustomerState:
-    """The customer after these effects, so that later events of the same batch see earlier ones."""
-    coupons: dict[int, Coupon] | None = None
-    for effect in effects:
-        match effect:
-            case IssueCoupon():
-                if not effect.allow_multiple_active_coupons:
-                    coupons = dict(state.single_coupons) if coupons is None else coupons
-                    coupons[effect.game_id] = Coupon(
-                        id=effect.coupon_id,
-                        game_id=effect.game_id,
-                        status=CouponStatus.ACTIVE,
-                        issued_at=effect.issued_at,
-                        expires_at=effect.expires_at,
-                    )
-            case ExpireCoupon():
-                coupons = dict(state.single_coupons) if coupons is None else coupons
-                coupons.pop(effect.game_id, None)
-            case DeclineIssuance():
-                pass
-            case _:
-                assert_never(effect)
-    return state if coupons is None else CustomerState(single_coupons=coupons)

@@ -2,6 +2,7 @@
 
 An event is identified for ever by its `Cause`: the pair (`source`, `id`). Where it was read from is its
 `Position`, which plays no part in any rule; it is recorded so that a decision can be traced back.
+`occurred_at` is the producer's own time (`ce_time`), in UTC.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GameCompleted:
-    """A customer finished a game. `occurred_at` is the producer's own time (`ce_time`), in UTC."""
+    """A customer finished a game."""
 
     cause: Cause
     occurred_at: datetime
@@ -42,4 +43,29 @@ class GameCompleted:
     score: float | None = None
 
 
-Event = GameCompleted
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderPlaced:
+    """A customer bought something, perhaps with coupons. `coupon_codes` are as typed, `product_ids` of all lines."""
+
+    cause: Cause
+    occurred_at: datetime
+    partner_id: int
+    order_id: str
+    customer_id: str
+    shop_id: int | None
+    coupon_codes: tuple[str, ...]
+    product_ids: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderReversed:
+    """An order was cancelled or, wholly or in part, refunded; `cause.type` tells which."""
+
+    cause: Cause
+    occurred_at: datetime
+    partner_id: int
+    order_id: str
+    customer_id: str
+
+
+Event = GameCompleted | OrderPlaced | OrderReversed

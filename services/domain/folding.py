@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 from services.domain.arrival import CustomerKey, Incoming, LockedCustomer, Verdict
-from services.domain.decide import (
-    NEW_CUSTOMER,
-    CustomerState,
-    Draw,
-    decide,
-    evolve,
-    is_from_the_future,
-)
+from services.domain.completion import Draw, Quota
+from services.domain.decide import decide, draws_needed, is_from_the_future
+from services.domain.decision import IssueCoupon
 from services.domain.program import Program
+from services.domain.state import NEW_CUSTOMER, CustomerState, evolve
 
 
 class RuleFailed(Exception):
@@ -21,36 +18,57 @@ class RuleFailed(Exception):
 
 
 def decide_batch(
-    arrivals: Iterable[tuple[Incoming, Draw]],
+    arrivals: Sequence[Incoming],
     program: Program,
     states: Mapping[CustomerKey, CustomerState],
     customers: Mapping[CustomerKey, LockedCustomer],
+    quota: Quota,
+    draws: Sequence[Draw],
 ) -> tuple[list[Verdict], list[Incoming]]:
-    """Decide events that stand in deciding order.
+    """Decide events that stand in deciding order; `draws` as many as `draws_needed` says for all together.
 
     Returns the verdicts in that order, and the events whose own time lies too far in the future to be judged.
     """
     verdicts: list[Verdict] = []
     too_early: list[Incoming] = []
     folded = dict(states)
-    for incoming, draw in arrivals:
+    left = dict(quota)
+    to_come = Counter(incoming.customer for incoming in arrivals)
+    drawn = 0
+    for incoming in arrivals:
         event, customer = incoming.event, incoming.customer
         locked = customers[customer]
+        to_come[customer] -= 1
         if is_from_the_future(event, locked.at):
             too_early.append(incoming)
             continue
         state = folded.get(customer, NEW_CUSTOMER)
+        needed = draws_needed(event, program)
         try:
-            decision = decide(event, program, state, at=locked.at, draw=draw)
-            folded[customer] = evolve(state, decision.effects)
+            decision = decide(
+                event, program, state, left, at=locked.at, draws=draws[drawn : drawn + needed]
+            )
+            # The state of a customer's last event is nobody's business.
+            if to_come[customer]:
+                folded[customer] = evolve(state, decision.effects)
         except Exception as error:
             raise RuleFailed(f"{type(error).__name__}: {error}") from error
-        verdicts.append(
-            Verdict(
-                incoming=incoming,
-                decision=decision,
-                game=program.game_of(event.partner_id, event.game_id),
-                customer_no=locked.number,
-            )
-        )
+        drawn += needed
+        verdict = Verdict(incoming=incoming, decision=decision, customer_no=locked.number)
+        verdicts.append(verdict)
+        if left:
+            for game_id, count in issued_by_game([verdict], left).items():
+                left[game_id] -= count
     return verdicts, too_early
+
+
+def issued_by_game(verdicts: Iterable[Verdict], games: Container[int]) -> dict[int, int]:
+    """Coupons that these verdicts issue, by id of one of these games."""
+    return dict(
+        Counter(
+            effect.game_id
+            for verdict in verdicts
+            for effect in verdict.decision.effects
+            if isinstance(effect, IssueCoupon) and effect.game_id in games
+        )
+    )

@@ -20,11 +20,34 @@ class GameType(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CustomerLimits:
+    """How many coupons of a game one customer may ever get, and per day, week (from Monday) and month.
+
+    Days, weeks and months are the partner's, in its time zone. None: no limit.
+    """
+
+    lifetime: int | None = None
+    per_day: int | None = None
+    per_week: int | None = None
+    per_month: int | None = None
+
+    @property
+    def largest(self) -> int | None:
+        """The number of past issues that must be known to judge every limit; None: there is no limit."""
+        limits = (self.lifetime, self.per_day, self.per_week, self.per_month)
+        return max((limit for limit in limits if limit is not None), default=None)
+
+
+NO_LIMITS = CustomerLimits()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Game:
     """One game's rules at one version.
 
     `starts_at` is inclusive and `ends_at` exclusive, both UTC instants (see `window`); None is unbounded.
-    `coupon_validity_days` None means that the game's coupons never expire.
+    `coupon_validity_days` None means that the game's coupons never expire. `total_limit` is how many coupons
+    the game may issue to all customers together; None: no limit.
     """
 
     id: int
@@ -40,6 +63,17 @@ class Game:
     game_type: GameType = GameType.WHEEL
     code_prefix: str = ""
     stamps_required: int = 10
+    customer_limits: CustomerLimits = NO_LIMITS
+    total_limit: int | None = None
+    time_zone: str = "UTC"
+
+    def is_open(self, occurred_at: datetime) -> bool:
+        """Active, and inside its dates at that instant."""
+        return (
+            self.is_active
+            and (self.starts_at is None or occurred_at >= self.starts_at)
+            and (self.ends_at is None or occurred_at < self.ends_at)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +87,17 @@ class Program:
         game = self.games.get(game_id)
         return game if game is not None and game.partner_id == partner_id else None
 
+    def stamp_games(self, partner_id: int) -> list[Game]:
+        """The partner's games of type `stamps`, by id."""
+        return sorted(
+            (
+                game
+                for game in self.games.values()
+                if game.partner_id == partner_id and game.game_type is GameType.STAMPS
+            ),
+            key=lambda game: game.id,
+        )
+
 
 def window(
     start_date: date | None, end_date: date | None, time_zone: str
@@ -63,11 +108,20 @@ def window(
     Python does for a wall time: in a zone that skips it, the offset before the change applies.
     """
     zone = ZoneInfo(time_zone)
-
-    def midnight(day: date) -> datetime:
-        return datetime.combine(day, time_of_day.min, zone).astimezone(UTC)
-
     return (
-        midnight(start_date) if start_date is not None else None,
-        midnight(end_date + timedelta(days=1)) if end_date is not None else None,
+        midnight(start_date, zone) if start_date is not None else None,
+        midnight(end_date + timedelta(days=1), zone) if end_date is not None else None,
     )
+
+
+def period_starts(at: datetime, time_zone: str) -> tuple[datetime, datetime, datetime]:
+    """UTC instants at which the day, the week (Monday) and the month of `at` began in that zone."""
+    zone = ZoneInfo(time_zone)
+    today = at.astimezone(zone).date()
+    monday = today - timedelta(days=today.weekday())
+    return midnight(today, zone), midnight(monday, zone), midnight(today.replace(day=1), zone)
+
+
+def midnight(day: date, zone: ZoneInfo) -> datetime:
+    """The UTC instant at which a day begins there."""
+    return datetime.combine(day, time_of_day.min, zone).astimezone(UTC)

@@ -15,8 +15,9 @@ from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
-from services.adapters.kafka import GAME_COMPLETED, broker_options, require_topics
+from services.adapters.kafka import GAME_COMPLETED, ORDERS, broker_options, require_topics
 from services.adapters.postgres.pool import open_pool
+from services.adapters.postgres.rows import Writing
 from services.adapters.redis_locks import CustomerLocks
 from services.issuer import metrics
 from services.issuer.brake import Brake
@@ -28,7 +29,7 @@ from services.runtime.backoff import delays, pause
 from services.runtime.health import Health
 from services.runtime.settings import Settings, required
 
-SOURCE_TOPICS = (GAME_COMPLETED,)
+SOURCE_TOPICS = (GAME_COMPLETED, ORDERS)
 
 SESSION_TIMEOUT_MS = 10_000
 """How long a killed issuer's partitions wait for their next owner."""
@@ -78,7 +79,10 @@ async def _started(
                 pool,
                 locks,
                 clock_offset=timedelta(seconds=settings.clock_offset_seconds),
-                mask_codes=settings.mask_codes,
+                writing=Writing(
+                    mask_codes=settings.mask_codes,
+                    expiring_leads_hours=settings.expiring_lead_hours,
+                ),
             )
             broker, lanes = _broker(settings, pool, pipeline, health, bug)
             await broker.start()

@@ -25,10 +25,10 @@ from asyncpg.pgproto.pgproto import UUID  # ten times faster than uuid.UUID, and
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, from_json
 
-from schemas import cloudevents, game_completed
+from schemas import cloudevents, game_completed, orders
 from schemas.cloudevents import CONTENT_TYPE, Envelope, Mode, WithData
 from services.domain.arrival import Incoming
-from services.domain.events import Cause, Event, GameCompleted, Position
+from services.domain.events import Cause, Event, GameCompleted, OrderPlaced, OrderReversed, Position
 from services.domain.letters import Stage
 
 MAX_MESSAGE_CHARACTERS: Final = 500
@@ -105,8 +105,38 @@ def _game_completed(
     )
 
 
+def _order_placed(cause: Cause, occurred_at: datetime, data: orders.OrderPlaced) -> OrderPlaced:
+    return OrderPlaced(
+        cause=cause,
+        occurred_at=occurred_at,
+        partner_id=data.partner_id,
+        order_id=data.order_id,
+        customer_id=data.customer_id,
+        shop_id=data.shop_id,
+        coupon_codes=data.coupon_codes,
+        product_ids=frozenset(
+            line.product_id for line in data.lines if line.product_id is not None
+        ),
+    )
+
+
+def _order_reversed(
+    cause: Cause, occurred_at: datetime, data: orders.OrderCancelled
+) -> OrderReversed:
+    return OrderReversed(
+        cause=cause,
+        occurred_at=occurred_at,
+        partner_id=data.partner_id,
+        order_id=data.order_id,
+        customer_id=data.customer_id,
+    )
+
+
 TYPES: Final[Mapping[str, EventType]] = {
     game_completed.TYPE: event_type(game_completed.GameCompleted, _game_completed),
+    orders.ORDER_PLACED: event_type(orders.OrderPlaced, _order_placed),
+    orders.ORDER_CANCELLED: event_type(orders.OrderCancelled, _order_reversed),
+    orders.ORDER_REFUNDED: event_type(orders.OrderRefunded, _order_reversed),
 }
 
 

@@ -16,7 +16,6 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 from faststream.kafka import KafkaMessage
 
-from services.issuer import metrics
 from services.issuer.brake import Brake
 from services.issuer.failures import Kind, kind_of
 from services.issuer.pipeline import Pipeline

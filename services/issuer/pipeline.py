@@ -16,24 +16,25 @@ from typing import Protocol, TypeVar
 import asyncpg
 from aiokafka import ConsumerRecord
 
-from services.adapters.postgres import inbox
-from services.adapters.postgres.recording import LostRace, record
+from services.adapters.postgres import inbox, quota, states
+from services.adapters.postgres.recording import record
+from services.adapters.postgres.rows import Writing
 from services.domain.arrival import CustomerKey, Incoming, Verdict, first_of_each
-from services.domain.decide import MAX_PRODUCER_SKEW, Draw
-from services.domain.folding import RuleFailed, decide_batch
+from services.domain.decide import MAX_PRODUCER_SKEW, draws_needed
+from services.domain.folding import RuleFailed, decide_batch, issued_by_game
 from services.domain.letters import DeadLetter, Stage
-from services.domain.program import Game, Program
+from services.domain.program import Program
 from services.issuer import metrics
 from services.issuer.codec import Poison, read_record
 from services.issuer.drawing import draws
 from services.issuer.failures import Kind, kind_of
 from services.issuer.letters import letter_for, letter_from_poison
+from services.issuer.programs import Programs, capped
 from services.runtime.crashpoints import reach
 
 LOST_RACES_IN_A_ROW = 8
 """A race is lost to somebody who won, so this many in a row are no race but a fault of the batch."""
 FAULTS_BEFORE_HALVING = 2
-MAX_CACHED_GAMES = 20_000
 
 NOTIFY_RELAY = "NOTIFY couponry_outbox"
 
@@ -61,6 +62,15 @@ class Report:
         return self.read - len(self.verdicts) - len(self.letters)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """The verdicts on a batch, the events that nobody can judge yet, and the rules used."""
+
+    verdicts: Sequence[Verdict] = ()
+    too_early: Sequence[Incoming] = ()
+    program: Program = Program()
+
+
 class Pipeline:
     """Any number of lanes may run batches through one pipeline. Owns a cache of games, checked at every commit."""
 
@@ -70,13 +80,13 @@ class Pipeline:
         locks: Locks,
         *,
         clock_offset: timedelta = timedelta(),
-        mask_codes: bool = False,
+        writing: Writing = Writing(),
     ) -> None:
         self._pool = pool
         self._locks = locks
         self._clock_offset = clock_offset
-        self._mask_codes = mask_codes
-        self._games: dict[int, Game] = {}
+        self._writing = writing
+        self._programs = Programs()
 
     async def process(self, records: Sequence[ConsumerRecord]) -> Report:
         """Decide these records. Raises what an outage raises: present the same records again later.
@@ -146,70 +156,59 @@ class Pipeline:
                 fresh = await inbox.undecided(connection, arrivals) if arrivals else []
             if not fresh and not letters:
                 return
-            drawn = list(zip(fresh, draws(len(fresh)), strict=True))
             customers = sorted({one.customer for one in fresh})
             async with self._locks.held(customers) as had:
                 if customers and not had:
                     metrics.WITHOUT_LOCKS.inc()
                 reach("issuer.after_lock")
                 async with connection.transaction():
-                    verdicts, too_early = await self._decide(connection, drawn, customers)
+                    decided = await self._decide(connection, fresh, customers)
                     early = [
-                        letter_for(records, one, Stage.TIME, _too_early(one)) for one in too_early
+                        letter_for(records, one, Stage.TIME, _too_early(one))
+                        for one in decided.too_early
                     ]
                     with metrics.step("record"):
                         await record(
-                            connection, verdicts, [*letters, *early], mask_codes=self._mask_codes
+                            connection,
+                            decided.verdicts,
+                            decided.program,
+                            [*letters, *early],
+                            self._writing,
                         )
-                        await self._confirm_games(connection, verdicts)
+                        await self._programs.confirm(connection, decided.program)
                     reach("issuer.after_record")
                 reach("issuer.after_commit")
                 await connection.execute(NOTIFY_RELAY)
                 reach("issuer.after_wake")
-        report.verdicts.extend(verdicts)
+        report.verdicts.extend(decided.verdicts)
         report.letters.extend([*letters, *early])
 
     async def _decide(
         self,
         connection: asyncpg.Connection,
-        drawn: list[tuple[Incoming, Draw]],
+        arrivals: list[Incoming],
         customers: Sequence[CustomerKey],
-    ) -> tuple[list[Verdict], list[Incoming]]:
+    ) -> Decided:
         """Lock, load, decide: the customers' rows first, since they serialise everything read after."""
-        if not drawn:
-            return [], []
+        if not arrivals:
+            return Decided()
         with metrics.step("load"):
             locked = await inbox.lock_customers(connection, customers, self._clock_offset)
-            program = await self._program(connection, {one.event.game_id for one, _ in drawn})
-            states = await inbox.load_states(connection, [one for one, _ in drawn], program, locked)
+            redeemed = await states.redeemed_by_orders(connection, arrivals, locked)
+            program = await self._programs.load(
+                connection, arrivals, {row["game_id"] for row in redeemed}
+            )
+            known = await states.load_states(connection, arrivals, program, locked, redeemed)
+            shares = await quota.hold(connection, capped(program, arrivals))
         reach("issuer.after_load")
         with metrics.step("decide"):
-            verdicts, too_early = decide_batch(drawn, program, states, locked)
+            drawn = draws(sum(draws_needed(one.event, program) for one in arrivals))
+            verdicts, too_early = decide_batch(
+                arrivals, program, known, locked, shares.quota, drawn
+            )
+        await quota.use(connection, shares, issued_by_game(verdicts, shares.quota))
         reach("issuer.after_decide")
-        return verdicts, too_early
-
-    async def _program(self, connection: asyncpg.Connection, ids: set[int]) -> Program:
-        """The named games, from the cache where they are known: `_confirm_games` has the last word."""
-        if len(self._games) > MAX_CACHED_GAMES:
-            self._games.clear()
-        unknown = ids - self._games.keys()
-        if unknown:
-            self._games.update(await inbox.load_games(connection, unknown))
-        return Program(games={id_: self._games[id_] for id_ in ids if id_ in self._games})
-
-    async def _confirm_games(
-        self, connection: asyncpg.Connection, verdicts: Sequence[Verdict]
-    ) -> None:
-        """Raise LostRace unless every game used is still at the version it was used at."""
-        used = {v.game.id: v.game.version for v in verdicts if v.game is not None}
-        if not used:
-            return
-        current = await inbox.current_versions(connection, used)
-        changed = [id_ for id_, version in used.items() if current.get(id_) != version]
-        if changed:
-            for id_ in changed:
-                self._games.pop(id_, None)
-            raise LostRace(f"the rules of games {changed} changed meanwhile")
+        return Decided(verdicts=verdicts, too_early=too_early, program=program)
 
 
 def read(records: Sequence[ConsumerRecord]) -> tuple[list[Incoming], list[DeadLetter]]:

@@ -45,6 +45,8 @@ class Settings(BaseSettings):
 
     event_source: str = Field(default="/couponry", min_length=1, max_length=1024)
     mask_codes: bool = False
+    expiring_lead_hours: Annotated[tuple[int, ...], NoDecode] = (168, 24)
+    reservation_ttl_seconds: int = Field(default=900, ge=1)
 
     # The issuer.
     issuer_lanes: int = Field(default=2, ge=1, le=16)
@@ -77,6 +79,20 @@ class Settings(BaseSettings):
     crash_at: str | None = None
 
     use_testcontainers: Annotated[bool, NoDecode] = False
+
+    @field_validator("expiring_lead_hours", mode="before")
+    @classmethod
+    def _hours(cls, value: Any) -> Any:
+        """`168,24`; an empty value sends no notices."""
+        if not isinstance(value, str):
+            return value
+        try:
+            hours = tuple(int(part) for part in value.split(",") if part.strip())
+        except ValueError:
+            hours = (0,)
+        if any(hour < 1 for hour in hours):
+            raise ValueError("must be hours before the end, like 168,24")
+        return hours
 
     @field_validator("use_testcontainers", mode="before")
     @classmethod

@@ -7,25 +7,19 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.domain.coupon import Coupon, CouponStatus
-from services.domain.decide import (
-    MAX_PRODUCER_SKEW,
-    NEW_CUSTOMER,
-    CustomerState,
-    Draw,
-    decide,
-    evolve,
-    is_from_the_future,
-)
+from services.domain.completion import Draw
+from services.domain.coupon import Coupon, CouponStatus, Step
+from services.domain.decide import MAX_PRODUCER_SKEW, decide, is_from_the_future
 from services.domain.decision import (
+    ChangeCoupon,
     DeclineIssuance,
     DeclineReason,
-    ExpireCoupon,
     IssueCoupon,
     Outcome,
 )
 from services.domain.events import Cause, GameCompleted
-from services.domain.program import Game, Program
+from services.domain.program import CustomerLimits, Game, Program
+from services.domain.state import NEW_CUSTOMER, CustomerState, evolve
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -52,6 +46,9 @@ EVENT = GameCompleted(
 )
 HELD = Coupon(
     id="00000000-0000-7000-8000-00000000aaaa",
+    code="1111111111111111",
+    code_prefix="",
+    holds_single_place=True,
     game_id=7,
     status=CouponStatus.ACTIVE,
     issued_at=NOW - DAY,
@@ -60,11 +57,12 @@ HELD = Coupon(
 
 
 def holding(**changes: object) -> CustomerState:
-    return CustomerState(single_coupons={7: replace(HELD, **changes)})  # type: ignore[arg-type]
+    return CustomerState(coupons={HELD.id: replace(HELD, **changes)})  # type: ignore[arg-type]
 
 
-def verdict(event=EVENT, game=GAME, state=NEW_CUSTOMER, at=NOW):
-    return decide(event, Program(games={game.id: game}), state, at=at, draw=DRAW)
+def verdict(event=EVENT, game=GAME, state=NEW_CUSTOMER, at=NOW, quota=None):
+    program = Program(games={game.id: game})
+    return decide(event, program, state, quota or {}, at=at, draws=[DRAW])
 
 
 REASONS = [
@@ -144,7 +142,7 @@ def test_decide_compares_the_dates_with_the_events_own_time():
         (holding(status=CouponStatus.RESERVED, reserved_until=NOW + DAY, expires_at=NOW), False),
         (holding(status=CouponStatus.REDEEMED), False),
         (holding(status=CouponStatus.CANCELLED), False),
-        (CustomerState(single_coupons={8: replace(HELD, game_id=8)}), False),
+        (CustomerState(coupons={HELD.id: replace(HELD, game_id=8)}), False),
     ],
     ids=[
         "nothing held", "active", "never expires", "a microsecond left", "expired this instant",
@@ -167,7 +165,12 @@ def test_decide_closes_the_expired_holder_before_issuing():
     decision = verdict(state=holding(expires_at=NOW - DAY))
 
     expire, issue = decision.effects
-    assert expire == ExpireCoupon(coupon_id=HELD.id, game_id=7, at=NOW - DAY)
+    assert isinstance(expire, ChangeCoupon)
+    assert (expire.step, expire.at, expire.coupon.status) == (
+        Step.EXPIRED,
+        NOW - DAY,
+        CouponStatus.EXPIRED,
+    )
     assert isinstance(issue, IssueCoupon)
 
 
@@ -222,3 +225,55 @@ def test_evolve_lets_the_next_event_see_the_coupon():
 def test_evolve_of_no_effects_is_nothing_to_do():
     """No effects, no change."""
     assert evolve(holding(), ()) == holding()
+
+
+# Noon of Sunday 1 March 2026, UTC: the week began on Monday 23 February, the month and the day at midnight.
+@pytest.mark.parametrize(
+    ("limits", "past", "reached"),
+    [
+        (CustomerLimits(lifetime=2), [NOW - 900 * DAY], False),
+        (CustomerLimits(lifetime=2), [NOW - DAY, NOW - 900 * DAY], True),
+        (CustomerLimits(per_day=1), [NOW - DAY / 2], True),
+        (CustomerLimits(per_day=1), [NOW - DAY / 2 - timedelta(microseconds=1)], False),
+        (CustomerLimits(per_week=1), [NOW - 6.5 * DAY], True),
+        (CustomerLimits(per_week=1), [NOW - 6.5 * DAY - timedelta(microseconds=1)], False),
+        (CustomerLimits(per_month=1), [NOW - DAY / 2], True),
+        (CustomerLimits(per_month=1), [NOW - DAY], False),
+        (CustomerLimits(per_month=2, per_day=1), [NOW - DAY / 4], True),
+        (CustomerLimits(), [NOW] * 99, False),
+    ],
+)
+def test_decide_customer_limits_count_issues_of_the_period(limits, past, reached):
+    """Issues since the period began in the partner's zone count, and only those."""
+    state = CustomerState(issues={7: tuple(past)})
+    decision = verdict(game=replace(GAME, customer_limits=limits), state=state)
+
+    reason = DeclineReason.CUSTOMER_LIMIT_REACHED if reached else None
+    assert decision.reason is reason
+
+
+def test_decide_customer_limit_follows_the_partners_zone():
+    """In Auckland it is already the 2nd of March: yesterday's coupon does not count against today."""
+    game = replace(GAME, customer_limits=CustomerLimits(per_day=1), time_zone="Pacific/Auckland")
+    state = CustomerState(issues={7: (NOW - timedelta(hours=2),)})
+
+    assert verdict(game=game, state=state).outcome is Outcome.ISSUED
+
+
+@pytest.mark.parametrize(("left", "reached"), [(1, False), (0, True)])
+def test_decide_total_limit_is_what_the_game_has_left(left, reached):
+    """A game with a total limit issues while there is quota."""
+    decision = verdict(game=replace(GAME, total_limit=5), quota={7: left})
+
+    assert decision.reason is (DeclineReason.GAME_LIMIT_REACHED if reached else None)
+
+
+def test_decide_names_limits_before_the_active_coupon():
+    """When a limit and an active coupon both stand in the way, the limit is named, the customer's own first."""
+    game = replace(GAME, customer_limits=CustomerLimits(lifetime=1), total_limit=5)
+    state = replace(holding(), issues={7: (NOW - DAY,)})
+
+    assert verdict(game=game, state=state).reason is DeclineReason.CUSTOMER_LIMIT_REACHED
+    assert verdict(game=replace(GAME, total_limit=5), state=holding()).reason is (
+        DeclineReason.GAME_LIMIT_REACHED
+    )

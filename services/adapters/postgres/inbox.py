@@ -1,17 +1,15 @@
-"""What a batch reads: which events are decided, the customers' locks and instants, the games, the coupons held."""
+"""What a batch reads first: which events are decided, the customers' locks and instants, the games."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 
 import asyncpg
 
 from services.adapters.postgres.queries import queries
 from services.domain.arrival import CustomerKey, Incoming, LockedCustomer
-from services.domain.coupon import Coupon, CouponStatus
-from services.domain.decide import CustomerState
-from services.domain.program import Game, GameType, Program, window
+from services.domain.program import NO_LIMITS, CustomerLimits, Game, GameType, window
 
 _SQL = queries("inbox")
 
@@ -59,6 +57,13 @@ async def load_games(connection: asyncpg.Connection, ids: Collection[int]) -> di
     return {row["id"]: _game(row) for row in rows}
 
 
+async def stamp_game_versions(
+    connection: asyncpg.Connection, partner_ids: Collection[int]
+) -> dict[int, int]:
+    """Version by id of every stamp game of these partners."""
+    return dict(await connection.fetch(_SQL["stamp_games"], sorted(partner_ids)))
+
+
 def _game(row: asyncpg.Record) -> Game:
     starts_at, ends_at = window(row["start_date"], row["end_date"], row["time_zone"])
     return Game(
@@ -75,43 +80,26 @@ def _game(row: asyncpg.Record) -> Game:
         game_type=GameType(row["game_type"]),
         code_prefix=row["code_prefix"],
         stamps_required=row["stamps_required"],
+        customer_limits=_customer_limits(row),
+        total_limit=row["total_limit"],
+        time_zone=row["time_zone"],
     )
+
+
+def _customer_limits(row: asyncpg.Record) -> CustomerLimits:
+    """`NO_LIMITS` itself where there is none: the rules ask for it by identity, for every event."""
+    limits = CustomerLimits(
+        lifetime=row["customer_limit"],
+        per_day=row["customer_limit_per_day"],
+        per_week=row["customer_limit_per_week"],
+        per_month=row["customer_limit_per_month"],
+    )
+    return NO_LIMITS if limits.largest is None else limits
 
 
 async def current_versions(connection: asyncpg.Connection, ids: Collection[int]) -> dict[int, int]:
     """Version by game id, shared until the commit. A batch's last statement."""
     return dict(await connection.fetch(_SQL["confirm_versions"], sorted(ids)))
-
-
-async def load_states(
-    connection: asyncpg.Connection,
-    incoming: Iterable[Incoming],
-    program: Program,
-    customers: Mapping[CustomerKey, LockedCustomer],
-) -> dict[CustomerKey, CustomerState]:
-    """The state of every customer that holds something; the others are new to the rules."""
-    pairs: dict[tuple[int, int], CustomerKey] = {}
-    for one in incoming:
-        game = program.game_of(one.event.partner_id, one.event.game_id)
-        if game is not None and not game.allow_multiple_active_coupons:
-            pairs[customers[one.customer].number, game.id] = one.customer
-    if not pairs:
-        return {}
-    rows = await connection.fetch(
-        _SQL["single_coupons"], [number for number, _ in pairs], [game_id for _, game_id in pairs]
-    )
-    held: dict[CustomerKey, dict[int, Coupon]] = {}
-    for row in rows:
-        customer = pairs[row["customer_no"], row["game_id"]]
-        held.setdefault(customer, {})[row["game_id"]] = Coupon(
-            id=str(row["id"]),
-            game_id=row["game_id"],
-            status=CouponStatus(row["status"]),
-            issued_at=row["issued_at"],
-            expires_at=row["expires_at"],
-            reserved_until=row["reserved_until"],
-        )
-    return {customer: CustomerState(single_coupons=coupons) for customer, coupons in held.items()}
 
 
 async def open_letters_before(

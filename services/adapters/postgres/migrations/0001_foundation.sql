@@ -61,11 +61,18 @@ CREATE TABLE games (
     start_date                    date,
     end_date                      date CONSTRAINT game_ends_after_it_starts CHECK (end_date > start_date),
     stamps_required               integer NOT NULL DEFAULT 10 CONSTRAINT stamps_required_is_1_to_100 CHECK (stamps_required BETWEEN 1 AND 100),
+    customer_limit                integer CONSTRAINT customer_limit_is_positive CHECK (customer_limit > 0),
+    customer_limit_per_day        integer CONSTRAINT customer_limit_per_day_is_positive CHECK (customer_limit_per_day > 0),
+    customer_limit_per_week       integer CONSTRAINT customer_limit_per_week_is_positive CHECK (customer_limit_per_week > 0),
+    customer_limit_per_month      integer CONSTRAINT customer_limit_per_month_is_positive CHECK (customer_limit_per_month > 0),
+    total_limit                   integer CONSTRAINT total_limit_is_positive CHECK (total_limit > 0),
+    quota_epoch                   integer NOT NULL DEFAULT 0,
     code_prefix                   text NOT NULL DEFAULT '' CONSTRAINT code_prefix_is_up_to_12_letters_and_digits CHECK (code_prefix ~ '^[A-Z0-9]{0,12}$'),
     created_at                    timestamptz NOT NULL DEFAULT now(),
     updated_at                    timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX games_by_partner ON games (partner_id, id);
+CREATE INDEX stamp_games_by_partner ON games (partner_id) WHERE game_type = 'stamps';
 
 -- Every version of a game's rules, for ever: decisions name the version they were made under.
 CREATE TABLE game_versions (
@@ -82,6 +89,7 @@ BEGIN
     IF NEW IS DISTINCT FROM OLD THEN
         NEW.version := OLD.version + 1;
         NEW.updated_at := clock_timestamp();
+        NEW.quota_epoch := OLD.quota_epoch + (NEW.total_limit IS DISTINCT FROM OLD.total_limit)::integer;
     END IF;
     RETURN NEW;
 END $$;
@@ -134,8 +142,12 @@ CREATE TABLE decisions (
     topic              text NOT NULL,
     outcome            text NOT NULL CONSTRAINT outcome_is_known CHECK (outcome IN ('issued', 'declined', 'recorded')),
     reason             text,
+    order_id           text,
+    codes              jsonb,
     CONSTRAINT an_issuing_decision_names_its_coupon CHECK (outcome <> 'issued' OR coupon_id IS NOT NULL),
-    CONSTRAINT a_declined_decision_names_its_reason CHECK ((outcome = 'declined') = (reason IS NOT NULL))
+    CONSTRAINT a_declined_decision_names_its_reason CHECK (
+        CASE outcome WHEN 'declined' THEN reason IS NOT NULL WHEN 'issued' THEN reason IS NULL ELSE true END),
+    CONSTRAINT a_recorded_decision_names_its_order CHECK ((outcome = 'recorded') = (order_id IS NOT NULL))
 );
 CREATE INDEX decisions_by_customer ON decisions (customer_no, seq);
 CREATE INDEX decisions_by_time ON decisions USING brin (decided_at) WITH (pages_per_range = 32);
@@ -148,8 +160,11 @@ CREATE TABLE coupons (
     customer_no         bigint NOT NULL,
     issued_at           timestamptz NOT NULL,
     expires_at          timestamptz,
+    notice_at           timestamptz,
     reserved_until      timestamptz,
     reserved_shop_id    bigint,
+    redeemed_at         timestamptz,
+    steps               integer NOT NULL DEFAULT 0,
     rule_version        integer NOT NULL,
     rule_validity_days  integer,
     rule_allow_multiple boolean NOT NULL,
@@ -157,12 +172,18 @@ CREATE TABLE coupons (
     status              text NOT NULL DEFAULT 'active' CONSTRAINT coupon_status_is_known CHECK (status IN ('active', 'reserved', 'redeemed', 'expired', 'cancelled')),
     code                text COLLATE "C" NOT NULL CONSTRAINT code_has_16_symbols_of_the_alphabet CHECK (code ~ '^[0-9A-HJKMNP-TV-Z]{16}$'),
     code_prefix         text NOT NULL DEFAULT '',
+    redeemed_order_id   text,
     CONSTRAINT code_is_unique UNIQUE (code),
     CONSTRAINT expiry_follows_from_the_rule CHECK (
         expires_at IS NOT DISTINCT FROM issued_at + make_interval(hours => 24 * rule_validity_days)),
     CONSTRAINT a_reserved_coupon_names_shop_and_end CHECK (
-        (status = 'reserved') = (reserved_until IS NOT NULL AND reserved_shop_id IS NOT NULL))
+        (status = 'reserved') = (reserved_until IS NOT NULL AND reserved_shop_id IS NOT NULL)),
+    CONSTRAINT a_redeemed_coupon_names_its_instant CHECK ((status = 'redeemed') = (redeemed_at IS NOT NULL))
 );
+COMMENT ON COLUMN coupons.notice_at IS
+    'When the next coupon.expiring is due: set from the lead times at issue, moved on by the sweeper.';
+COMMENT ON COLUMN coupons.steps IS
+    'How many steps its history has. Whoever changes a coupon names the number it saw, so a lost race changes nothing.';
 COMMENT ON COLUMN coupons.holds_single_place IS
     'True when the latest activation (issue or reinstatement) happened under allow_multiple_active_coupons = false.';
 
@@ -173,7 +194,31 @@ CREATE UNIQUE INDEX customer_holds_one_active_coupon_per_single_game
     ON coupons (customer_no, game_id) WHERE holds_single_place AND status IN ('active', 'reserved');
 CREATE INDEX coupons_by_customer ON coupons (customer_no, id);
 
--- Every step after the issue (which is the coupon's own row): who, when, why. Steps count from 1.
+-- What the sweeper looks for: the next instant at which time alone changes an open coupon, or a notice is due.
+CREATE INDEX coupons_due ON coupons ((least(notice_at, reserved_until, expires_at)))
+    WHERE status IN ('active', 'reserved') AND (expires_at IS NOT NULL OR reserved_until IS NOT NULL);
+CREATE INDEX coupons_by_order ON coupons (customer_no, redeemed_order_id) WHERE redeemed_order_id IS NOT NULL;
+
+-- The steps a coupon may take: the table of services/domain/coupon.py (a test holds the two together).
+CREATE TABLE coupon_transitions (
+    was    text NOT NULL,
+    word   text NOT NULL,
+    status text NOT NULL,
+    PRIMARY KEY (was, word),
+    UNIQUE (was, word, status)
+);
+INSERT INTO coupon_transitions (was, word, status) VALUES
+    ('active', 'reserved', 'reserved'),
+    ('active', 'redeemed', 'redeemed'),
+    ('active', 'expired', 'expired'),
+    ('active', 'cancelled', 'cancelled'),
+    ('reserved', 'released', 'active'),
+    ('reserved', 'redeemed', 'redeemed'),
+    ('reserved', 'expired', 'expired'),
+    ('reserved', 'cancelled', 'cancelled'),
+    ('redeemed', 'reinstated', 'active');
+
+-- Every step after the issue (which is the coupon's own row): what, who, when, why. Steps count from 1.
 CREATE TABLE coupon_history (
     coupon_id  uuid NOT NULL,
     step       integer NOT NULL,
@@ -181,11 +226,79 @@ CREATE TABLE coupon_history (
     at         timestamptz NOT NULL,
     event_key  uuid,
     shop_id    bigint,
-    status     text NOT NULL CONSTRAINT history_status_is_known CHECK (status IN ('active', 'reserved', 'redeemed', 'expired', 'cancelled')),
+    order_id   text,
+    word       text NOT NULL,
+    was        text NOT NULL,
+    status     text NOT NULL,
     actor      text NOT NULL,
     reason     text,
-    CONSTRAINT a_coupon_takes_each_step_once PRIMARY KEY (coupon_id, step)
+    CONSTRAINT a_coupon_takes_each_step_once PRIMARY KEY (coupon_id, step),
+    CONSTRAINT a_step_is_a_transition_of_the_state_machine FOREIGN KEY (was, word, status)
+        REFERENCES coupon_transitions (was, word, status)
 );
+
+-- What a customer's events have said of an order. A reversal that comes before its order closes it, for that
+-- customer: somebody else's reversal must not.
+CREATE TABLE orders (
+    partner_id  bigint NOT NULL,
+    order_id    text COLLATE "C" NOT NULL,
+    customer_no bigint NOT NULL,
+    is_reversed boolean NOT NULL,
+    event_key   uuid NOT NULL,
+    PRIMARY KEY (partner_id, order_id, customer_no)
+);
+
+-- One stamp per order and game, whatever event, and whichever customer, told of it.
+CREATE TABLE order_stamps (
+    partner_id  bigint NOT NULL,
+    order_id    text COLLATE "C" NOT NULL,
+    game_id     bigint NOT NULL,
+    customer_no bigint NOT NULL,
+    card_no     integer NOT NULL,
+    event_key   uuid NOT NULL,
+    taken_back  boolean NOT NULL DEFAULT false,
+    CONSTRAINT an_order_stamps_a_game_once PRIMARY KEY (partner_id, order_id, game_id)
+);
+
+-- The card each customer is filling in each stamp game.
+CREATE TABLE stamp_cards (
+    customer_no bigint NOT NULL,
+    game_id     bigint NOT NULL,
+    partner_id  bigint NOT NULL,
+    card_no     integer NOT NULL,
+    stamps      integer NOT NULL CONSTRAINT a_card_has_no_fewer_than_no_stamps CHECK (stamps >= 0),
+    PRIMARY KEY (customer_no, game_id)
+) WITH (fillfactor = 75);
+
+-- What a game with a total limit may still issue, in shares, so that batches of a hot game need not wait for each
+-- other: each takes what it needs from shares that nobody else holds. A changed limit is a new epoch with new shares:
+-- whoever still holds old ones decided by an old version of the game, and will find that out before its commit.
+CREATE TABLE game_quota (
+    game_id    bigint NOT NULL REFERENCES games,
+    epoch      integer NOT NULL,
+    share      smallint NOT NULL,
+    partner_id bigint NOT NULL,
+    remaining  integer NOT NULL CONSTRAINT a_game_issues_no_more_than_its_limit CHECK (remaining >= 0),
+    PRIMARY KEY (game_id, epoch, share)
+) WITH (fillfactor = 50);
+
+CREATE FUNCTION share_out_quota() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    shares    constant integer := 16;
+    available integer;
+BEGIN
+    IF NEW.total_limit IS NOT NULL AND (TG_OP = 'INSERT' OR NEW.quota_epoch <> OLD.quota_epoch) THEN
+        -- Counted anew at every change: exact, since nobody who decided by the old version can commit any more.
+        SELECT greatest(0, NEW.total_limit - count(*)) INTO available FROM coupons WHERE game_id = NEW.id;
+        INSERT INTO game_quota (game_id, epoch, share, partner_id, remaining)
+        SELECT NEW.id, NEW.quota_epoch, share, NEW.partner_id,
+               available / shares + (share <= available % shares)::integer
+        FROM generate_series(1, shares) AS share;
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER a_new_total_limit_is_shared_out AFTER INSERT OR UPDATE ON games
+    FOR EACH ROW EXECUTE FUNCTION share_out_quota();
 
 -- Records that could not be decided: kept whole, one per place in a topic, also under replay.
 CREATE TABLE dead_letters (

@@ -35,13 +35,16 @@ GRANT UPDATE ON SEQUENCE games_id_seq TO couponry_worker;
 
 -- Nobody rewrites history: decisions and steps are only added, and nothing that was issued, met or agreed is deleted.
 REVOKE UPDATE, DELETE ON decisions, coupon_history, game_versions FROM couponry_worker;
-REVOKE DELETE ON coupons, customers, dead_letters, games, partners FROM couponry_worker;
+REVOKE INSERT, UPDATE, DELETE ON coupon_transitions FROM couponry_worker;
+REVOKE DELETE ON coupons, customers, dead_letters, games, orders, order_stamps, partners, stamp_cards FROM couponry_worker;
 REVOKE INSERT, UPDATE, DELETE ON deployment, schema_migrations FROM couponry_worker;
 -- A coupon moves through its states; its code, owner, rule and validity are fixed at the first decision.
 REVOKE UPDATE ON coupons FROM couponry_worker;
-GRANT UPDATE (status, reserved_until, reserved_shop_id, holds_single_place) ON coupons TO couponry_worker;
+GRANT UPDATE (status, steps, notice_at, reserved_until, reserved_shop_id, redeemed_at, redeemed_order_id,
+              holds_single_place) ON coupons TO couponry_worker;
 
-GRANT SELECT ON games, game_versions, shops, products, customers, decisions, coupons, coupon_history TO couponry_api;
+GRANT SELECT ON games, game_versions, shops, products, customers, decisions, coupons,
+    coupon_history, coupon_transitions, stamp_cards TO couponry_api;
 GRANT SELECT (id, name, time_zone, store_id, created_at) ON partners TO couponry_api;
 
 CREATE FUNCTION session_partner_id() RETURNS bigint LANGUAGE sql STABLE AS
@@ -50,7 +53,8 @@ CREATE FUNCTION session_partner_id() RETURNS bigint LANGUAGE sql STABLE AS
 DO $$
 DECLARE tenant_table text;
 BEGIN
-    FOREACH tenant_table IN ARRAY ARRAY['shops', 'products', 'games', 'game_versions', 'customers', 'decisions', 'coupons', 'coupon_history'] LOOP
+    FOREACH tenant_table IN ARRAY ARRAY['shops', 'products', 'games', 'game_versions', 'customers', 'decisions', 'coupons', 'coupon_history',
+        'orders', 'order_stamps', 'stamp_cards', 'game_quota'] LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', tenant_table);
         EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', tenant_table);
         EXECUTE format('CREATE POLICY partner_sees_its_own_rows ON %I TO couponry_api USING (partner_id = session_partner_id()) WITH CHECK (partner_id = session_partner_id())', tenant_table);

@@ -19,25 +19,19 @@ RETURNING partner_id, customer_id, customer_no, last_at;
 -- The named games with everything the rules need.
 SELECT g.id, g.partner_id, g.version, g.is_active, g.allow_multiple_active_coupons, g.coupon_validity_days,
        g.start_date, g.end_date, g.reward_description, g.product_ids, g.game_type, g.code_prefix, g.stamps_required,
-       p.time_zone
+       g.customer_limit, g.customer_limit_per_day, g.customer_limit_per_week, g.customer_limit_per_month,
+       g.total_limit, p.time_zone
 FROM games g JOIN partners p ON p.id = g.partner_id
 WHERE g.id = ANY($1::bigint[]);
+
+-- name: stamp_games
+-- The stamp games of these partners, by version, so that cached ones need not be read again.
+SELECT id, version FROM games WHERE partner_id = ANY($1::bigint[]) AND game_type = 'stamps';
 
 -- name: confirm_versions
 -- The versions in force now, held until the commit: the last statement of a batch. Sharing the rows any earlier
 -- starves whoever wants to change a game.
 SELECT id, version FROM games WHERE id = ANY($1::bigint[]) ORDER BY id FOR SHARE;
-
--- name: single_coupons
--- The open coupon, if any, of each (customer, game) pair under the single rule.
-SELECT named.customer_no, held.game_id, held.id, held.status, held.issued_at, held.expires_at, held.reserved_until
-FROM unnest($1::bigint[], $2::bigint[]) AS named (customer_no, game_id)
-CROSS JOIN LATERAL (
-    SELECT * FROM coupons c
-    WHERE c.customer_no = named.customer_no AND c.game_id = named.game_id
-      AND c.holds_single_place AND c.status IN ('active', 'reserved')
-    LIMIT 1
-) AS held;
 
 -- name: open_letters_before
 -- For each partition: how many of the 1,000 records before this offset are dead letters nobody has dealt with.

@@ -1,11 +1,39 @@
--- What a batch writes besides its COPYs.
+-- What a batch writes besides its COPYs. Every change names the state it was decided upon, and returns the rows it
+-- changed: fewer than asked for is a lost race.
 
--- name: expire_coupons
--- Close coupons whose validity is over; only those still open, so a lost race shows as a missing row.
-UPDATE coupons SET status = 'expired', reserved_until = NULL, reserved_shop_id = NULL
-WHERE id = ANY($1::uuid[]) AND status IN ('active', 'reserved')
-RETURNING id, code, code_prefix, partner_id, game_id, customer_no,
-          (SELECT count(*) FROM coupon_history h WHERE h.coupon_id = coupons.id)::integer AS steps;
+-- name: change_coupons
+-- Bring coupons into the state after their last step, if their history is still as long as it was when they were read.
+UPDATE coupons c
+SET status = n.status, steps = n.steps, reserved_until = n.reserved_until, reserved_shop_id = n.reserved_shop_id,
+    redeemed_at = n.redeemed_at, redeemed_order_id = n.redeemed_order_id, holds_single_place = n.holds_single_place,
+    notice_at = n.notice_at
+FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::integer[], $5::timestamptz[], $6::bigint[], $7::timestamptz[],
+            $8::text[], $9::boolean[], $10::timestamptz[])
+    AS n (id, steps_seen, status, steps, reserved_until, reserved_shop_id, redeemed_at, redeemed_order_id,
+          holds_single_place, notice_at)
+WHERE c.id = n.id AND c.steps = n.steps_seen
+RETURNING c.id;
+
+-- name: put_orders
+-- Remember what was said of customers' orders; a reversal stays.
+INSERT INTO orders AS known (partner_id, order_id, customer_no, is_reversed, event_key)
+SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::boolean[], $5::uuid[])
+ON CONFLICT (partner_id, order_id, customer_no)
+    DO UPDATE SET is_reversed = known.is_reversed OR excluded.is_reversed
+    WHERE known.is_reversed <> excluded.is_reversed;
+
+-- name: put_cards
+-- The cards as they stand after the batch.
+INSERT INTO stamp_cards (customer_no, game_id, partner_id, card_no, stamps)
+SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::integer[], $5::integer[])
+ON CONFLICT (customer_no, game_id) DO UPDATE SET card_no = excluded.card_no, stamps = excluded.stamps;
+
+-- name: take_stamps_back
+-- Stamps that count no more.
+UPDATE order_stamps s SET taken_back = true
+FROM unnest($1::bigint[], $2::text[], $3::bigint[]) AS n (partner_id, order_id, game_id)
+WHERE s.partner_id = n.partner_id AND s.order_id = n.order_id AND s.game_id = n.game_id AND NOT s.taken_back
+RETURNING s.game_id;
 
 -- name: bury
 -- Keep dead letters, one per place in a topic; returns the new ones, whose bytes still have to be published.

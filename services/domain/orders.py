@@ -1,0 +1,212 @@
+"""The rules of orders: redeem the codes, then stamp the cards; a reversal undoes what is still in effect.
+
+Each step sees what the one before it did: a code redeemed by an order frees the single place that the card filled by
+the same order then takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from services.domain.codes import display, parse
+from services.domain.completion import Draw, Quota, complete
+from services.domain.coupon import CouponStatus
+from services.domain.decision import (
+    AddStamp,
+    CodeOutcome,
+    CodeReason,
+    CodeResult,
+    Decision,
+    Effect,
+    IssueCoupon,
+    OrderReason,
+    Outcome,
+    RecordOrder,
+    TakeStampBack,
+)
+from services.domain.events import OrderPlaced, OrderReversed
+from services.domain.lifecycle import StepRefusal, redeem, reinstate, settle
+from services.domain.program import Game, Program
+from services.domain.state import CustomerState, StampCard, evolve
+
+_CODE_REASONS = {
+    StepRefusal.EXPIRED: CodeReason.EXPIRED,
+    StepRefusal.RESERVED_ELSEWHERE: CodeReason.RESERVED_ELSEWHERE,
+    StepRefusal.ACTIVE_COUPON_EXISTS: CodeReason.ACTIVE_COUPON_EXISTS,
+}
+
+
+def decide_order_placed(
+    event: OrderPlaced,
+    program: Program,
+    state: CustomerState,
+    quota: Quota,
+    *,
+    at: datetime,
+    draws: Sequence[Draw],
+) -> Decision:
+    """Redeem each code (a refused one does not stop the others), then stamp every game the order qualifies for."""
+    order = state.orders.get(event.order_id)
+    if order is not None and order.is_reversed:
+        reason = CodeReason.ORDER_ALREADY_REVERSED
+        return Decision(
+            outcome=Outcome.RECORDED,
+            decided_at=at,
+            reason=OrderReason.ORDER_ALREADY_REVERSED,
+            codes=tuple(
+                CodeResult(code=code, outcome=CodeOutcome.REFUSED, reason=reason)
+                for code in event.coupon_codes
+            ),
+        )
+    effects: list[Effect] = [RecordOrder(order_id=event.order_id, is_reversed=False)]
+    results = []
+    for code in event.coupon_codes:
+        result, steps = redeem_code(code, event, state, at)
+        results.append(result)
+        effects += steps
+        state = evolve(state, steps)
+    left = dict(quota)
+    for game, draw in zip(stamped_games(event, program, state), draws, strict=False):
+        stamping = stamp(game, event, state, left, at=at, draw=draw)
+        effects += stamping
+        state = evolve(state, stamping)
+        if isinstance(stamping[-1], IssueCoupon) and game.id in left:
+            left[game.id] -= 1
+    issue = next((effect for effect in effects if isinstance(effect, IssueCoupon)), None)
+    return Decision(
+        outcome=Outcome.RECORDED,
+        decided_at=at,
+        rule_version=issue.rule_version if issue else None,
+        coupon_id=issue.coupon_id if issue else None,
+        codes=tuple(results),
+        effects=tuple(effects),
+    )
+
+
+def redeem_code(
+    text: str, event: OrderPlaced, state: CustomerState, at: datetime
+) -> tuple[CodeResult, tuple[Effect, ...]]:
+    """What becomes of one code, and the steps on its coupon."""
+
+    def refused(reason: CodeReason, coupon_id: str | None = None) -> CodeResult:
+        return CodeResult(
+            code=text, outcome=CodeOutcome.REFUSED, reason=reason, coupon_id=coupon_id
+        )
+
+    read = parse(text)
+    if read is None:
+        return refused(CodeReason.UNKNOWN_CODE), ()
+    prefix, code = read
+    coupon = state.coupon_of_code(code)
+    if coupon is None:
+        known = code in state.foreign_codes
+        return refused(CodeReason.NOT_OWNER if known else CodeReason.UNKNOWN_CODE), ()
+    if prefix and prefix != coupon.code_prefix:
+        return refused(CodeReason.UNKNOWN_CODE), ()
+    settled = settle(coupon, at)
+    step = redeem(settled.coupon, at, shop_id=event.shop_id, order_id=event.order_id)
+    if isinstance(step, StepRefusal):
+        reason = _CODE_REASONS.get(step, CodeReason.NOT_ACTIVE)
+        return refused(reason, coupon.id), settled.effects
+    result = CodeResult(code=text, outcome=CodeOutcome.REDEEMED, coupon_id=coupon.id)
+    return result, (*settled.effects, step)
+
+
+def stamped_games(event: OrderPlaced, program: Program, state: CustomerState) -> list[Game]:
+    """The stamp games this order qualifies for and has not stamped yet, whatever event told of it."""
+    return [
+        game
+        for game in program.stamp_games(event.partner_id)
+        if game.is_open(event.occurred_at)
+        and (not game.product_ids or not event.product_ids.isdisjoint(game.product_ids))
+        and (event.order_id, game.id) not in state.stamps
+    ]
+
+
+def stamp(
+    game: Game,
+    event: OrderPlaced,
+    state: CustomerState,
+    quota: Quota,
+    *,
+    at: datetime,
+    draw: Draw,
+) -> tuple[Effect, ...]:
+    """One stamp; the one that fills the card completes the game, and the count starts again either way."""
+    card = state.cards.get(game.id, StampCard())
+    stamps = card.stamps + 1
+    fills_card = stamps >= game.stamps_required
+    add = AddStamp(
+        game_id=game.id,
+        order_id=event.order_id,
+        card_no=card.card_no,
+        stamps=stamps,
+        fills_card=fills_card,
+    )
+    return (add, *complete(game, state, quota, at=at, draw=draw)) if fills_card else (add,)
+
+
+def decide_order_reversed(
+    event: OrderReversed, program: Program, state: CustomerState, *, at: datetime
+) -> Decision:
+    """Undo whatever of the customer's order is still in effect; before its order, close it."""
+    order = state.orders.get(event.order_id)
+    if order is not None and order.is_reversed:
+        return Decision(
+            outcome=Outcome.RECORDED,
+            decided_at=at,
+            reason=OrderReason.ORDER_ALREADY_REVERSED,
+        )
+    effects: list[Effect] = [RecordOrder(order_id=event.order_id, is_reversed=True)]
+    results = []
+    redeemed = [
+        coupon
+        for coupon in state.coupons.values()
+        if coupon.redeemed_order_id == event.order_id and coupon.status is CouponStatus.REDEEMED
+    ]
+    for coupon in sorted(redeemed, key=lambda coupon: coupon.id):
+        game = program.games[coupon.game_id]
+        steps = reinstate(
+            coupon, at, game=game, holder=state.holder(game.id), order_id=event.order_id
+        )
+        if isinstance(steps, StepRefusal):
+            outcome, reason = CodeOutcome.KEPT, _CODE_REASONS.get(steps, CodeReason.NOT_ACTIVE)
+        else:
+            outcome, reason = CodeOutcome.REINSTATED, None
+            effects += steps
+            state = evolve(state, steps)
+        results.append(
+            CodeResult(
+                code=display(coupon.code, coupon.code_prefix),
+                outcome=outcome,
+                reason=reason,
+                coupon_id=coupon.id,
+            )
+        )
+    effects += stamps_taken_back(event.order_id, state)
+    return Decision(
+        outcome=Outcome.RECORDED, decided_at=at, codes=tuple(results), effects=tuple(effects)
+    )
+
+
+def stamps_taken_back(order_id: str, state: CustomerState) -> list[TakeStampBack]:
+    """The order's own stamps on cards that are not full yet."""
+    taken = []
+    for (stamped_order_id, game_id), mark in sorted(state.stamps.items()):
+        card = state.cards.get(game_id, StampCard())
+        if (
+            stamped_order_id == order_id
+            and mark.is_mine
+            and mark.is_in_effect
+            and mark.card_no == card.card_no
+        ):
+            taken.append(
+                TakeStampBack(
+                    game_id=game_id,
+                    order_id=order_id,
+                    card_no=card.card_no,
+                    stamps=card.stamps - 1,
+                )
+            )
+    return taken
