@@ -39,12 +39,16 @@ class Programs:
             versions = await inbox.stamp_game_versions(connection, stamping)
             self._forget(versions)
             ids |= versions.keys()
-        if len(self._games) > MAX_CACHED_GAMES:
-            self._games.clear()
-        unknown = ids - self._games.keys()
+        # What the cache holds is taken before waiting: another lane may empty it meanwhile.
+        games = {id_: self._games[id_] for id_ in ids if id_ in self._games}
+        unknown = ids - games.keys()
         if unknown:
-            self._games.update(await inbox.load_games(connection, unknown))
-        return Program(games={id_: self._games[id_] for id_ in ids if id_ in self._games})
+            loaded = await inbox.load_games(connection, unknown)
+            if len(self._games) > MAX_CACHED_GAMES:
+                self._games.clear()
+            self._games.update(loaded)
+            games.update(loaded)
+        return Program(games=games)
 
     async def confirm(self, connection: asyncpg.Connection, program: Program) -> None:
         """Raise LostRace unless every game is still at the version it was used at."""
