@@ -43,6 +43,7 @@ COMPILE = env -u PIP_FIND_LINKS -u PIP_INDEX_URL -u PIP_EXTRA_INDEX_URL CUSTOM_C
 lock:  ## pin again: `make lock UPGRADE=--upgrade` takes newer versions
 	@test -x $(BIN)/pip-compile || { $(PYTHON) -m venv $(VENV) && $(PIP) install --quiet pip-tools; }
 	@$(COMPILE) $(UPGRADE) --output-file requirements.txt
+	@$(COMPILE) $(UPGRADE) --build-deps-for wheel --only-build-deps --output-file requirements-build.txt
 	@$(COMPILE) $(UPGRADE) --extra dev --extra local --constraint requirements.txt --output-file requirements-dev.txt
 
 bench: install  ## the benchmark: one table
