@@ -39,6 +39,9 @@ BROKER_SETTINGS = {
     "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
     "auto.create.topics.enable": "false",
     "group.initial.rebalance.delay.ms": "0",
+    # After a kill the controller takes the new process for a double until the old one's session is over.
+    "broker.session.timeout.ms": "5000",
+    "broker.heartbeat.interval.ms": "500",
     # One node: nothing can be replicated.
     "default.replication.factor": "1",
     "min.insync.replicas": "1",
