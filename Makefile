@@ -28,11 +28,13 @@ lint: install
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python -m schemas.generate --check
 
 check: lint  ## lint, format, types, import rules; then the house's own rules, generated files among them
 	@$(BIN)/python -m pytest -q tests/house
 
-format: install
+format: install  ## what check asks for, as far as a tool can do it
+	@$(BIN)/python -m schemas.generate
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
