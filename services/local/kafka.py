@@ -101,7 +101,8 @@ async def server(processes: Processes, progress: Callable[[str], None]) -> Serve
 
 async def _format(processes: Processes, java: list[str], properties: Path) -> None:
     cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    tool = ("kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", cluster_id)
+    # One word: an id that begins with a dash would pass for an option.
+    tool = ("kafka.tools.StorageTool", "format", "--ignore-formatted", f"--cluster-id={cluster_id}")
     log = processes.state.path / "kafka-format.log"
     argv = (*java, *tool, "-c", str(properties))
     await processes.run(Program(name="kafka-format", argv=argv, log=log))
