@@ -65,7 +65,7 @@ def load(file: Path, dry_run: bool, as_json: bool) -> None:
     """Load games from a JSON array in FILE (- for stdin): all of them or none."""
     settings = command_settings()
     entries = read_file(file)
-    ids = asyncio.run(_load(settings, str(file), entries, dry_run))
+    ids = asyncio.run(load_games(settings, str(file), entries, dry_run))
     rows = [
         {"id": game_id, "name": entry.name} for game_id, entry in zip(ids, entries, strict=True)
     ]
@@ -109,10 +109,13 @@ def _entry(file: Path, index: int, fields: Any) -> GameEntry:
         raise CommandError("; ".join(named[:ERRORS_NAMED] + more)) from None
 
 
-async def _load(
-    settings: Settings, file: str, entries: list[GameEntry], dry_run: bool
+async def load_games(
+    settings: Settings, file: str, entries: list[GameEntry], dry_run: bool = False
 ) -> list[int | None]:
-    """The ids in file order; with `dry_run` everything is tried and rolled back, and new ids are None."""
+    """The ids in file order; with `dry_run` everything is tried and rolled back, and new ids are None.
+
+    Raises CommandError, one line with `file` and the entry's index, and has loaded nothing then.
+    """
     async with postgres(settings, "games") as connection:
         transaction = connection.transaction()
         await transaction.start()
