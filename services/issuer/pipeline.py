@@ -189,13 +189,19 @@ class Pipeline:
         return verdicts, too_early
 
     async def _program(self, connection: asyncpg.Connection, ids: set[int]) -> Program:
-        """The named games, from the cache where they are known: `_confirm_games` has the last word."""
-        if len(self._games) > MAX_CACHED_GAMES:
-            self._games.clear()
-        unknown = ids - self._games.keys()
+        """The named games, from the cache where they are known: `_confirm_games` has the last word.
+
+        Another lane may empty the cache while this one waits, so what it holds is taken before.
+        """
+        games = {id_: self._games[id_] for id_ in ids if id_ in self._games}
+        unknown = ids - games.keys()
         if unknown:
-            self._games.update(await inbox.load_games(connection, unknown))
-        return Program(games={id_: self._games[id_] for id_ in ids if id_ in self._games})
+            loaded = await inbox.load_games(connection, unknown)
+            if len(self._games) > MAX_CACHED_GAMES:
+                self._games.clear()
+            self._games.update(loaded)
+            games.update(loaded)
+        return Program(games=games)
 
     async def _confirm_games(
         self, connection: asyncpg.Connection, verdicts: Sequence[Verdict]
