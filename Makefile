@@ -28,11 +28,13 @@ lint: install
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python -m schemas.generate --check
 
 check: lint  ## lint, format, types, import rules; then the house's own rules, generated files among them
 	@$(BIN)/python -m pytest -q tests/house
 
-format: install
+format: install  ## what check asks for, as far as a tool can do it
+	@$(BIN)/python -m schemas.generate
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
@@ -43,6 +45,7 @@ COMPILE = env -u PIP_FIND_LINKS -u PIP_INDEX_URL -u PIP_EXTRA_INDEX_URL CUSTOM_C
 lock:  ## pin again: `make lock UPGRADE=--upgrade` takes newer versions
 	@test -x $(BIN)/pip-compile || { $(PYTHON) -m venv $(VENV) && $(PIP) install --quiet pip-tools; }
 	@$(COMPILE) $(UPGRADE) --output-file requirements.txt
+	@$(COMPILE) $(UPGRADE) --build-deps-for wheel --only-build-deps --output-file requirements-build.txt
 	@$(COMPILE) $(UPGRADE) --extra dev --extra local --constraint requirements.txt --output-file requirements-dev.txt
 
 bench: install  ## the benchmark: one table

@@ -7,7 +7,6 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any
 
 import asyncpg
 from aiokafka import ConsumerRecord
@@ -79,15 +78,10 @@ async def _started(
                 pool,
                 locks,
                 clock_offset=timedelta(seconds=settings.clock_offset_seconds),
-                writing=Writing(
-                    mask_codes=settings.mask_codes,
-                    expiring_leads_hours=settings.expiring_lead_hours,
-                ),
+                writing=Writing.by(settings),
             )
             broker, lanes = _broker(settings, pool, pipeline, health, bug)
             await broker.start()
-            for lane, subscriber in lanes:
-                lane.consumer = subscriber.consumer
         except Exception as error:
             await _close(broker, pool)
             if not isinstance(error, KafkaError) and kind_of(error) is not Kind.OUTAGE:
@@ -96,12 +90,12 @@ async def _started(
             log.warning(waiting[0])
             await pause(health.stopping, next(waits))
             continue
-        for number, (lane, _) in enumerate(lanes):
+        for number, lane in enumerate(lanes):
             health.live(lane.liveness, f"lane-{number}")
             health.ready(lane.readiness, f"lane-{number}")
         waiting.clear()
         try:
-            yield [lane for lane, _ in lanes]
+            yield lanes
         finally:
             await _close(broker, pool)
         return
@@ -136,7 +130,7 @@ def _broker(
     pipeline: Pipeline,
     health: Health,
     bug: asyncio.Future[None],
-) -> tuple[KafkaBroker, list[tuple[Lane, Any]]]:
+) -> tuple[KafkaBroker, list[Lane]]:
     """One batch subscriber per lane, all in one consumer group.
 
     What is overridden here, and why: no acknowledgement policy of the framework is safe for a batch, so offsets
@@ -159,12 +153,6 @@ def _broker(
     )
     lanes = []
     for _ in range(settings.issuer_lanes):
-        lane = Lane(
-            pipeline,
-            Brake(pool, settings.dead_letter_limit),
-            stopping=health.stopping,
-            on_bug=on_bug,
-        )
         subscriber = broker.subscriber(
             *(settings.topic(name) for name in SOURCE_TOPICS),
             batch=True,
@@ -180,8 +168,15 @@ def _broker(
             fetch_max_bytes=settings.batch_max_bytes,
             session_timeout_ms=SESSION_TIMEOUT_MS,
         )
+        lane = Lane(
+            subscriber,
+            pipeline,
+            Brake(pool, settings.dead_letter_limit),
+            stopping=health.stopping,
+            on_bug=on_bug,
+        )
         subscriber(lane.handle)
-        lanes.append((lane, subscriber))
+        lanes.append(lane)
     return broker, lanes
 
 

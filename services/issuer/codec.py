@@ -178,9 +178,8 @@ def event_keys_of(event_id: str) -> tuple[str, str]:
     )
 
 
-@lru_cache(
-    maxsize=4096
-)  # sources are few; the bound is against a producer that makes one up per event
+# Sources are few; the bound is against a producer that makes one up per event.
+@lru_cache(maxsize=4096)
 def _source_digest(source: str) -> bytes:
     return blake2b(source.encode(), digest_size=SOURCE_DIGEST_BYTES).digest()
 
@@ -200,7 +199,7 @@ def _refuse_repeats(record: ConsumerRecord) -> None:
 
 def _read_binary(headers: Mapping[str, bytes | None], value: bytes) -> Event:
     version = headers.get("ce_specversion")
-    if version != b"1.0":
+    if version != cloudevents.SPEC_VERSION:
         raise HeaderError(
             "ce_specversion: missing" if version is None else "ce_specversion: must be 1.0"
         )
@@ -212,7 +211,7 @@ def _read_binary(headers: Mapping[str, bytes | None], value: bytes) -> Event:
     except ValueError as error:
         raise HeaderError(f"ce_time: {error}") from error
     known = _known("ce_type", type_)
-    data = _read_data(known.binary, value, "data.")
+    data = _read_data(known.binary, value, "data")
     return known.event(Cause(source=source, id=event_id, type=type_), occurred_at, data)
 
 
@@ -245,7 +244,7 @@ def _read_structured(value: bytes) -> Event:
     if envelope.data_base64 is None:
         data = _read_data(known.structured, value, "").data
     else:
-        data = _read_data(known.binary, _decoded(envelope.data_base64, value), "data.")
+        data = _read_data(known.binary, _decoded(envelope.data_base64, value), "data")
     cause = Cause(source=envelope.source, id=envelope.id, type=envelope.type)
     return known.event(cause, envelope.time, data)
 
@@ -281,8 +280,9 @@ def _first(error: ValidationError) -> ErrorDetails:
 
 
 def _line(error: ErrorDetails, prefix: str) -> str:
-    field = prefix + ".".join(str(step) for step in error["loc"])
-    return f"{field.rstrip('.') or 'value'}: {error['msg'].removeprefix('Value error, ')}"
+    steps = [prefix, *error["loc"]] if prefix and error["type"] != "json_invalid" else error["loc"]
+    field = ".".join(str(step) for step in steps) or "value"
+    return f"{field}: {error['msg'].removeprefix('Value error, ')}"
 
 
 def _poison(record: ConsumerRecord, error: UnreadableError) -> Poison:
@@ -309,13 +309,15 @@ def _identity(record: ConsumerRecord) -> tuple[str | None, ...]:
         except ValueError:
             envelope = None
         attributes = envelope if isinstance(envelope, dict) else {}
-    found: list[str | None] = []
-    for name in ("id", "source", "type"):
-        raw = attributes.get(name, headers.get(cloudevents.PREFIX + name))
-        try:
-            found.append(
-                cloudevents.attribute_text(raw.encode() if isinstance(raw, str) else raw or b"")
-            )
-        except (ValueError, TypeError):
-            found.append(None)
-    return tuple(found)
+    return tuple(
+        _storable(attributes.get(name, headers.get(cloudevents.PREFIX + name)))
+        for name in ("id", "source", "type")
+    )
+
+
+def _storable(attribute: object) -> str | None:
+    raw = attribute.encode() if isinstance(attribute, str) else attribute
+    try:
+        return cloudevents.attribute_text(raw) if isinstance(raw, bytes) else None
+    except ValueError:
+        return None

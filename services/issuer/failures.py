@@ -25,8 +25,9 @@ _LOST_RACES = (
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
 )
-# SQLSTATE classes that a record's data can cause: data exceptions and integrity violations.
-_FAULT_CLASSES = ("22", "23")
+# SQLSTATE classes that a record's data can cause: data exceptions, integrity violations, limits of a row or an index
+# exceeded, and whatever a trigger or function raises.
+_FAULT_CLASSES = ("22", "23", "54", "P0")
 
 
 def kind_of(error: Exception) -> Kind:
@@ -34,8 +35,9 @@ def kind_of(error: Exception) -> Kind:
         return Kind.LOST_RACE
     if isinstance(error, asyncpg.PostgresError):
         return Kind.FAULT if (error.sqlstate or "").startswith(_FAULT_CLASSES) else Kind.OUTAGE
-    if isinstance(error, asyncpg.DataError):  # the client's own: a value that no column can take
-        return Kind.FAULT
-    if isinstance(error, (OSError, TimeoutError, asyncpg.InterfaceError)):
+    if isinstance(error, asyncpg.InterfaceError):
+        # One that is a ValueError too is the client's own refusal: a value that no column can take.
+        return Kind.FAULT if isinstance(error, ValueError) else Kind.OUTAGE
+    if isinstance(error, (OSError, TimeoutError, asyncpg.InternalClientError)):
         return Kind.OUTAGE
     return Kind.FAULT

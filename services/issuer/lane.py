@@ -11,6 +11,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
@@ -28,18 +29,26 @@ STALLED_SECONDS = 120.0
 log = logging.getLogger(__name__)
 
 
+class Subscriber(Protocol):
+    """FastStream's: it makes its consumer when it starts, and hands over polls from that moment on."""
+
+    @property
+    def consumer(self) -> AIOKafkaConsumer | None: ...
+
+
 class Lane:
-    """State of one consumer between polls. `consumer` is set once FastStream has started it."""
+    """State of one consumer between polls."""
 
     def __init__(
         self,
+        subscriber: Subscriber,
         pipeline: Pipeline,
         brake: Brake,
         *,
         stopping: asyncio.Event,
         on_bug: Callable[[Exception], None],
     ) -> None:
-        self.consumer: AIOKafkaConsumer | None = None
+        self._subscriber = subscriber
         self._pipeline = pipeline
         self.brake = brake
         self._stopping = stopping
@@ -48,6 +57,11 @@ class Lane:
         self._outage: str | None = None
         self._lag: dict[TopicPartition, int] = {}
         self._progress_at = time.monotonic()
+
+    @property
+    def consumer(self) -> AIOKafkaConsumer | None:
+        """None before the subscriber has started and after it has stopped."""
+        return self._subscriber.consumer
 
     async def handle(self, message: KafkaMessage) -> None:
         """Decide one poll. Never raises for an outage: FastStream would log it and go on without us."""

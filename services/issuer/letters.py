@@ -46,7 +46,8 @@ def letter_for(
         Poison(
             stage=stage,
             exception=type(error).__name__,
-            message=str(error),
+            # Postgres adds lines that quote the row, code included.
+            message=str(error).partition("\n")[0],
             event_id=cause.id,
             event_source=cause.source,
             event_type=cause.type,

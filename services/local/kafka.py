@@ -39,6 +39,9 @@ BROKER_SETTINGS = {
     "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
     "auto.create.topics.enable": "false",
     "group.initial.rebalance.delay.ms": "0",
+    # After a kill the controller takes the new process for a double until the old one's session is over.
+    "broker.session.timeout.ms": "5000",
+    "broker.heartbeat.interval.ms": "500",
     # One node: nothing can be replicated.
     "default.replication.factor": "1",
     "min.insync.replicas": "1",
@@ -98,7 +101,8 @@ async def server(processes: Processes, progress: Callable[[str], None]) -> Serve
 
 async def _format(processes: Processes, java: list[str], properties: Path) -> None:
     cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    tool = ("kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", cluster_id)
+    # One word: an id that begins with a dash would pass for an option.
+    tool = ("kafka.tools.StorageTool", "format", "--ignore-formatted", f"--cluster-id={cluster_id}")
     log = processes.state.path / "kafka-format.log"
     argv = (*java, *tool, "-c", str(properties))
     await processes.run(Program(name="kafka-format", argv=argv, log=log))

@@ -15,6 +15,7 @@ from importlib.metadata import distribution, version
 from pathlib import Path
 
 import asyncpg
+import psutil
 
 from services.local.process import Account, Processes, Program, Server
 from services.local.state import HOST, LocalServerError, write_private
@@ -72,6 +73,7 @@ async def server(processes: Processes) -> Server:
         ),
         log=state.path / "postgres.log",
         answers=answers,
+        clear=lambda: _end_orphans(home / "data"),
         account=account,
         stop_signal=signal.SIGINT,  # "fast": end open sessions, write a checkpoint
         kill_signal=signal.SIGQUIT,  # "immediate": take the other processes along, recover at the next start
@@ -123,6 +125,16 @@ async def _initialise(
     await processes.run(initdb)
     password_file.unlink()
     draft.rename(home / "data")
+
+
+def _end_orphans(data: Path) -> None:
+    """End the sessions of a server that was killed: while one is busy, the next server refuses to start."""
+    for process in psutil.process_iter():
+        try:
+            if process.name() == "postgres" and process.cwd() == str(data):
+                process.kill()
+        except psutil.Error:
+            pass  # ended meanwhile, or not ours to look at
 
 
 def _can_reach(path: Path, account: Account) -> bool:

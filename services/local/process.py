@@ -53,10 +53,14 @@ class Program:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server(Program):
-    """A program that others talk to. `answers` returns once a client gets an answer, and raises until then."""
+    """A program that others talk to. `answers` returns once a client gets an answer, and raises until then.
+
+    `clear`, where there is one, runs before every start and removes what a killed predecessor left.
+    """
 
     address: str
     answers: Callable[[], Awaitable[None]]
+    clear: Callable[[], None] | None = None
 
 
 class Processes:
@@ -81,6 +85,8 @@ class Processes:
         Raises LocalServerError with the end of its log if it ends or stays mute.
         """
         await self.stop([server.name])
+        if server.clear:
+            await asyncio.to_thread(server.clear)
         process = self._spawn(server)
         deadline = time.monotonic() + READY_SECONDS
         while True:

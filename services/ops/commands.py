@@ -31,7 +31,10 @@ COMMANDS = {
     "coupons": ("services.ops.coupons:coupons", "List coupons."),
     "status": ("services.ops.status:status", "Lag, outbox, dead letters, decisions per second."),
     "explain": ("services.ops.explain:explain", "Why an event did or did not issue a coupon."),
-    "verify": ("services.ops.verify:verify", "Check every invariant over everything stored."),
+    "verify": (
+        "services.ops.verify.command:verify",
+        "Check every invariant over everything stored.",
+    ),
 }
 """Name → where the click command is, and its line in `--help`."""
 

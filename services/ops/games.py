@@ -30,6 +30,7 @@ from services.adapters.postgres.games import (
     update_games,
 )
 from services.adapters.postgres.partners import known_partners
+from services.adapters.postgres.rows import Writing
 from services.domain.program import GameType
 from services.ops.addresses import command_settings, postgres
 from services.ops.arguments import IDENTIFIER
@@ -65,7 +66,7 @@ def load(file: Path, dry_run: bool, as_json: bool) -> None:
     """Load games from a JSON array in FILE (- for stdin): all of them or none."""
     settings = command_settings()
     entries = read_file(file)
-    ids = asyncio.run(_load(settings, str(file), entries, dry_run))
+    ids = asyncio.run(load_games(settings, str(file), entries, dry_run))
     rows = [
         {"id": game_id, "name": entry.name} for game_id, entry in zip(ids, entries, strict=True)
     ]
@@ -109,10 +110,13 @@ def _entry(file: Path, index: int, fields: Any) -> GameEntry:
         raise CommandError("; ".join(named[:ERRORS_NAMED] + more)) from None
 
 
-async def _load(
-    settings: Settings, file: str, entries: list[GameEntry], dry_run: bool
+async def load_games(
+    settings: Settings, file: str, entries: list[GameEntry], dry_run: bool = False
 ) -> list[int | None]:
-    """The ids in file order; with `dry_run` everything is tried and rolled back, and new ids are None."""
+    """The ids in file order; with `dry_run` everything is tried and rolled back, and new ids are None.
+
+    Raises CommandError, one line with `file` and the entry's index, and has loaded nothing then.
+    """
     async with postgres(settings, "games") as connection:
         transaction = connection.transaction()
         await transaction.start()
@@ -171,7 +175,7 @@ async def _update(
         {game_id: entries[index] for game_id, index in indexes.items()},
         actor=ACTOR,
         clock_offset=timedelta(seconds=settings.clock_offset_seconds),
-        mask_codes=settings.mask_codes,
+        writing=Writing.by(settings),
     )
     for refusal in refusals:
         raise CommandError(

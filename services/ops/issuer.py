@@ -6,6 +6,7 @@ import click
 
 from services.ops.addresses import command_settings
 from services.runtime.process import run_service
+from services.runtime.settings import required
 
 
 @click.command()
@@ -16,6 +17,7 @@ def issuer() -> int:
     COUPONRY_POSTGRES_DSN and COUPONRY_REDIS_URL; prints {"health": URL} on stderr.
     """
     settings = command_settings()
+    required(settings, "kafka_bootstrap_servers", "postgres_dsn", "redis_url")
     # The work's imports take most of the start-up, after a signal is answered.
     from services.issuer.app import serve
 

@@ -16,6 +16,7 @@ from aiokafka import ConsumerRecord
 
 from services.adapters.postgres.inbox import load_games
 from services.adapters.postgres.pool import SCHEMA
+from services.adapters.postgres.rows import Writing
 from services.adapters.postgres.recording import record
 from services.domain.arrival import LockedCustomer, Verdict
 from services.domain.folding import decide_batch
@@ -65,16 +66,18 @@ async def taped(
             dict.fromkeys(one.customer for one in incoming), first_customer_no
         )
     }
-    drawn = zip(incoming, draws(len(incoming)), strict=True)
-    verdicts, _ = decide_batch(drawn, await program_of(stage), {}, customers)
+    program = await program_of(stage)
+    verdicts, _ = decide_batch(incoming, program, {}, customers, {}, draws(len(incoming)))
     known: set[int] = set()
     return [
-        await _copies(verdicts[start : start + batch], at, known)
+        await _copies(verdicts[start : start + batch], program, at, known)
         for start in range(0, len(verdicts), batch)
     ]
 
 
-async def _copies(verdicts: Sequence[Verdict], at: datetime, known: set[int]) -> list[Copy]:
+async def _copies(
+    verdicts: Sequence[Verdict], program: Program, at: datetime, known: set[int]
+) -> list[Copy]:
     new = {
         verdict.customer_no: verdict.incoming.event.customer_id
         for verdict in verdicts
@@ -83,7 +86,7 @@ async def _copies(verdicts: Sequence[Verdict], at: datetime, known: set[int]) ->
     known.update(new)
     rows = [(number, PARTNER_ID, customer, at) for number, customer in new.items()]
     tape = Tape([Copy(table="customers", columns=CUSTOMER_COLUMNS, rows=rows)])
-    await record(tape, verdicts, [])  # type: ignore[arg-type]
+    await record(tape, verdicts, program, [], Writing(expiring_leads_hours=(168, 24)))  # type: ignore[arg-type]
     return tape.copies
 
 

@@ -15,9 +15,10 @@ from typing import Any
 import asyncpg
 
 from schemas.games import Game
-from services.adapters.postgres.lapse import clock, close_lapsed
 from services.adapters.postgres.queries import queries
 from services.adapters.postgres.recording import LostRace
+from services.adapters.postgres.rows import Writing
+from services.adapters.postgres.settling import clock, close_lapsed
 
 _SQL = queries("games")
 _FIELDS = tuple(Game.model_fields)
@@ -100,7 +101,7 @@ async def update_games(
     *,
     actor: str,
     clock_offset: timedelta = timedelta(),
-    mask_codes: bool = False,
+    writing: Writing = Writing(),
 ) -> list[MultipleInUse]:
     """Give existing games new definitions, all or none; returns the refusals of rule 6, empty when done.
 
@@ -122,7 +123,7 @@ async def update_games(
             at,
             actor=actor,
             clock_offset=clock_offset,
-            mask_codes=mask_codes,
+            writing=writing,
         )
     for row in await connection.fetch(_SQL["lock_games"], list(changes)):
         allowed = row["allow_multiple_active_coupons"]

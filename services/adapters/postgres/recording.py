@@ -21,6 +21,9 @@ from services.domain.program import Program
 
 _SQL = queries("record")
 
+MAX_TIMESTAMP_MS = 253_402_300_799_000
+"""The last second of the year 9999: later ones no `datetime` can hold."""
+
 _DECISION_COLUMNS = (
     "event_key", "decided_at", "occurred_at", "partner_id", "customer_no", "game_id", "offset",
     "coupon_id", "blocking_coupon_id", "partition", "rule_version", "won",
@@ -123,10 +126,15 @@ async def _bury(connection: asyncpg.Connection, letter: DeadLetter, rows: Rows) 
     letter_id = await connection.fetchval(
         _SQL["bury"],
         letter.position.topic, letter.position.partition, letter.position.offset,
-        datetime.fromtimestamp(letter.timestamp_ms / 1000, UTC), letter.stage, letter.exception,
+        _record_time(letter.timestamp_ms), letter.stage, letter.exception,
         letter.message, letter.key, letter.value, letter.event_id, letter.event_source,
         letter.event_type, [name for name, _ in letter.headers],
         [value for _, value in letter.headers],
     )  # fmt: skip
     if letter_id is not None:
         rows.outbox.append(dead_letter_row(letter_id))
+
+
+def _record_time(timestamp_ms: int) -> datetime:
+    """A record's own time. A topic that takes the producer's word for it may carry any number."""
+    return datetime.fromtimestamp(min(max(timestamp_ms, 0), MAX_TIMESTAMP_MS) / 1000, UTC)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, assert_never
 
 import orjson
@@ -27,8 +28,10 @@ from services.domain.decision import (
 from services.domain.events import Cause, GameCompleted
 from services.domain.notices import first_notice
 from services.domain.program import Program
+from services.runtime.settings import Settings
 
 ISSUER_ACTOR = "issuer"
+EXPIRING = "expiring"
 
 Row = tuple[Any, ...]
 
@@ -71,6 +74,26 @@ class Rows:
                 owner.actor, change.reason,
             )
         )  # fmt: skip
+        self._tell(
+            coupon, change.step, change.at, owner, mask_codes, change.order_id, change.shop_id
+        )
+
+    def add_notice(self, coupon: Coupon, at: datetime, owner: Owner, mask_codes: bool) -> None:
+        """`coupon.expiring`: no step, but the coupon remembers when the next notice is due."""
+        steps_seen = self.changed[coupon.id][0] if coupon.id in self.changed else coupon.steps
+        self.changed[coupon.id] = (steps_seen, coupon)
+        self._tell(coupon, EXPIRING, at, owner, mask_codes)
+
+    def _tell(
+        self,
+        coupon: Coupon,
+        word: str,
+        at: datetime,
+        owner: Owner,
+        mask_codes: bool,
+        order_id: str | None = None,
+        shop_id: int | None = None,
+    ) -> None:
         value = wire.lifecycle_value(
             coupon_id=coupon.id,
             code=coupon.code,
@@ -79,18 +102,20 @@ class Rows:
             game_id=coupon.game_id,
             customer_id=owner.customer_id,
             status=coupon.status,
-            at=change.at,
+            at=at,
             cause=owner.cause,
-            order_id=change.order_id,
-            shop_id=change.shop_id,
+            order_id=order_id,
+            shop_id=shop_id,
             reserved_until=coupon.reserved_until,
             expires_at=coupon.expires_at,
             mask_codes=mask_codes,
         )
+        # A notice is no step, so its instant tells it from the one before.
+        number = int(at.timestamp()) if word == EXPIRING else coupon.steps
         self.outbox.append(
             (
-                change.at, None, COUPON_LIFECYCLE, f"coupon.{change.step}",
-                f"{coupon.id}.{coupon.steps}.{change.step}", coupon.id, owner.customer_id, value,
+                at, None, COUPON_LIFECYCLE, f"coupon.{word}", f"{coupon.id}.{number}.{word}",
+                coupon.id, owner.customer_id, value,
             )
         )  # fmt: skip
 
@@ -101,6 +126,12 @@ class Writing:
 
     mask_codes: bool = False
     expiring_leads_hours: Sequence[int] = ()
+
+    @classmethod
+    def by(cls, settings: Settings) -> Writing:
+        return cls(
+            mask_codes=settings.mask_codes, expiring_leads_hours=settings.expiring_lead_hours
+        )
 
 
 def add_verdict(rows: Rows, verdict: Verdict, program: Program, writing: Writing) -> None:

@@ -1,0 +1,19 @@
+"""Topic `coupon-issued`: a coupon exists. Outgoing; owned by the issuer. `ce_id` is `<coupon_id>.issued`."""
+
+from __future__ import annotations
+
+from schemas.fields import Cause, CouponEvent, Id, Instant, Rule
+
+TYPE = "coupon.issued"
+
+
+class CouponIssued(CouponEvent):
+    """Data of `coupon.issued`. `expires_at` is exclusive; null, with `is_unlimited`, never expires."""
+
+    reward_description: str
+    product_ids: tuple[Id, ...]
+    issued_at: Instant
+    expires_at: Instant | None
+    is_unlimited: bool
+    rule: Rule
+    cause: Cause

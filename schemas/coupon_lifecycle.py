@@ -1,0 +1,34 @@
+"""Topic `coupon-lifecycle`: what became of a coupon. Outgoing. `ce_id` is `<coupon_id>.<step>.<word>`.
+
+One shape for all types: the fields of a step that has nothing to say in them are left out.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from schemas.fields import Cause, CouponEvent, Id, Instant, OrderId
+
+Type = Literal[
+    "coupon.reserved",
+    "coupon.released",
+    "coupon.redeemed",
+    "coupon.reinstated",
+    "coupon.expiring",
+    "coupon.expired",
+    "coupon.cancelled",
+]
+
+Status = Literal["active", "reserved", "redeemed", "expired", "cancelled"]
+
+
+class CouponLifecycle(CouponEvent):
+    """Data of every `coupon-lifecycle` event. `at` is the instant from which `status` holds."""
+
+    status: Status
+    at: Instant
+    cause: Cause | None
+    order_id: OrderId | None = None
+    shop_id: Id | None = None
+    reserved_until: Instant | None = None
+    expires_at: Instant | None = None

@@ -1,0 +1,84 @@
+"""Write the JSON Schemas of every wire model to `schemas/generated/`, for teams that do not write Python.
+
+`python -m schemas.generate` writes them, `--check` exits 1 and names the files that are stale, missing or left over.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel
+
+from schemas import game_completed, orders
+from schemas.cloudevents import Envelope
+from schemas.coupon_issued import CouponIssued
+from schemas.coupon_lifecycle import CouponLifecycle
+from schemas.dead_letters import DeadLetterHeaders
+from schemas.fields import Incoming
+from schemas.issuance_declined import IssuanceDeclined
+
+EXAMPLES: Final = Path(__file__).parent / "examples"
+"""`<schema>.<case>.json`; each validates against its schema's model."""
+
+GENERATED: Final = Path(__file__).parent / "generated"
+
+MODELS: Final[dict[str, type[BaseModel]]] = {
+    "cloudevents": Envelope,
+    "game.completed": game_completed.GameCompleted,
+    "order.placed": orders.OrderPlaced,
+    "order.cancelled": orders.OrderCancelled,
+    "order.refunded": orders.OrderRefunded,
+    "coupon.issued": CouponIssued,
+    "issuance.declined": IssuanceDeclined,
+    "coupon.lifecycle": CouponLifecycle,
+    "dead-letter.headers": DeadLetterHeaders,
+}
+"""By the CloudEvents type of the data, or what comes nearest."""
+
+
+def rendered() -> dict[str, str]:
+    """File name → text of every generated file."""
+    files = {}
+    for name, model in MODELS.items():
+        # What we read is described as it may arrive, what we write as it leaves.
+        reads = issubclass(model, Incoming | Envelope)
+        schema = model.model_json_schema(mode="validation" if reads else "serialization")
+        schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+        files[f"{name}.json"] = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+    return files
+
+
+def stale(directory: Path) -> list[str]:
+    """Names of files in `directory` that differ from what would be generated, lack, or belong to no model."""
+    wanted = rendered()
+    found = {path.name: path.read_text(encoding="utf-8") for path in directory.glob("*.json")}
+    return sorted(
+        name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name)
+    )
+
+
+def write(directory: Path) -> None:
+    for name in stale(directory):
+        (directory / name).unlink(missing_ok=True)
+    for name, text in rendered().items():
+        (directory / name).write_text(text, encoding="utf-8")
+
+
+def main(arguments: list[str] | None = None, directory: Path = GENERATED) -> int:
+    parser = argparse.ArgumentParser(prog="python -m schemas.generate", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when stale")
+    if not parser.parse_args(arguments).check:
+        write(directory)
+        return 0
+    names = stale(directory)
+    for name in names:
+        sys.stderr.write(f"{directory.name}/{name} is stale: run python -m schemas.generate\n")
+    return 1 if names else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
