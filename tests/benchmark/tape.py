@@ -14,6 +14,7 @@ from typing import Any
 
 from aiokafka import ConsumerRecord
 
+from services.adapters.kafka import GAME_COMPLETED
 from services.adapters.postgres.inbox import load_games
 from services.adapters.postgres.pool import SCHEMA
 from services.adapters.postgres.recording import record
@@ -53,11 +54,11 @@ async def program_of(stage: Stage) -> Program:
 
 
 async def taped(
-    stage: Stage, events: Iterable[Event], batch: int, first_customer_no: int = 1
+    program: Program, events: Iterable[Event], batch: int, first_customer_no: int = 1
 ) -> list[list[Copy]]:
     """The COPYs of these events, a list per batch of `batch` events. Customers are numbered as they appear."""
     at = datetime.now(UTC)
-    incoming, letters = read(list(_records(stage.completed, events, at)))
+    incoming, letters = read(list(_records(events, at)))
     assert not letters
     customers = {
         customer: LockedCustomer(number=number, at=at)
@@ -66,7 +67,7 @@ async def taped(
         )
     }
     drawn = zip(incoming, draws(len(incoming)), strict=True)
-    verdicts, _ = decide_batch(drawn, await program_of(stage), {}, customers)
+    verdicts, _ = decide_batch(drawn, program, {}, customers)
     known: set[int] = set()
     return [
         await _copies(verdicts[start : start + batch], at, known)
@@ -87,12 +88,12 @@ async def _copies(verdicts: Sequence[Verdict], at: datetime, known: set[int]) ->
     return tape.copies
 
 
-def _records(topic: str, events: Iterable[Event], at: datetime) -> Iterator[ConsumerRecord]:
+def _records(events: Iterable[Event], at: datetime) -> Iterator[ConsumerRecord]:
     timestamp_ms = int(at.timestamp() * 1000)
     for offset, event in enumerate(events):
         headers = tuple(event.headers(instant(at)))
         yield ConsumerRecord(
-            topic, 0, offset, timestamp_ms, 1, event.key, event.value, None, 0, 0, headers
+            GAME_COMPLETED, 0, offset, timestamp_ms, 1, event.key, event.value, None, 0, 0, headers
         )
 
 
