@@ -24,7 +24,7 @@ test: install  ## every test, on real servers
 	@$(BIN)/python -m pytest
 
 lint: install
-	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff check --output-format concise --quiet
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo

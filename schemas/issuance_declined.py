@@ -18,6 +18,8 @@ Reason = Literal[
     "game_inactive",
     "game_not_started",
     "game_ended",
+    "customer_limit_reached",
+    "game_limit_reached",
     "active_coupon_exists",
 ]
 

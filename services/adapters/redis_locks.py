@@ -88,7 +88,7 @@ class CustomerLocks:
                 if time.monotonic() + pause > deadline:
                     self.fault = None
                     return False
-                await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads contenders, hides nothing
+                await asyncio.sleep(pause * random.uniform(0.5, 1.0))
                 pause = min(pause * 2, 0.05)
         except _FAILURES as error:
             self._skip_until = time.monotonic() + self._skip_seconds

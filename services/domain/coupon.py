@@ -13,6 +13,8 @@ from enum import StrEnum
 
 
 class CouponStatus(StrEnum):
+    """Where a coupon stands. `ACTIVE` and `RESERVED` are open, see `OPEN_STATUSES`."""
+
     ACTIVE = "active"
     RESERVED = "reserved"
     REDEEMED = "redeemed"

@@ -12,9 +12,9 @@ from typing import assert_never
 
 from services.domain.completion import Draw, Quota, complete
 from services.domain.decision import (
+    Decision,
     DeclineIssuance,
     DeclineReason,
-    Decision,
     Effect,
     IssueCoupon,
     Outcome,
@@ -76,6 +76,7 @@ def decide_game_completed(
     at: datetime,
     draw: Draw,
 ) -> Decision:
+    """A won game inside its dates completes; every other completion is declined with its reason."""
     game = program.game_of(event.partner_id, event.game_id)
     if game is None:
         reason = DeclineReason.GAME_NOT_FOUND

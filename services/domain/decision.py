@@ -53,6 +53,8 @@ class CodeReason(StrEnum):
 
 
 class CodeOutcome(StrEnum):
+    """What became of a code: redeemed or refused when the order was placed, given back or kept when it was reversed."""
+
     REDEEMED = "redeemed"
     REFUSED = "refused"
     REINSTATED = "reinstated"

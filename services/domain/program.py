@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 
 
 class GameType(StrEnum):
+    """What a game is to its players. Only `STAMPS` means something to the rules: orders stamp its cards."""
+
     STAMPS = "stamps"
     WHEEL = "wheel"
     COLLECTION = "collection"

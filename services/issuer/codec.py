@@ -15,21 +15,21 @@ from base64 import b64decode
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, ClassVar, Final
 
 from aiokafka import ConsumerRecord
 from asyncpg.pgproto.pgproto import UUID  # ten times faster than uuid.UUID, and equal to it
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails, from_json
 
-from schemas import cloudevents, game_completed, orders
-from schemas.cloudevents import CONTENT_TYPE, Envelope, Mode, WithData
+from schemas import cloudevents
+from schemas.cloudevents import CONTENT_TYPE, Envelope, Mode
 from services.domain.arrival import Incoming
-from services.domain.events import Cause, Event, GameCompleted, OrderPlaced, OrderReversed, Position
+from services.domain.events import Cause, Event, Position
 from services.domain.letters import Stage
+from services.issuer.event_types import TYPES, EventType
 
 MAX_MESSAGE_CHARACTERS: Final = 500
 ID_DIGEST_BYTES: Final = 10
@@ -70,74 +70,6 @@ class SchemaError(UnreadableError):
     """The data are JSON, but not what the type asks for."""
 
     stage = Stage.SCHEMA
-
-
-@dataclass(frozen=True, slots=True)
-class EventType:
-    """How one type is read: its data alone, its data inside a structured event, and into which event."""
-
-    binary: Callable[[bytes], Any]
-    structured: Callable[[bytes], Any]
-    event: Callable[[Cause, datetime, Any], Event]
-
-
-def event_type(model: type[BaseModel], event: Callable[[Cause, datetime, Any], Event]) -> EventType:
-    # The core validator is what model_validate_json calls, without a quarter of its price.
-    return EventType(
-        binary=model.__pydantic_validator__.validate_json,
-        structured=WithData[model].__pydantic_validator__.validate_json,  # type: ignore[valid-type]
-        event=event,
-    )
-
-
-def _game_completed(
-    cause: Cause, occurred_at: datetime, data: game_completed.GameCompleted
-) -> GameCompleted:
-    return GameCompleted(
-        cause=cause,
-        occurred_at=occurred_at,
-        partner_id=data.partner_id,
-        game_id=data.game_id,
-        customer_id=data.customer_id,
-        won=data.result == "won",
-        session_id=data.session_id,
-        score=data.score,
-    )
-
-
-def _order_placed(cause: Cause, occurred_at: datetime, data: orders.OrderPlaced) -> OrderPlaced:
-    return OrderPlaced(
-        cause=cause,
-        occurred_at=occurred_at,
-        partner_id=data.partner_id,
-        order_id=data.order_id,
-        customer_id=data.customer_id,
-        shop_id=data.shop_id,
-        coupon_codes=data.coupon_codes,
-        product_ids=frozenset(
-            line.product_id for line in data.lines if line.product_id is not None
-        ),
-    )
-
-
-def _order_reversed(
-    cause: Cause, occurred_at: datetime, data: orders.OrderCancelled
-) -> OrderReversed:
-    return OrderReversed(
-        cause=cause,
-        occurred_at=occurred_at,
-        partner_id=data.partner_id,
-        order_id=data.order_id,
-        customer_id=data.customer_id,
-    )
-
-
-TYPES: Final[Mapping[str, EventType]] = {
-    game_completed.TYPE: event_type(game_completed.GameCompleted, _game_completed),
-    orders.ORDER_PLACED: event_type(orders.OrderPlaced, _order_placed),
-    orders.ORDER_CANCELLED: event_type(orders.OrderCancelled, _order_reversed),
-    orders.ORDER_REFUNDED: event_type(orders.OrderRefunded, _order_reversed),
-}
 
 
 def read_record(record: ConsumerRecord) -> Incoming | Poison:

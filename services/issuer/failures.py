@@ -14,6 +14,8 @@ from services.adapters.postgres.recording import LostRace
 
 
 class Kind(Enum):
+    """What to do about a failure: decide again at once, wait for the server, or look for the guilty record."""
+
     LOST_RACE = auto()
     OUTAGE = auto()
     FAULT = auto()
@@ -25,19 +27,16 @@ _LOST_RACES = (
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
 )
+_OUTAGES = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 # SQLSTATE classes that a record's data can cause: data exceptions, integrity violations, limits of a row or an index
 # exceeded, and whatever a trigger or function raises.
 _FAULT_CLASSES = ("22", "23", "54", "P0")
 
 
 def kind_of(error: Exception) -> Kind:
+    """Which of the three a failure of a batch is."""
     if isinstance(error, _LOST_RACES):
         return Kind.LOST_RACE
-    if isinstance(error, asyncpg.PostgresError):
+    if isinstance(error, asyncpg.PostgresError):  # also for a value that the client itself refuses
         return Kind.FAULT if (error.sqlstate or "").startswith(_FAULT_CLASSES) else Kind.OUTAGE
-    if isinstance(error, asyncpg.InterfaceError):
-        # One that is a ValueError too is the client's own refusal: a value that no column can take.
-        return Kind.FAULT if isinstance(error, ValueError) else Kind.OUTAGE
-    if isinstance(error, (OSError, TimeoutError, asyncpg.InternalClientError)):
-        return Kind.OUTAGE
-    return Kind.FAULT
+    return Kind.OUTAGE if isinstance(error, _OUTAGES) else Kind.FAULT

@@ -18,7 +18,7 @@ from aiokafka import ConsumerRecord
 
 from services.adapters.postgres import inbox, quota, states
 from services.adapters.postgres.recording import record
-from services.adapters.postgres.rows import Writing
+from services.adapters.postgres.rows import PLAIN, Writing
 from services.domain.arrival import CustomerKey, Incoming, Verdict, first_of_each
 from services.domain.decide import MAX_PRODUCER_SKEW, draws_needed
 from services.domain.folding import RuleFailed, decide_batch, issued_by_game
@@ -62,13 +62,16 @@ class Report:
         return self.read - len(self.verdicts) - len(self.letters)
 
 
+NO_PROGRAM = Program()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
     """The verdicts on a batch, the events that nobody can judge yet, and the rules used."""
 
     verdicts: Sequence[Verdict] = ()
     too_early: Sequence[Incoming] = ()
-    program: Program = Program()
+    program: Program = NO_PROGRAM
 
 
 class Pipeline:
@@ -80,7 +83,7 @@ class Pipeline:
         locks: Locks,
         *,
         clock_offset: timedelta = timedelta(),
-        writing: Writing = Writing(),
+        writing: Writing = PLAIN,
     ) -> None:
         self._pool = pool
         self._locks = locks

@@ -22,9 +22,12 @@ CONNECTIONS = 6
 TIMEOUT_SECONDS = 60
 
 
-def fetch_jars(progress: Callable[[str], None]) -> list[Path]:
-    """Paths of all jars, verified. Raises LocalServerError when one cannot be fetched or is not what it should be."""
-    maven = MavenContext(timeout=TIMEOUT_SECONDS)
+def fetch_jars(progress: Callable[[str], None], maven: MavenContext | None = None) -> list[Path]:
+    """Paths of all jars, verified. Raises LocalServerError when one cannot be fetched or is not what it should be.
+
+    `maven` says where from and where to: Maven Central and the machine's own repository, unless told otherwise.
+    """
+    maven = maven or MavenContext(timeout=TIMEOUT_SECONDS)
     maven.repo_cache.mkdir(parents=True, exist_ok=True)
     wanted = [line.split() for line in LIST.read_text(encoding="utf-8").splitlines()]
     with (maven.repo_cache / ".couponry.lock").open("w", encoding="utf-8") as lock:

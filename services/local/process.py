@@ -120,7 +120,7 @@ class Processes:
     async def ended(self, name: str) -> int:
         """Wait until this process has ended; its exit code."""
         _, process = self._running[name]
-        while process.poll() is None:  # noqa: ASYNC110 (nobody could set an event)
+        while process.poll() is None:
             await asyncio.sleep(POLL_SECONDS)
         return process.returncode
 

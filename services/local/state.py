@@ -47,7 +47,11 @@ class StateDir:
         self._take_lock()
         self._file = self.path / "servers.json"
         self._content: dict[str, dict[str, Any]] = {"ports": {}, "secrets": {}, "processes": {}}
-        self._content |= _read_json(self._file)
+        try:
+            self._content |= _read_json(self._file)
+        except LocalServerError:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Let the next owner in."""

@@ -76,9 +76,9 @@ async def _serve(settings: Settings, *, as_json: bool, servers_only: bool) -> No
     try:
         up_file.unlink(missing_ok=True)  # of a run that was killed
         with narration() as progress:
-            await _prepare(servers, settings, progress)
+            await prepare(servers, settings, progress)
             if not servers_only:
-                await _start_children(servers, settings, progress)
+                await start_children(servers, settings, progress)
         line = _publish(servers, servers_only=servers_only)
         if as_json:
             print(line, flush=True)
@@ -99,7 +99,7 @@ async def _serve(settings: Settings, *, as_json: bool, servers_only: bool) -> No
         await servers.stop()
 
 
-async def _prepare(servers: Servers, settings: Settings, progress: Callable[[str], None]) -> None:
+async def prepare(servers: Servers, settings: Settings, progress: Callable[[str], None]) -> None:
     """Schema and topics. Raises CommandError, one line."""
     from services.adapters.postgres.migrate import MigrationError, migrate
     from services.ops.addresses import reaching_postgres
@@ -117,9 +117,10 @@ async def _prepare(servers: Servers, settings: Settings, progress: Callable[[str
     await apply_topics(complete)
 
 
-async def _start_children(
+async def start_children(
     servers: Servers, settings: Settings, progress: Callable[[str], None]
 ) -> None:
+    """The service's own processes, together; return when they are ready. Raises LocalServerError."""
     from services.ops.children import CHILDREN, child
 
     progress(f"starting {', '.join(CHILDREN)}")

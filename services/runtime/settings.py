@@ -103,11 +103,13 @@ class Settings(BaseSettings):
     def _relations_hold(self) -> Self:
         if self.clock_offset_seconds and not self.allow_test_clock:
             raise ValueError(
-                "COUPONRY_CLOCK_OFFSET_SECONDS moves the clock and is for tests: set COUPONRY_ALLOW_TEST_CLOCK=1 as well, or unset it"
+                "COUPONRY_CLOCK_OFFSET_SECONDS moves the clock and is for tests: "
+                "set COUPONRY_ALLOW_TEST_CLOCK=1 as well, or unset it"
             )
         if self.crash_at and not self.allow_crash_points:
             raise ValueError(
-                "COUPONRY_CRASH_AT kills the process and is for tests: set COUPONRY_ALLOW_CRASH_POINTS=1 as well, or unset it"
+                "COUPONRY_CRASH_AT kills the process and is for tests: "
+                "set COUPONRY_ALLOW_CRASH_POINTS=1 as well, or unset it"
             )
         if self.lock_wait_ms >= self.lock_ttl_ms:
             raise ValueError("COUPONRY_LOCK_WAIT_MS must be less than COUPONRY_LOCK_TTL_MS")
@@ -115,7 +117,8 @@ class Settings(BaseSettings):
             self.kafka_sasl_username and self.kafka_sasl_password
         ):
             raise ValueError(
-                "COUPONRY_KAFKA_SECURITY_PROTOCOL asks for SASL: set COUPONRY_KAFKA_SASL_USERNAME and COUPONRY_KAFKA_SASL_PASSWORD"
+                "COUPONRY_KAFKA_SECURITY_PROTOCOL asks for SASL: "
+                "set COUPONRY_KAFKA_SASL_USERNAME and COUPONRY_KAFKA_SASL_PASSWORD"
             )
         return self
 
@@ -166,7 +169,8 @@ def required(settings: Settings, *names: str) -> tuple[str, ...]:
         value = getattr(settings, name)
         if not value:
             raise SettingsError(
-                f"{PREFIX}{name.upper()} is not set: give the server's address, or start local servers with `couponry up`"
+                f"{PREFIX}{name.upper()} is not set: "
+                "give the server's address, or start local servers with `couponry up`"
             )
         values.append(str(value))
     return tuple(values)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import shutil
 import signal
 import sys
@@ -19,7 +20,7 @@ from tests.benchmark import sections
 from tests.benchmark.report import show
 from tests.benchmark.results import Results
 from tests.benchmark.sections import CONTESTANTS, FULL, QUICK, SECTIONS, Plan
-from tests.benchmark.stage import open_stage
+from tests.benchmark.stage import ServerEnded, open_stage
 
 PARTITIONS = 16
 """Of every topic: as many as the largest peer has workers, since a worker without a partition idles."""
@@ -46,6 +47,19 @@ PARTITIONS = 16
 @click.option(
     "--rate", type=click.IntRange(1), help="Events per second of section latency.  [default: 1000]"
 )
+@click.option(
+    "--size",
+    "sizes",
+    type=click.IntRange(1),
+    multiple=True,
+    help="Coupons already there in section growth; repeatable.  [default: 10000, 1000000, 5000000]",
+)
+@click.option(
+    "--scale",
+    type=click.FloatRange(0, min_open=True),
+    default=1.0,
+    help="Times as many events per throughput run.",
+)
 @click.option("--partitions", type=click.IntRange(1), default=PARTITIONS, show_default=True)
 @click.option("--markdown", is_flag=True, help="The table as Markdown.")
 @click.option(
@@ -54,43 +68,63 @@ PARTITIONS = 16
     type=click.Path(dir_okay=False, path_type=Path),
     help="Every sample, as JSON.",
 )
-def main(chosen: tuple[str, ...], quick: bool, rounds: int | None, lag: int | None, rate: int | None,
-         partitions: int, markdown: bool, json_file: Path | None) -> None:  # fmt: skip
+def main(
+    chosen: tuple[str, ...],
+    quick: bool,
+    rounds: int | None,
+    lag: int | None,
+    rate: int | None,
+    sizes: tuple[int, ...],
+    scale: float,
+    partitions: int,
+    markdown: bool,
+    json_file: Path | None,
+) -> None:
     """Measure this service beside its peers and its limits on the same servers."""
     plan = QUICK if quick else FULL
-    given = {"rounds": rounds, "lag": lag, "latency_rate": rate}
-    plan = replace(plan, **{name: value for name, value in given.items() if value is not None})
-    results = uvloop.run(
-        _run(plan, set(chosen) or set(("throughput",) if quick else SECTIONS), partitions)
-    )
+    given: dict[str, Any] = {
+        "rounds": rounds,
+        "lag": lag,
+        "latency_rate": rate,
+        "growth_sizes": sizes,
+        "events": {name: int(count * scale) for name, count in plan.events.items()},
+    }
+    plan = replace(plan, **{name: value for name, value in given.items() if value})
+    parts = set(chosen) or set(("throughput",) if quick else SECTIONS)
+    logging.getLogger("aiokafka").addHandler(logging.NullHandler())
+    results = Results()
+    try:
+        uvloop.run(_run(plan, parts, partitions, results))
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        results.failures.append("interrupted")
+    except ServerEnded as error:
+        results.failures.append(str(error))
     click.echo(show(results, markdown=markdown))
     if json_file:
         json_file.write_text(json.dumps(results.as_json(), indent=1) + "\n", encoding="utf-8")
     sys.exit(1 if results.failures else 0)
 
 
-async def _run(plan: Plan, chosen: set[str], partitions: int) -> Results:
+async def _run(plan: Plan, parts: set[str], partitions: int, results: Results) -> None:
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    results = Results()
-    settings: Any = read_settings(topic_partitions=partitions)
+    settings = read_settings(topic_partitions=partitions)
     settings = settings.model_copy(
         update={"state_dir": (settings.state_dir / "benchmark").resolve()}
     )
+    contestants = [name for name in CONTESTANTS if name in parts or "throughput" in parts]
     async with open_stage(settings, _progress) as stage:
-        contestants = [name for name in CONTESTANTS if name in chosen or "throughput" in chosen]
         if contestants:
             await sections.throughput(stage, plan, contestants, results, _progress)
-        if "latency" in chosen:
+        if "latency" in parts:
             await sections.latency(stage, plan, results, _progress)
-        if "lag" in chosen:
+        if "lag" in parts:
             await sections.lag(stage, plan, results, _progress)
-        if "growth" in chosen:
+        if "growth" in parts:
             await sections.growth(stage, plan, results, _progress)
     if not results.failures:
         shutil.rmtree(settings.state_dir)
-    return results
 
 
 def _progress(line: str) -> None:

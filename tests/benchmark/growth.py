@@ -13,18 +13,19 @@ Forced checkpoints write as fast as the disk takes it, which is harder than the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from random import Random
 from uuid import UUID
 
 import asyncpg
 
+from tests.benchmark.databases import new_database, prepare_database
 from tests.benchmark.race import Sample, Service, run_service
 from tests.benchmark.reader import Reader
-from tests.benchmark.stage import Stage, new_database, prepare_database
-from tests.benchmark.tape import play, taped
+from tests.benchmark.stage import Stage
+from tests.benchmark.tape import play, program_of, taped
 from tests.benchmark.workload import MULTIPLE_GAMES, Event, known_customer, make_workload
 
 LOAD_CHUNK = 20_000
@@ -39,31 +40,9 @@ class CheckpointOutside(Exception):
     """The run ended before its second checkpoint did: more events are needed."""
 
 
-async def measure_growth(
-    stage: Stage,
-    service: Service,
-    *,
-    sizes: tuple[int, ...],
-    events: int,
-    rounds: int,
-    progress: Callable[[str], None],
-) -> list[Sample]:
-    """A sample per size and round, named `… at N coupons`. Needs disk for about 1.2 GB per million coupons, twice."""
-    samples = []
-    async with AsyncExitStack() as bases:
-        for size in sizes:
-            progress(f"growth: loading {size:,} coupons")
-            await bases.enter_async_context(_base(stage, size))
-        for number in range(rounds):
-            for size in sizes:
-                progress(f"growth: round {number + 1}, {size:,} coupons")
-                samples.append(await _run(stage, service, size, events, seed=number))
-    return samples
-
-
 @asynccontextmanager
-async def _base(stage: Stage, size: int) -> AsyncIterator[None]:
-    """A database with this many coupons, nobody connected to it."""
+async def grown(stage: Stage, size: int) -> AsyncIterator[None]:
+    """A database with this many coupons, nobody connected to it. Takes about 1.2 GB per million."""
     async with new_database(stage.settings, _name(stage, size)) as (settings, owner):
         await prepare_database(settings, owner)
         there = stage.in_database(_name(stage, size), owner)
@@ -76,11 +55,11 @@ async def _base(stage: Stage, size: int) -> AsyncIterator[None]:
 
 
 async def _load(stage: Stage, chunks: Iterator[int], size: int) -> None:
-    connection = await asyncpg.connect(stage.dsn)
+    connection, program = await asyncpg.connect(stage.dsn), await program_of(stage)
     try:
         for first in chunks:
             events = _known_events(first, min(first + LOAD_CHUNK, size))
-            for copies in await taped(stage, events, LOAD_CHUNK, first_customer_no=first + 1):
+            for copies in await taped(program, events, LOAD_CHUNK, first_customer_no=first + 1):
                 await play(connection, [copy for copy in copies if copy.table != "outbox"])
     finally:
         await connection.close()
@@ -98,7 +77,8 @@ def _known_events(first: int, end: int) -> list[Event]:
     ]
 
 
-async def _run(stage: Stage, service: Service, size: int, events: int, seed: int) -> Sample:
+async def run_grown(stage: Stage, service: Service, *, size: int, events: int, seed: int) -> Sample:
+    """One run on a copy of that database. Raises CheckpointOutside, and what `run_service` raises."""
     name = f"{_name(stage, size)}_run"
     workload = make_workload(events, seed=seed, returning=size, name="growth")
     second_checkpoint_within = False

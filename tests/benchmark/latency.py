@@ -47,11 +47,11 @@ async def measure_latency(
     stage: Stage, service: Service, *, rate: int, seconds: float, seed: int
 ) -> LatencySample:
     """Raises TimeoutError if coupons are missing `PATIENCE_SECONDS` after the last event."""
-    workload = make_workload(int(rate * (seconds + SETTLE_SECONDS)), seed=seed, name="latency")
+    workload = make_workload(int(rate * (seconds + SETTLE_SECONDS)), seed=seed, name="l")
     group = service.group(stage)
     await stage.forget_the_past(group)
     async with running(service.commands, service.environment(stage), stage.logs) as children:
-        check = checking(children)
+        check = checking(stage, children)
         await joined(stage, group, service.members, check)
         # The bare loop knows no rule: it answers every event.
         answered = workload.issued() if service.publishes_once else workload.decided()

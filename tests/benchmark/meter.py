@@ -42,6 +42,14 @@ def _with_children(process: psutil.Process) -> float:
     return total
 
 
+def runs(pid: int) -> bool:
+    """Whether the process lives; one that has ended and is not yet waited for does not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def peak_mb(pid: int) -> float:
     """The most memory the process has had resident so far, in MB (10^6 bytes)."""
     status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")

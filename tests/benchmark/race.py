@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
 from tests.benchmark.children import Child, Command, running
 from tests.benchmark.meter import Meter, peak_mb, per_thousand
@@ -68,7 +69,7 @@ async def run_service(
     service: Service,
     workload: Workload,
     *,
-    during: Callable[[Reader, int], Awaitable[None]] = nothing,
+    during: Callable[[Reader, int], Coroutine[Any, Any, None]] = nothing,
 ) -> Sample:
     """One run; `during` accompanies it, given the reader and the number of coupons due.
 
@@ -81,7 +82,7 @@ async def run_service(
         following(stage, stage.issued) as reader,
         running(service.commands, service.environment(stage), stage.logs) as children,
     ):
-        check = checking(children)
+        check = checking(stage, children)
         await joined(stage, group, service.members, check)
         await _warm_up(stage, reader, check)
         pids = [*stage.server_pids(), *((child.label, child.pid) for child in children)]
@@ -125,8 +126,11 @@ async def _warm_up(stage: Stage, reader: Reader, check: Callable[[], None]) -> N
     )
 
 
-def checking(children: list[Child]) -> Callable[[], None]:
+def checking(stage: Stage, children: list[Child]) -> Callable[[], None]:
+    """A check that raises once a process of this run, or a server, is gone."""
+
     def check() -> None:
+        stage.check_servers()
         for child in children:
             child.check()
 

@@ -23,7 +23,7 @@ from tests.benchmark.meter import Meter, per_thousand
 from tests.benchmark.race import Sample
 from tests.benchmark.release import load
 from tests.benchmark.stage import Stage, partitions
-from tests.benchmark.tape import Copy, play, taped
+from tests.benchmark.tape import Copy, play, program_of, taped
 from tests.benchmark.workload import Workload
 
 COPY_BATCH = 2_000
@@ -64,7 +64,7 @@ async def consume_and_decode(stage: Stage, workload: Workload) -> Sample:
 
 def copy(connections: int) -> RawRun:
     async def run(stage: Stage, workload: Workload) -> Sample:
-        batches = await taped(stage, workload.decided(), COPY_BATCH)
+        batches = await taped(await program_of(stage), workload.decided(), COPY_BATCH)
         writers = [await asyncpg.connect(stage.dsn) for _ in range(connections)]
         try:
             await stage.owner.execute("CHECKPOINT")

@@ -85,13 +85,13 @@ class Reader:
                 if len(seen) >= expected and complete_since is None:
                     complete_since = time.perf_counter()
             last = next(note for note in self.notes if note.covers(behind_last))
+            self.starts = await self.consumer.end_offsets(self.places)
             return Finish(
                 at=last.at, cpu_seconds=last.cpu_seconds, messages=messages, distinct=len(seen)
             )
         finally:
             noting.cancel()
             await asyncio.gather(noting, return_exceptions=True)
-            self.starts = await self.consumer.end_offsets(self.places)
 
     def progress(self) -> int:
         """Messages readable since the start, counting the broker's own transaction marks."""

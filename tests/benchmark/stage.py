@@ -12,7 +12,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -25,34 +24,20 @@ from services.adapters.kafka import (
     ensure_topics,
     topic_specs,
 )
-from services.adapters.postgres.migrate import migrate
 from services.local.servers import Servers, start_servers
 from services.runtime.settings import Settings
+from tests.benchmark.databases import new_database, prepare_database, with_database
+from tests.benchmark.meter import runs
 from tests.benchmark.peers.wiring import Wiring
-from tests.benchmark.workload import MULTIPLE_GAMES, PARTNER_ID, SINGLE_GAMES
-
-HERE = Path(__file__).parent
-VALIDITY_DAYS = 30
-REWARD = "A free coffee of any size"
 
 EMPTY_TABLES = """
     TRUNCATE decisions, coupons, coupon_history, outbox, dead_letters, customers,
              bench.inbox, bench.coupons, bench.outbox
 """
-ADD_PARTNER = """
-    INSERT INTO partners (id, name, time_zone, store_id, api_key_hash, secret_key_hash)
-    VALUES ($1, 'Benchmark', 'UTC', 'benchmark', 'benchmark', 'benchmark')
-"""
-ADD_GAME = """
-    INSERT INTO games (id, partner_id, name, description, game_type, reward_description,
-                       allow_multiple_active_coupons, coupon_validity_days)
-    VALUES ($1::bigint, $2, 'Game ' || ($1::bigint)::text, 'A game of the benchmark', 'wheel', $3, $4, $5)
-"""
-COPY_GAMES_FOR_PEERS = """
-    INSERT INTO bench.games
-    SELECT id, partner_id, is_active, allow_multiple_active_coupons, coupon_validity_days, reward_description
-    FROM games
-"""
+
+
+class ServerEnded(Exception):
+    """A server of the whole run is gone: nothing more can be measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +88,12 @@ class Stage:
     def server_pids(self) -> list[tuple[str, int]]:
         """(name, pid) of the servers that run here."""
         return [(name, pid) for name, pid in self.servers.pids.items() if pid is not None]
+
+    def check_servers(self) -> None:
+        """Raises ServerEnded if a server that runs here is gone."""
+        for name, pid in self.server_pids():
+            if not runs(pid):
+                raise ServerEnded(f"{name} ended; see the logs in {self.settings.state_dir}")
 
     async def reset(self) -> None:
         """Empty tables: the same start for everyone."""
@@ -158,40 +149,6 @@ async def open_stage(settings: Settings, progress: Callable[[str], None]) -> Asy
         await servers.stop()
 
 
-@asynccontextmanager
-async def new_database(
-    settings: Settings, name: str, *, template: str = "template1"
-) -> AsyncIterator[tuple[Settings, asyncpg.Connection]]:
-    """A database for as long as the block runs: settings that name it, and a connection of its owner."""
-    assert settings.postgres_dsn
-    maintenance = await asyncpg.connect(settings.postgres_dsn)
-    try:
-        # Copied file by file: through the log, five million coupons would take minutes.
-        await maintenance.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
-        try:
-            dsn = with_database(settings.postgres_dsn, name)
-            owner = await asyncpg.connect(dsn, server_settings={"search_path": "couponry"})
-            try:
-                yield settings.model_copy(update={"postgres_dsn": dsn}), owner
-            finally:
-                await owner.close()
-        finally:
-            await maintenance.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    finally:
-        await maintenance.close()
-
-
-async def prepare_database(settings: Settings, owner: asyncpg.Connection) -> None:
-    """Our schema, the peers' schema, one partner and the games of the workload."""
-    await migrate(settings)
-    await owner.execute((HERE / "peers" / "schema.sql").read_text(encoding="utf-8"))
-    await owner.execute(ADD_PARTNER, PARTNER_ID)
-    for game_id in SINGLE_GAMES + MULTIPLE_GAMES:
-        many = game_id in MULTIPLE_GAMES
-        await owner.execute(ADD_GAME, game_id, PARTNER_ID, REWARD, many, VALIDITY_DAYS)
-    await owner.execute(COPY_GAMES_FOR_PEERS)
-
-
 async def _remove_topics(settings: Settings) -> None:
     ours = {spec.name for spec in topic_specs(settings)}
     admin = AIOKafkaAdminClient(**client_options(settings))
@@ -209,7 +166,3 @@ async def partitions(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPartit
         TopicPartition(topic, number)
         for number in sorted(consumer.partitions_for_topic(topic) or ())
     ]
-
-
-def with_database(dsn: str, name: str) -> str:
-    return urlunsplit(urlsplit(dsn)._replace(path=f"/{name}"))

@@ -14,6 +14,7 @@ from typing import Any
 
 from aiokafka import ConsumerRecord
 
+from services.adapters.kafka import GAME_COMPLETED
 from services.adapters.postgres.inbox import load_games
 from services.adapters.postgres.pool import SCHEMA
 from services.adapters.postgres.rows import Writing
@@ -54,11 +55,11 @@ async def program_of(stage: Stage) -> Program:
 
 
 async def taped(
-    stage: Stage, events: Iterable[Event], batch: int, first_customer_no: int = 1
+    program: Program, events: Iterable[Event], batch: int, first_customer_no: int = 1
 ) -> list[list[Copy]]:
     """The COPYs of these events, a list per batch of `batch` events. Customers are numbered as they appear."""
     at = datetime.now(UTC)
-    incoming, letters = read(list(_records(stage.completed, events, at)))
+    incoming, letters = read(list(_records(events, at)))
     assert not letters
     customers = {
         customer: LockedCustomer(number=number, at=at)
@@ -66,7 +67,6 @@ async def taped(
             dict.fromkeys(one.customer for one in incoming), first_customer_no
         )
     }
-    program = await program_of(stage)
     verdicts, _ = decide_batch(incoming, program, {}, customers, {}, draws(len(incoming)))
     known: set[int] = set()
     return [
@@ -90,12 +90,12 @@ async def _copies(
     return tape.copies
 
 
-def _records(topic: str, events: Iterable[Event], at: datetime) -> Iterator[ConsumerRecord]:
+def _records(events: Iterable[Event], at: datetime) -> Iterator[ConsumerRecord]:
     timestamp_ms = int(at.timestamp() * 1000)
     for offset, event in enumerate(events):
         headers = tuple(event.headers(instant(at)))
         yield ConsumerRecord(
-            topic, 0, offset, timestamp_ms, 1, event.key, event.value, None, 0, 0, headers
+            GAME_COMPLETED, 0, offset, timestamp_ms, 1, event.key, event.value, None, 0, 0, headers
         )
 
 

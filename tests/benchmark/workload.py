@@ -97,7 +97,10 @@ def _draw(count: int, rng: random.Random, returning: int, name: str) -> Iterator
             yield rng.choice(recent)
             continue
         if returning and number % 2:
-            customer, game = known_customer(rng.randrange(returning)), rng.choice(MULTIPLE_GAMES)
+            customer, game = (
+                known_customer(int(rng.random() * returning)),
+                rng.choice(MULTIPLE_GAMES),
+            )
         else:
             customer = f"{name}-{rng.randrange(new_customers):012d}"
             game = rng.choice(SINGLE_GAMES + MULTIPLE_GAMES)

@@ -7,7 +7,6 @@ import tomllib
 
 import pytest
 
-from schemas.generate import GENERATED, stale
 from tests.house.repository import ROOT, name_of, tracked_files
 
 # Written in halves, so that this file passes its own test.
@@ -40,11 +39,6 @@ def test_tracked_files_name_no_registry_and_no_machine() -> None:
             continue
         found += [f"{name_of(path)}: {word}" for word in (*REGISTRIES, *MACHINE) if word in text]
     assert found == []
-
-
-def test_generated_schemas_are_fresh() -> None:
-    """The JSON Schemas in the repository are what the models give now."""
-    assert stale(GENERATED) == []
 
 
 @pytest.mark.parametrize("name", LOCK_FILES)

@@ -17,7 +17,7 @@ import asyncpg
 from schemas.games import Game
 from services.adapters.postgres.queries import queries
 from services.adapters.postgres.recording import LostRace
-from services.adapters.postgres.rows import Writing
+from services.adapters.postgres.rows import PLAIN, Writing
 from services.adapters.postgres.settling import clock, close_lapsed
 
 _SQL = queries("games")
@@ -101,7 +101,7 @@ async def update_games(
     *,
     actor: str,
     clock_offset: timedelta = timedelta(),
-    writing: Writing = Writing(),
+    writing: Writing = PLAIN,
 ) -> list[MultipleInUse]:
     """Give existing games new definitions, all or none; returns the refusals of rule 6, empty when done.
 

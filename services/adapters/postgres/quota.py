@@ -63,7 +63,7 @@ async def _free(
 
     The savepoint gives the locks back: two batches that each hold some and wait for all would wait for ever.
     """
-    begin = random.randrange(_SHARES)  # noqa: S311 - spreads batches over shares, hides nothing
+    begin = random.randrange(_SHARES)
     try:
         async with connection.transaction():
             for limit in (1, _SHARES):

@@ -19,8 +19,8 @@ from services.domain.coupon import Coupon
 from services.domain.decision import (
     AddStamp,
     ChangeCoupon,
-    DeclineIssuance,
     Decision,
+    DeclineIssuance,
     IssueCoupon,
     RecordOrder,
     TakeStampBack,
@@ -134,7 +134,12 @@ class Writing:
         )
 
 
+PLAIN = Writing()
+"""Codes in full, no notices."""
+
+
 def add_verdict(rows: Rows, verdict: Verdict, program: Program, writing: Writing) -> None:
+    """The rows of one decided event: its decision, and one or more for each effect."""
     incoming, decision = verdict.incoming, verdict.decision
     event, place, cause = incoming.event, incoming.position, incoming.event.cause
     is_game = isinstance(event, GameCompleted)

@@ -139,29 +139,51 @@ async def _gather_orders(
     gathering: _Gathering,
 ) -> None:
     """What codes name, and what is known of the orders, their stamps and the customers' cards."""
-    codes: dict[str, set[CustomerKey]] = {}
+    await _gather_codes(connection, orders, customers, gathering)
     names: set[tuple[int, str, int]] = set()
     for one in orders:
-        event = one.event
-        assert isinstance(event, (OrderPlaced, OrderReversed))
-        names.add((event.partner_id, event.order_id, customers[one.customer].number))
-        if isinstance(event, OrderPlaced):
-            for text in event.coupon_codes:
-                if read := parse(text):
-                    codes.setdefault(read[1], set()).add(one.customer)
-    if codes:
-        for row in await connection.fetch(_SQL["coupons_of_codes"], sorted(codes)):
-            for customer in codes[row["code"]]:
-                if row["customer_no"] == customers[customer].number:
-                    _keep_coupon(gathering.of(customer), row)
-                elif row["partner_id"] == customer[0]:
-                    gathering.of(customer).foreign_codes.add(row["code"])
+        assert isinstance(one.event, (OrderPlaced, OrderReversed))
+        number = customers[one.customer].number
+        names.add((one.event.partner_id, one.event.order_id, number))
     for row in await _fetch(connection, "orders", names):
         state = OrderState(is_reversed=row["is_reversed"])
         gathering.of_number(row["customer_no"]).orders[row["order_id"]] = state
-    marks = await _fetch(connection, "order_stamps", {name[:2] for name in names})
+    await _gather_stamps(connection, names, gathering)
+    numbers = sorted({number for _, _, number in names})
+    for row in await connection.fetch(_SQL["stamp_cards"], numbers):
+        card = StampCard(card_no=row["card_no"], stamps=row["stamps"])
+        gathering.of_number(row["customer_no"]).cards[row["game_id"]] = card
+
+
+async def _gather_codes(
+    connection: asyncpg.Connection,
+    orders: Sequence[Incoming],
+    customers: Mapping[CustomerKey, LockedCustomer],
+    gathering: _Gathering,
+) -> None:
+    """The customers' own coupons of the codes in their orders, and which codes are somebody else's."""
+    askers: dict[str, set[CustomerKey]] = {}
+    for one in orders:
+        if isinstance(one.event, OrderPlaced):
+            for text in one.event.coupon_codes:
+                if read := parse(text):
+                    askers.setdefault(read[1], set()).add(one.customer)
+    if not askers:
+        return
+    for row in await connection.fetch(_SQL["coupons_of_codes"], sorted(askers)):
+        for customer in askers[row["code"]]:
+            if row["customer_no"] == customers[customer].number:
+                _keep_coupon(gathering.of(customer), row)
+            elif row["partner_id"] == customer[0]:
+                gathering.of(customer).foreign_codes.add(row["code"])
+
+
+async def _gather_stamps(
+    connection: asyncpg.Connection, names: set[tuple[int, str, int]], gathering: _Gathering
+) -> None:
+    """Every stamp of these orders, told to each customer who names the order."""
     by_order: dict[tuple[int, str], list[asyncpg.Record]] = {}
-    for row in marks:
+    for row in await _fetch(connection, "order_stamps", {name[:2] for name in names}):
         by_order.setdefault((row["partner_id"], row["order_id"]), []).append(row)
     for partner_id, order_id, number in names:
         for row in by_order.get((partner_id, order_id), ()):
@@ -170,10 +192,6 @@ async def _gather_orders(
                 is_mine=row["customer_no"] == number,
                 is_in_effect=not row["taken_back"],
             )
-    numbers = sorted({number for _, _, number in names})
-    for row in await connection.fetch(_SQL["stamp_cards"], numbers):
-        card = StampCard(card_no=row["card_no"], stamps=row["stamps"])
-        gathering.of_number(row["customer_no"]).cards[row["game_id"]] = card
 
 
 async def _fetch(

@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from tests.benchmark.peers.wiring import Wiring, stop_on_signal, wiring
 
-MESSAGE_BYTES = 560
+MESSAGE_BYTES = 502
 """Length of this workload's `coupon.issued` data; test_workload holds the two together."""
 
 

@@ -1,0 +1,45 @@
+"""The benchmark runs, and every contestant gives the workload its due: correctness, not time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from services.local.servers import SETTING
+from services.runtime.settings import Settings
+from tests.benchmark.sections import CONTESTANTS, QUICK
+from tests.benchmark.workload import make_workload
+
+UNDECIDED = {"consume+decode"}
+
+
+@pytest.mark.slow
+async def test_quick_run_has_every_contestant_issue_the_same_coupons(
+    servers: Settings, run_dir: Path, tmp_path: Path
+) -> None:
+    """`python -m tests.benchmark --quick` ends well, and each contestant issued exactly what was due."""
+    addresses = {
+        f"COUPONRY_{name.upper()}": str(getattr(servers, name)) for name in SETTING.values()
+    }
+    found = tmp_path / "found.json"
+
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.benchmark", "--quick", "--json", str(found),
+        env={**os.environ, **addresses, "COUPONRY_STATE_DIR": str(run_dir)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    output, progress = await process.communicate()
+
+    assert process.returncode == 0, output.decode() + progress.decode()
+    samples = {one["contestant"]: one for one in json.loads(found.read_text())["samples"]}
+    assert samples.keys() == set(CONTESTANTS)
+    for name in set(CONTESTANTS) - UNDECIDED:
+        workload = make_workload(max(QUICK.events.values())).first(QUICK.events[name])
+        assert samples[name]["issued"] == len(workload.issued()), name
+        assert name in output.decode()

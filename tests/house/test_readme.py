@@ -1,0 +1,98 @@
+"""The README tells the truth: links, tables and commands agree with the code. What it runs: `test_readme_runs`."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from prometheus_client import Counter, Gauge, Histogram
+
+from services.adapters.kafka import topic_specs
+from services.domain.decision import DeclineReason
+from services.domain.letters import Stage
+from services.issuer import metrics as issuer_metrics
+from services.ops.commands import COMMANDS
+from services.relay import metrics as relay_metrics
+from services.runtime.settings import PREFIX, Settings
+from tests.house.readme import TEXT, block, links, quoted, table
+from tests.house.repository import ROOT
+
+
+def test_readme_links_lead_somewhere() -> None:
+    """Every link's file exists; a link whose text is a test's name leads to the file that holds it."""
+    for text, target in links():
+        path = ROOT / target
+        assert path.exists(), target
+        if text.startswith("`test_"):
+            assert f"def {text.strip('`')}(" in path.read_text(encoding="utf-8"), text
+
+
+def test_readme_proves_every_promise() -> None:
+    """Each row of the promises names the test that holds it."""
+    rows = table("What it promises")
+    assert len(rows) >= 8
+    for promise, proof in rows:
+        assert proof.startswith("[`test_"), promise
+
+
+def test_readme_lists_every_setting_with_its_default() -> None:
+    """The table of settings is the settings, in their order."""
+    shown = [
+        (quoted(variable)[0], default.strip("`")) for variable, default, _ in table("Settings")
+    ]
+    expected = []
+    for name, field in Settings.model_fields.items():
+        default = {None: "unset", "": "empty"}.get(field.default, str(field.default))
+        expected.append((f"{PREFIX}{name.upper()}", default))
+    assert shown == expected
+
+
+def test_readme_lists_every_command() -> None:
+    """The table of commands is the command line's, in its order."""
+    shown = [text.split()[1] for row in table("Commands") for text in quoted(row[0])]
+    assert shown == list(COMMANDS)
+
+
+def test_readme_lists_every_topic() -> None:
+    """The table of topics is the topics that are created, in their order."""
+    names = [spec.name for spec in topic_specs(Settings(topic_prefix=""))]
+    assert [quoted(row[0])[0] for row in table("Topics")] == names
+
+
+def test_readme_lists_every_reason_and_stage() -> None:
+    """Decline reasons and dead-letter stages are the closed lists of the code, in their order."""
+    _, _, reasons = TEXT.partition("for one of these reasons:")
+    assert quoted(reasons.partition(".")[0]) == [reason.value for reason in DeclineReason]
+    _, _, stages = TEXT.partition("at one of these stages:")
+    assert quoted(stages.partition(".")[0]) == [stage.value for stage in Stage]
+
+
+def test_readme_lists_every_metric() -> None:
+    """The table of metrics is what issuer and relay define, with their kind, labels and description."""
+    expected = {}
+    for module in (issuer_metrics, relay_metrics):
+        for metric in vars(module).values():
+            if isinstance(metric, Counter | Gauge | Histogram):
+                (family,) = metric.describe()
+                name = family.name + ("_total" if isinstance(metric, Counter) else "")
+                expected[name] = family
+    shown = {quoted(name)[0]: text for name, text in table("Health and metrics")}
+    assert list(shown) == list(expected)
+    for name, family in expected.items():
+        assert shown[name].startswith(family.type), name
+        assert shown[name].endswith(family.documentation), name
+
+
+def test_readme_commands_are_in_the_makefile() -> None:
+    """Every `make …` that is mentioned is a target."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = re.findall(r"\bmake ([a-z]+)", TEXT)
+    assert {"demo", "test", "check"} <= set(targets)
+    for target in targets:
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+@pytest.mark.parametrize("name", ["producer.py", "subscriber.py"])
+def test_readme_program_is_short(name: str) -> None:
+    """Producer and subscriber take 15 lines of code at most."""
+    assert len([line for line in block(name).splitlines() if line.strip()]) <= 15
