@@ -72,17 +72,24 @@ def execute(arguments: Sequence[str]) -> int:
     # Without a handler of its own the client's retries would be a second line beside the error.
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())
     try:
-        result = cli.main(list(arguments), prog_name="couponry", standalone_mode=False)
+        # Not through click's `main`, which would print on Ctrl-C and has its own exit code for a closed pipe.
+        with cli.make_context("couponry", list(arguments)) as context:
+            result = cli.invoke(context)
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
+    except click.exceptions.Exit as end:
+        return end.exit_code
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else "couponry"
-        return _refuse(f"{path}: {error.format_message().rstrip('.')} (see `{path} --help`)")
+        # For a group without a command the message would be its whole help.
+        silent = isinstance(error, click.exceptions.NoArgsIsHelpError)
+        message = "Missing command" if silent else error.format_message().rstrip(".")
+        return _refuse(f"{path}: {message} (see `{path} --help`)")
     except click.ClickException as error:
         return _refuse(f"couponry: {error.format_message()}")
     except SettingsError as error:
         return _refuse(f"couponry: {error}")
-    except (KeyboardInterrupt, click.Abort):
+    except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has left; the interpreter must not try to flush into the pipe again.

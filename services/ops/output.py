@@ -72,6 +72,7 @@ def instant_text(instant: datetime) -> str:
 
 
 def plain(value: Any) -> str:
+    """A value as text; an instant as RFC 3339 in UTC."""
     return instant_text(value) if isinstance(value, datetime) else str(value)
 
 

@@ -1,0 +1,122 @@
+"""Migrations on a real server: once, in order, whole or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+
+from services.adapters.postgres.migrate import MigrationError, migrate, migrations, plan
+from services.adapters.postgres.pool import connect
+from services.runtime.settings import Settings
+
+ALL = [migration.name for migration in migrations()]
+
+
+@pytest.fixture
+async def empty(servers: Settings) -> AsyncIterator[Settings]:
+    """A database with nothing in it."""
+    name = f"couponry_empty_{secrets.token_hex(4)}"
+    admin = await asyncpg.connect(servers.postgres_dsn)
+    await admin.execute(f"CREATE DATABASE {name}")
+    parts = urlsplit(servers.postgres_dsn or "")
+    yield servers.model_copy(update={"postgres_dsn": urlunsplit(parts._replace(path=f"/{name}"))})
+    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await admin.close()
+
+
+async def _execute(settings: Settings, *statements: str) -> None:
+    connection = await connect(settings, "test", role=None)
+    for statement in statements:
+        await connection.execute(statement)
+    await connection.close()
+
+
+async def test_migrate_applies_each_file_once(empty: Settings) -> None:
+    """The first run applies everything in order, the second finds nothing to do."""
+    assert await migrate(empty) == ALL
+    assert await migrate(empty) == []
+    assert await plan(empty) == []
+
+
+async def test_plan_changes_nothing(empty: Settings) -> None:
+    """A plan of an empty database names every file and leaves not even the schema."""
+    assert await plan(empty) == ALL
+    connection = await connect(empty, "test", role=None)
+    assert await connection.fetchval("SELECT to_regnamespace('couponry')") is None
+    await connection.close()
+
+
+async def test_migrate_by_several_at_once_applies_each_file_once(empty: Settings) -> None:
+    """Of six processes that start together one works; the others wait and find nothing left."""
+    applied = await asyncio.gather(*(migrate(empty) for _ in range(6)))
+    assert sorted(name for names in applied for name in names) == sorted(ALL)
+
+
+async def test_migrate_refuses_an_edited_file(empty: Settings) -> None:
+    """A file that is not what was applied under its number is named, and nothing is done."""
+    await migrate(empty)
+    await _execute(empty, "UPDATE schema_migrations SET checksum = '\\x00' WHERE version = 2")
+    for attempt in (migrate, plan):
+        with pytest.raises(MigrationError, match=f"{ALL[1]} differs from what was applied"):
+            await attempt(empty)
+
+
+async def test_migrate_refuses_a_newer_database(empty: Settings) -> None:
+    """A database that is ahead of this release is left alone."""
+    await migrate(empty)
+    await _execute(
+        empty,
+        "INSERT INTO schema_migrations (version, name, checksum)"
+        " VALUES (9999, '9999_of_the_future', '\\x00')",
+    )
+    with pytest.raises(MigrationError, match="9999_of_the_future"):
+        await migrate(empty)
+
+
+async def test_migrate_leaves_nothing_of_a_file_that_fails(empty: Settings) -> None:
+    """What stands in the way is named in one line, the file leaves no trace, and a later run completes."""
+    await _execute(empty, "CREATE SCHEMA couponry", "CREATE TABLE couponry.coupons ()")
+    with pytest.raises(MigrationError, match=f"{ALL[0]} was refused: .*coupons") as refused:
+        await migrate(empty)
+    assert "\n" not in str(refused.value)
+    assert await plan(empty) == ALL
+    await _execute(empty, "DROP TABLE couponry.coupons")
+    assert await migrate(empty) == ALL
+
+
+async def test_migrate_works_for_an_owner_who_is_no_superuser(
+    empty: Settings, settings: Settings
+) -> None:
+    """Where an administrator has made the roles and granted them, the database's owner migrates by himself."""
+    name, owner = urlsplit(empty.postgres_dsn or "").path[1:], f"owner_{secrets.token_hex(4)}"
+    await _execute(
+        empty,
+        f"CREATE ROLE {owner} LOGIN PASSWORD 'owner' IN ROLE couponry_worker, couponry_api",
+        f"ALTER DATABASE {name} OWNER TO {owner}",
+    )
+    place = (empty.postgres_dsn or "").rpartition("@")[2]
+    owned = empty.model_copy(update={"postgres_dsn": f"postgresql://{owner}:owner@{place}"})
+    assert await migrate(owned) == ALL
+    worker = await connect(owned, "test")
+    assert await worker.fetchval("SELECT count(*) FROM deployment") == 1
+    await worker.close()
+    await _execute(
+        empty, f"ALTER DATABASE {name} OWNER TO postgres", f"DROP OWNED BY {owner} CASCADE"
+    )
+    await _execute(empty, f"DROP ROLE {owner}")
+
+
+async def test_migrate_says_what_a_login_may_not(empty: Settings) -> None:
+    """A login that may not change this database gets one line about it."""
+    stranger = f"stranger_{secrets.token_hex(4)}"
+    await _execute(empty, f"CREATE ROLE {stranger} LOGIN PASSWORD 'stranger'")
+    place = (empty.postgres_dsn or "").rpartition("@")[2]
+    dsn = f"postgresql://{stranger}:stranger@{place}"
+    with pytest.raises(MigrationError, match="permission denied"):
+        await migrate(empty.model_copy(update={"postgres_dsn": dsn}))
+    await _execute(empty, f"DROP ROLE {stranger}")
