@@ -83,7 +83,7 @@ async def test_switch_is_refused_while_coupons_are_active(
         await _issue(database, game_id, customer)
     await _issue(database, game_id, "c", days_ago=8)
     used = await _issue(database, game_id, "d")
-    await database.execute("UPDATE coupons SET status = 'redeemed' WHERE id = $1", used)
+    await database.execute("UPDATE coupons SET status = 'redeemed', redeemed_at = now() WHERE id = $1", used)
     other = await a_game(database, await a_partner(database), allow_multiple_active_coupons=True)
     await _issue(database, other, "e")
 

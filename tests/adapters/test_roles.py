@@ -72,8 +72,8 @@ async def two_partners(settings: Settings) -> tuple[int, int]:
                 SELECT $4, now(), now(), $1, customer_no, $2, 0, $4, 0, 'e', 's', 'game.completed', 't', 'issued'
                 FROM customer),
             history AS (
-                INSERT INTO coupon_history (coupon_id, step, partner_id, at, status, actor)
-                VALUES ($4, 1, $1, now(), 'redeemed', 'test'))
+                INSERT INTO coupon_history (coupon_id, step, partner_id, at, word, was, status, actor)
+                VALUES ($4, 1, $1, now(), 'redeemed', 'active', 'redeemed', 'test'))
             INSERT INTO coupons (id, event_key, partner_id, game_id, customer_no, issued_at, rule_version,
                                  rule_allow_multiple, holds_single_place, code)
             SELECT $4, $4, $1, $2, customer_no, now(), 1, true, false, $3 FROM customer
