@@ -26,14 +26,18 @@ def decide_batch(
     states: Mapping[CustomerKey, CustomerState],
     customers: Mapping[CustomerKey, LockedCustomer],
 ) -> tuple[list[Verdict], list[Incoming]]:
-    """Decide events that stand in deciding order.
+    """Decide events that stand in deciding order, each (source, id) once.
 
-    Returns the verdicts in that order, and the events whose own time lies too far in the future to be judged.
+    Returns the verdicts in that order, and the events whose own time lies too far in the future to be judged. Those
+    do not use up their id: a repeat of one is judged by itself.
     """
     verdicts: list[Verdict] = []
     too_early: list[Incoming] = []
+    decided: set[tuple[str, str]] = set()
     folded = dict(states)
     for incoming, draw in arrivals:
+        if incoming.identity in decided:
+            continue
         event, customer = incoming.event, incoming.customer
         locked = customers[customer]
         if is_from_the_future(event, locked.at):
@@ -45,6 +49,7 @@ def decide_batch(
             folded[customer] = evolve(state, decision.effects)
         except Exception as error:
             raise RuleFailed(f"{type(error).__name__}: {error}") from error
+        decided.add(incoming.identity)
         verdicts.append(
             Verdict(
                 incoming=incoming,
