@@ -27,6 +27,11 @@ class Incoming:
         return (self.event.partner_id, self.event.customer_id)
 
     @property
+    def identity(self) -> tuple[str, str]:
+        """(source, id): decided once for ever, whatever else the record says."""
+        return (self.event.cause.source, self.event.cause.id)
+
+    @property
     def order(self) -> tuple[int, str, int, int]:
         """The one order in which a customer's events are decided: broker time, then place."""
         place = self.position
@@ -50,13 +55,6 @@ class Verdict:
     customer_no: int
 
 
-def first_of_each(incoming: Iterable[Incoming]) -> list[Incoming]:
-    """In deciding order, without later repeats of a (source, id)."""
-    seen: set[tuple[str, str]] = set()
-    kept = []
-    for one in sorted(incoming, key=lambda one: one.order):
-        identity = (one.event.cause.source, one.event.cause.id)
-        if identity not in seen:
-            seen.add(identity)
-            kept.append(one)
-    return kept
+def in_deciding_order(incoming: Iterable[Incoming]) -> list[Incoming]:
+    """A customer's events may not overtake each other, however a poll has mixed its partitions."""
+    return sorted(incoming, key=lambda one: one.order)

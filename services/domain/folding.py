@@ -25,35 +25,40 @@ def decide_batch(
     quota: Quota,
     draws: Sequence[Draw],
 ) -> tuple[list[Verdict], list[Incoming]]:
-    """Decide events that stand in deciding order; `draws` as many as `draws_needed` says for all together.
+    """Decide events that stand in deciding order, each (source, id) once.
 
-    Returns the verdicts in that order, and the events whose own time lies too far in the future to be judged.
+    `draws`: as many as `draws_needed` says for all of them together.
+
+    Returns the verdicts in that order, and the events whose own time lies too far in the future to be judged. Those
+    do not use up their id: a repeat of one is judged by itself.
     """
     verdicts: list[Verdict] = []
     too_early: list[Incoming] = []
+    decided: set[tuple[str, str]] = set()
     folded = dict(states)
     left = dict(quota)
     to_come = Counter(incoming.customer for incoming in arrivals)
     drawn = 0
     for incoming in arrivals:
         event, customer = incoming.event, incoming.customer
-        locked = customers[customer]
+        mine = draws[drawn : drawn + draws_needed(event, program)]
+        drawn += len(mine)
         to_come[customer] -= 1
+        if incoming.identity in decided:
+            continue
+        locked = customers[customer]
         if is_from_the_future(event, locked.at):
             too_early.append(incoming)
             continue
         state = folded.get(customer, NEW_CUSTOMER)
-        needed = draws_needed(event, program)
         try:
-            decision = decide(
-                event, program, state, left, at=locked.at, draws=draws[drawn : drawn + needed]
-            )
+            decision = decide(event, program, state, left, at=locked.at, draws=mine)
             # The state of a customer's last event is nobody's business.
             if to_come[customer]:
                 folded[customer] = evolve(state, decision.effects)
         except Exception as error:
             raise RuleFailed(f"{type(error).__name__}: {error}") from error
-        drawn += needed
+        decided.add(incoming.identity)
         verdict = Verdict(incoming=incoming, decision=decision, customer_no=locked.number)
         verdicts.append(verdict)
         if left:

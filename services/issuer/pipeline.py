@@ -1,4 +1,4 @@
-"""The way of one batch: read, drop repeats, lock, then in one transaction load, decide and record; wake the relay.
+"""The way of one batch: read, drop what is decided, lock; in one transaction load, decide, record; wake the relay.
 
 A crash at any arrow loses nothing: before the commit nothing has happened and the records come again; after it the
 decisions stand and the records that come again are repeats.
@@ -19,7 +19,7 @@ from aiokafka import ConsumerRecord
 from services.adapters.postgres import inbox, quota, states
 from services.adapters.postgres.recording import record
 from services.adapters.postgres.rows import PLAIN, Writing
-from services.domain.arrival import CustomerKey, Incoming, Verdict, first_of_each
+from services.domain.arrival import CustomerKey, Incoming, Verdict, in_deciding_order
 from services.domain.decide import MAX_PRODUCER_SKEW, draws_needed
 from services.domain.folding import RuleFailed, decide_batch, issued_by_game
 from services.domain.letters import DeadLetter, Stage
@@ -215,7 +215,7 @@ class Pipeline:
 
 
 def read(records: Sequence[ConsumerRecord]) -> tuple[list[Incoming], list[DeadLetter]]:
-    """Events in deciding order without repeats, and the records that cannot be read."""
+    """Events in deciding order, and the records that cannot be read."""
     incoming: list[Incoming] = []
     letters: list[DeadLetter] = []
     for raw in records:
@@ -224,7 +224,7 @@ def read(records: Sequence[ConsumerRecord]) -> tuple[list[Incoming], list[DeadLe
             letters.append(letter_from_poison(raw, one))
         else:
             incoming.append(one)
-    return first_of_each(incoming), letters
+    return in_deciding_order(incoming), letters
 
 
 def _halves(items: list[T]) -> tuple[list[T], list[T]]:

@@ -32,6 +32,8 @@ JVM_OPTIONS = (
     "-Djava.awt.headless=true",
     "-Dlog4j2.level=WARN",
 )
+# The formatting tool lives for a second: what makes a broker fast would be half of that.
+TOOL_JVM_OPTIONS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData")
 BROKER_SETTINGS = {
     "process.roles": "broker,controller",
     "node.id": "1",
@@ -75,9 +77,9 @@ async def server(processes: Processes, progress: Callable[[str], None]) -> Serve
     settings = BROKER_SETTINGS | listeners
     properties.write_text("".join(f"{k}={v}\n" for k, v in settings.items()), encoding="utf-8")
     jars = await asyncio.to_thread(fetch_jars, progress)
-    java = [await asyncio.to_thread(_java), *JVM_OPTIONS, "-cp", os.pathsep.join(map(str, jars))]
+    java, classpath = await asyncio.to_thread(_java), os.pathsep.join(map(str, jars))
     if not (home / "data" / "meta.properties").exists():
-        await _format(processes, java, properties)
+        await _format(processes, (java, *TOOL_JVM_OPTIONS, "-cp", classpath), properties)
 
     async def answers() -> None:
         await _open_port(port)
@@ -93,13 +95,13 @@ async def server(processes: Processes, progress: Callable[[str], None]) -> Serve
     return Server(
         name="kafka",
         address=address,
-        argv=(*java, "kafka.Kafka", str(properties)),
+        argv=(java, *JVM_OPTIONS, "-cp", classpath, "kafka.Kafka", str(properties)),
         log=state.path / "kafka.log",
         answers=answers,
     )
 
 
-async def _format(processes: Processes, java: list[str], properties: Path) -> None:
+async def _format(processes: Processes, java: tuple[str, ...], properties: Path) -> None:
     cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     # One word: an id that begins with a dash would pass for an option.
     tool = ("kafka.tools.StorageTool", "format", "--ignore-formatted", f"--cluster-id={cluster_id}")

@@ -19,7 +19,7 @@ from typing import Any
 from services.local.state import LocalServerError, StateDir
 
 POLL_SECONDS = 0.05
-READY_SECONDS = 60.0
+READY_SECONDS = 90.0
 ANSWER_SECONDS = 5.0
 # The program begins once its pid is on record. If we are killed before that, it ends instead of living on unknown.
 WHEN_RECORDED = 'read -r go && exec "$@" </dev/null'

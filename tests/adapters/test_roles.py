@@ -116,7 +116,7 @@ async def test_worker_moves_a_coupon_through_its_states(
 ) -> None:
     """A worker sees every partner's coupons and may close them."""
     worker = await connect(settings, "test")
-    assert await worker.execute("UPDATE coupons SET status = 'redeemed'") == "UPDATE 2"
+    assert await worker.execute("UPDATE coupons SET status = 'redeemed', redeemed_at = now()") == "UPDATE 2"
     await worker.close()
 
 

@@ -58,7 +58,7 @@ PARTITIONS = 16
     "--scale",
     type=click.FloatRange(0, min_open=True),
     default=1.0,
-    help="Times as many events per throughput run.",
+    help="Times as many events per run of throughput and growth.",
 )
 @click.option("--partitions", type=click.IntRange(1), default=PARTITIONS, show_default=True)
 @click.option("--markdown", is_flag=True, help="The table as Markdown.")
@@ -87,6 +87,7 @@ def main(
         "lag": lag,
         "latency_rate": rate,
         "growth_sizes": sizes,
+        "growth_events": int(plan.growth_events * scale),
         "events": {name: int(count * scale) for name, count in plan.events.items()},
     }
     plan = replace(plan, **{name: value for name, value in given.items() if value})
@@ -99,9 +100,12 @@ def main(
         results.failures.append("interrupted")
     except ServerEnded as error:
         results.failures.append(str(error))
-    click.echo(show(results, markdown=markdown))
-    if json_file:
-        json_file.write_text(json.dumps(results.as_json(), indent=1) + "\n", encoding="utf-8")
+    finally:
+        # Also before a traceback: what was measured until then took its time.
+        click.echo(show(results, markdown=markdown))
+        if json_file:
+            text = json.dumps(results.as_json(), indent=1) + "\n"
+            json_file.write_text(text, encoding="utf-8")
     sys.exit(1 if results.failures else 0)
 
 

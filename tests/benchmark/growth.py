@@ -21,6 +21,7 @@ from uuid import UUID
 
 import asyncpg
 
+from services.domain.program import Program
 from tests.benchmark.databases import new_database, prepare_database
 from tests.benchmark.race import Sample, Service, run_service
 from tests.benchmark.reader import Reader
@@ -47,15 +48,16 @@ async def grown(stage: Stage, size: int) -> AsyncIterator[None]:
         await prepare_database(settings, owner)
         there = stage.in_database(_name(stage, size), owner)
         chunks = iter(range(0, size, LOAD_CHUNK))
-        await asyncio.gather(*(_load(there, chunks, size) for _ in range(LOADERS)))
+        program = await program_of(there)
+        await asyncio.gather(*(_load(there, program, chunks, size) for _ in range(LOADERS)))
         await owner.execute(NUMBER_ON, size)
         await owner.execute("VACUUM ANALYZE")
         await owner.close()
         yield
 
 
-async def _load(stage: Stage, chunks: Iterator[int], size: int) -> None:
-    connection, program = await asyncpg.connect(stage.dsn), await program_of(stage)
+async def _load(stage: Stage, program: Program, chunks: Iterator[int], size: int) -> None:
+    connection = await asyncpg.connect(stage.dsn)
     try:
         for first in chunks:
             events = _known_events(first, min(first + LOAD_CHUNK, size))

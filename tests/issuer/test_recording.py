@@ -206,6 +206,23 @@ async def test_event_from_the_future_is_a_dead_letter_by_the_database_clock(
     await audit(database)
 
 
+async def test_repeat_of_an_event_from_the_future_is_judged_by_itself(
+    database: asyncpg.Connection, pipeline: Pipeline, play: Callable[..., ConsumerRecord]
+) -> None:
+    """A dead letter does not use up (source, id), not even within the batch: no record vanishes behind it."""
+    ahead = datetime.now(UTC) + timedelta(hours=1)
+    records = [play("e-1", at=ahead), play("e-1", at=ahead), play("e-1"), play("e-1", at=ahead)]
+
+    report = await pipeline.process(records)
+
+    assert await outcomes(database) == [("e-1", "issued", None)]
+    assert [letter["offset"] for letter in await letters(database)] == [
+        r.offset for r in records[:2]
+    ]
+    assert report.already_decided == 1
+    await audit(database)
+
+
 async def test_customers_time_never_runs_backwards(
     database: asyncpg.Connection, pipeline: Pipeline, play: Callable[..., ConsumerRecord]
 ) -> None:

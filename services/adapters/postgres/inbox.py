@@ -29,7 +29,7 @@ async def undecided(connection: asyncpg.Connection, incoming: Sequence[Incoming]
         stored = decided.get(one.event_key)
         if stored is None:
             fresh.append(one)
-        elif stored != (one.event.cause.source, one.event.cause.id):
+        elif stored != one.identity:
             raise KeyCollision(f"event key {one.event_key} belongs to event {stored!r}")
     return fresh
 
