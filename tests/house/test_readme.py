@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter as Tally
+from datetime import UTC, date, datetime
+from typing import Any
 
 import pytest
 from prometheus_client import Counter, Gauge, Histogram
@@ -12,9 +15,12 @@ from services.domain.decision import DeclineReason
 from services.domain.letters import Stage
 from services.issuer import metrics as issuer_metrics
 from services.ops.commands import COMMANDS
+from services.ops.demo.catalogue import game_file
+from services.ops.demo.records import Fate
+from services.ops.demo.workload import Game, Workload
 from services.relay import metrics as relay_metrics
 from services.runtime.settings import PREFIX, Settings
-from tests.house.readme import TEXT, block, links, quoted, table
+from tests.house.readme import TEXT, block, console, links, quoted, table
 from tests.house.repository import ROOT
 
 
@@ -95,7 +101,45 @@ def test_readme_commands_are_in_the_makefile() -> None:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
+def test_readme_shows_what_the_demo_counts() -> None:
+    """The numbers below `make demo` are those that its default seed gives; only speeds differ by machine."""
+    games = [_game(number, entry) for number, entry in enumerate(game_file(1, _today()), start=1)]
+    workload = Workload(tags="", partner_id=1, games=games, count=20_000, seed=1)
+    shown = {
+        label: (int(must.replace(",", "")), int(seen.replace(",", "")))
+        for label, must, seen in re.findall(
+            r"^(.+?) +([\d,]+) +([\d,]+)$", console("make demo"), re.MULTILINE
+        )
+    }
+    counts = Tally(_label(record.fate) for record in workload.records())
+    assert shown == {label: (count, count) for label, count in counts.items()}
+
+
 @pytest.mark.parametrize("name", ["producer.py", "subscriber.py"])
 def test_readme_program_is_short(name: str) -> None:
     """Producer and subscriber take 15 lines of code at most."""
     assert len([line for line in block(name).splitlines() if line.strip()]) <= 15
+
+
+def _today() -> date:
+    """Where the demo's games stand in time."""
+    return datetime.now(UTC).date()
+
+
+def _game(number: int, entry: dict[str, Any]) -> Game:
+    return Game(
+        id=number,
+        is_single=not entry.get("allow_multiple_active_coupons", True),
+        is_active=entry.get("is_active", True),
+        first_day=date.fromisoformat(entry.get("start_date", "0001-01-01")),
+        last_day=date.fromisoformat(entry.get("end_date", "9999-12-31")),
+    )
+
+
+def _label(fate: Fate) -> str:
+    return {
+        "issued": "coupons issued",
+        "repeat": "repeats absorbed",
+        "declined": f"declined: {fate.detail}",
+        "dead": f"dead-lettered: {fate.detail}",
+    }[fate.outcome]
