@@ -241,16 +241,19 @@ def _uses_sasl(settings: Settings) -> bool:
 def _ssl_context(settings: Settings) -> ssl.SSLContext | None:
     if not settings.kafka_security_protocol.endswith("SSL"):
         return None
-    named = "COUPONRY_KAFKA_SSL_CAFILE"
+    named, files = "COUPONRY_KAFKA_SSL_CAFILE", [settings.kafka_ssl_cafile]
     try:
         context = ssl.create_default_context(cafile=settings.kafka_ssl_cafile)
         if settings.kafka_ssl_certfile:
             named = "COUPONRY_KAFKA_SSL_CERTFILE, COUPONRY_KAFKA_SSL_KEYFILE"
+            files = [settings.kafka_ssl_certfile, settings.kafka_ssl_keyfile]
             context.load_cert_chain(
                 settings.kafka_ssl_certfile,
                 settings.kafka_ssl_keyfile,
+                # Never ask at the terminal.
                 password=settings.kafka_ssl_password or "",
             )
     except (OSError, ValueError) as error:
-        raise SettingsError(f"{named}: cannot be used: {error}") from None
+        used = ", ".join(str(file) for file in files if file)
+        raise SettingsError(f"{named}: cannot use {used}: {error}") from None
     return context

@@ -1,0 +1,113 @@
+"""Issuers as processes of their own, as they run in production."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from services.runtime.settings import PREFIX, Settings
+from tests.issuer.stand import DEADLINE_SECONDS, eventually
+
+
+@dataclass(slots=True, kw_only=True)
+class IssuerProcess:
+    """An issuer that runs as a process of its own. `lines` is what it says on stderr."""
+
+    process: asyncio.subprocess.Process
+    url: str
+    lines: list[str] = field(default_factory=list)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self.process.send_signal(number)
+
+    async def ended(self, seconds: float = DEADLINE_SECONDS) -> int:
+        """Wait for its end; the exit code, negative for a signal."""
+        async with asyncio.timeout(seconds):
+            return await self.process.wait()
+
+    async def stopped(self) -> int:
+        """Tell it to stop, and wait for its end."""
+        self.signal(signal.SIGTERM)
+        return await self.ended()
+
+    async def checks(self) -> dict[str, str | None]:
+        """The answers of `/readyz` by check."""
+        body = await asyncio.to_thread(_get, f"{self.url}/readyz")
+        return json.loads(body)["checks"]  # type: ignore[no-any-return]
+
+    async def is_ready(self) -> bool:
+        """Does `/readyz` say yes?"""
+        return not any((await self.checks()).values())
+
+    async def ready(self) -> IssuerProcess:
+        """Wait until it has its partitions."""
+        await eventually(self.is_ready, f"the issuer is ready; it said {self.lines[-3:]}")
+        return self
+
+    async def complaint(self) -> str:
+        """What `/readyz` has against it, empty when nothing."""
+        return "; ".join(text for text in (await self.checks()).values() if text)
+
+    async def metric(self, name: str) -> float:
+        """The sum of a metric's samples; 0 if there are none."""
+        text = (await asyncio.to_thread(_get, f"{self.url}/metrics")).decode()
+        return sum(
+            float(line.split()[-1])
+            for line in text.splitlines()
+            if line.startswith((f"{name} ", f"{name}{{"))
+        )
+
+
+@asynccontextmanager
+async def issuer(settings: Settings, **changes: Any) -> AsyncIterator[IssuerProcess]:
+    """Run `couponry issuer` with these settings until the block ends; then it is killed if it still runs."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "services.ops.cli", "issuer",
+        env=environment(settings.model_copy(update=changes)), stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stderr
+    reading: asyncio.Task[None] | None = None
+    try:
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            first = await process.stderr.readline()
+        running = IssuerProcess(process=process, url=json.loads(first)["health"])
+        reading = asyncio.create_task(_collect(process.stderr, running.lines))
+        yield running
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGCONT)
+            process.kill()
+        await process.wait()
+        if reading is not None:
+            await reading
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The environment of a process that is to read these settings, and no others."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    changed = settings.model_dump(exclude_defaults=True)
+    return others | {f"{PREFIX}{name.upper()}": str(value) for name, value in changed.items()}
+
+
+async def _collect(stream: asyncio.StreamReader, lines: list[str]) -> None:
+    while line := await stream.readline():
+        lines.append(line.decode())
+
+
+def _get(url: str) -> bytes:
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return answer.read()  # type: ignore[no-any-return]
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.read()
