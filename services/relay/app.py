@@ -20,8 +20,8 @@ from aiokafka.errors import KafkaError
 from services.adapters.kafka import RELAY_PROGRESS, require_topics
 from services.adapters.postgres.pool import OUTAGES
 from services.relay import metrics
-from services.relay.condition import Condition
-from services.relay.leadership import HEARTBEAT_SECONDS, Leadership, leadership
+from services.relay.condition import STUCK_AFTER_SECONDS, Condition
+from services.relay.leadership import Leadership, leadership
 from services.relay.outbox import Batch, Outbox, open_outbox
 from services.relay.progress import last_published
 from services.relay.publisher import OUTGOING, Publisher, RecordsRefused, open_publisher
@@ -34,9 +34,15 @@ from services.runtime.settings import Settings, required
 STOP_SECONDS = 5.0
 """After a stop signal the batch in hand has this long; being cut off is safe, only less tidy."""
 RECOVERY_SECONDS = 30.0
+LONGEST_IDLE_SECONDS = 30.0
+"""However seldom the settings let it poll, it must be seen to live."""
+assert LONGEST_IDLE_SECONDS < STUCK_AFTER_SECONDS
+ROWS_WHILE_ALONE = 100
+"""Batch size while rows travel in record batches of their own, one request after the other."""
 
-OUTAGE = (*OUTAGES, asyncpg.PostgresError, KafkaError)
-"""Tried again with backoff. No statement of the relay depends on what a row contains."""
+OUTAGE = (*OUTAGES, asyncpg.PostgresError, asyncpg.InternalClientError, KafkaError)
+"""Tried again with backoff. No statement of the relay depends on what a row contains; and asyncpg says internal
+error when the server has ended an idle session, as happens to a relay that was frozen."""
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +84,7 @@ async def _lead(settings: Settings, condition: Condition, stopping: asyncio.Even
         try:
             await _first_to_end(
                 _relay(settings, leader, condition, stopping),
-                _beat(leader, condition),
+                leader.beat(condition.note),
                 _stop_after(stopping, leader.wake),
             )
         finally:
@@ -104,13 +110,6 @@ async def _stop_after(stopping: asyncio.Event, wake: asyncio.Event) -> None:
     await asyncio.sleep(STOP_SECONDS)
 
 
-async def _beat(leader: Leadership, condition: Condition) -> None:
-    """Keep the lock's connection in use, and what is known about the outbox current."""
-    while True:
-        condition.note(await leader.heartbeat())
-        await asyncio.sleep(HEARTBEAT_SECONDS)
-
-
 async def _relay(
     settings: Settings, leader: Leadership, condition: Condition, stopping: asyncio.Event
 ) -> None:
@@ -126,11 +125,16 @@ async def _relay(
         while not stopping.is_set():
             condition.moved()
             leader.wake.clear()
-            batch = await outbox.read(leader.floor.id, condition.passed_over())
+            with condition.batch():
+                batch = await outbox.read(
+                    leader.floor.id,
+                    without=condition.passed_over(),
+                    max_rows=ROWS_WHILE_ALONE if condition.alone else None,
+                )
+                if batch.rows and await _all_known(batch, publisher, condition):
+                    await _publish(batch, outbox, publisher, condition, database)
             if not batch.rows:
-                await leader.idle(settings.relay_poll_seconds)
-            elif await _all_known(batch, publisher, condition):
-                await _publish(batch, outbox, publisher, condition, database)
+                await leader.idle(min(settings.relay_poll_seconds, LONGEST_IDLE_SECONDS))
 
 
 async def _all_known(batch: Batch, publisher: Publisher, condition: Condition) -> bool:
@@ -162,4 +166,4 @@ async def _publish(
         reach("relay.after_commit")
         await outbox.delete(packed.ids)
         reach("relay.after_delete")
-    condition.alone.clear()
+    condition.alone.difference_update(row["id"] for row in batch.rows)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,8 @@ from services.relay import metrics
 
 STUCK_AFTER_SECONDS = 90.0
 """Every single step of the relay has a shorter timeout than this."""
+SLOW_AFTER_SECONDS = 5.0
+"""A batch that takes longer is reported; the publisher gives it up later."""
 HELD_SECONDS = 5.0
 """How long a topic that Kafka does not have is left alone before it is asked for again."""
 
@@ -29,6 +32,8 @@ class Condition:
     """Topics that Kafka does not have, each until when (monotonic) its rows are passed over."""
     alone: set[int] = field(default_factory=set)
     """Rows to be sent in record batches of their own, because Kafka refused one of them."""
+    batch_began_at: float | None = None
+    """Monotonic; None while no batch is in hand."""
     moved_at: float = field(default_factory=time.monotonic)
 
     def moved(self) -> None:
@@ -49,6 +54,15 @@ class Condition:
         now = time.monotonic()
         return [topic for topic, until in self.held.items() if until > now]
 
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """A batch is in hand."""
+        self.batch_began_at = time.monotonic()
+        try:
+            yield
+        finally:
+            self.batch_began_at = None
+
     def note(self, figures: Mapping[str, Any]) -> None:
         """Take in a row of the query `figures`."""
         metrics.DEPTH.set(figures["waiting"])
@@ -66,6 +80,10 @@ class Condition:
         """The readiness check. Refused rows and held topics do not stop the others, but somebody has to look."""
         if self.trouble:
             return self.trouble
+        if self.batch_began_at is not None:
+            taken = time.monotonic() - self.batch_began_at
+            if taken > SLOW_AFTER_SECONDS:
+                return f"Kafka or Postgres has not answered for {taken:.0f} s"
         if self.held:
             return f"Kafka has no topic {', '.join(sorted(self.held))}: run `couponry topics`"
         if self.refused_rows:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 import asyncpg
 
 from services.adapters.postgres.pool import connect
-from services.relay.outbox import SQL, Floor
+from services.relay.outbox import PLANNING, SQL, Floor
 from services.runtime.backoff import pause
 from services.runtime.settings import Settings
 
@@ -52,13 +52,18 @@ class Leadership:
         except TimeoutError:
             pass
 
-    async def heartbeat(self) -> dict[str, Any]:
-        """Use the connection: let the floor rise, return the row of `figures`. Raises what an outage raises."""
-        await self.floor.rise(self.connection, HEARTBEAT_TIMEOUT_SECONDS)
-        (figures,) = await self.connection.fetch(
-            SQL["figures"], self.floor.id, timeout=HEARTBEAT_TIMEOUT_SECONDS
-        )
-        return dict(figures)
+    async def beat(self, on_figures: Callable[[Mapping[str, Any]], None]) -> None:
+        """Keep the connection in use: let the floor rise, hand on the row of the query `figures`. Never returns.
+
+        Raises what an outage raises: then the lock is as good as lost.
+        """
+        while True:
+            await self.floor.rise(self.connection, HEARTBEAT_TIMEOUT_SECONDS)
+            (figures,) = await self.connection.fetch(
+                SQL["figures"], self.floor.id, timeout=HEARTBEAT_TIMEOUT_SECONDS
+            )
+            on_figures(dict(figures))
+            await asyncio.sleep(HEARTBEAT_SECONDS)
 
 
 @asynccontextmanager
@@ -74,6 +79,7 @@ async def leadership(
         "couponry-relay-lock",
         idle_session_timeout=str(IDLE_SESSION_SECONDS * 1000),
         tcp_user_timeout=str(IDLE_SESSION_SECONDS * 1000),
+        **PLANNING,
     )
     try:
         while not await connection.fetchval(

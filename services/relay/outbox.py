@@ -21,6 +21,11 @@ BATCH_BYTES = 8 * 1024 * 1024
 """A batch ends with the row that reaches this; rows may have 4 MiB each, and are held three times over."""
 
 
+PLANNING = {"enable_seqscan": "off", "enable_bitmapscan": "off"}
+"""Server settings: always by the primary key, in its order. A plan made while the outbox is empty stays in use when
+it has a million rows, and then one read must not sort them all; nor count on a table that is mostly dead rows."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
     """A dead letter as it is published: the original bytes, and the original headers with the reason added."""
@@ -51,11 +56,16 @@ class Outbox:
         found = await self._connection.fetchval(SQL["database_id"], timeout=self._timeout_seconds)
         return UUID(str(found))
 
-    async def read(self, floor: int, without: Collection[str]) -> Batch:
-        """The oldest rows with ids from `floor` on, except those of the topics `without`."""
+    async def read(
+        self, floor: int, without: Collection[str] = (), max_rows: int | None = None
+    ) -> Batch:
+        """The oldest rows with ids from `floor` on, except those of the topics `without`.
+
+        As many as the settings say, or fewer, `max_rows`; see also BATCH_BYTES.
+        """
         with metrics.step("read"):
             rows = await self._connection.fetch(
-                SQL["next_rows"], floor, list(without), self._max_rows, BATCH_BYTES,
+                SQL["next_rows"], floor, list(without), min(max_rows or self._max_rows, self._max_rows), BATCH_BYTES,
                 timeout=self._timeout_seconds,
             )  # fmt: skip
             named = [row[8] for row in rows if row[8] is not None]
@@ -81,7 +91,7 @@ class Outbox:
 @asynccontextmanager
 async def open_outbox(settings: Settings) -> AsyncIterator[Outbox]:
     """Connect; let go without ceremony, because the server may not be there to say goodbye to."""
-    connection = await connect(settings, "couponry-relay")
+    connection = await connect(settings, "couponry-relay", **PLANNING)
     try:
         yield Outbox(connection, settings)
     finally:

@@ -17,6 +17,7 @@ from uuid import UUID
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
     BrokerResponseError,
+    KafkaConnectionError,
     KafkaError,
     MessageSizeTooLargeError,
     RecordListTooLargeError,
@@ -96,7 +97,8 @@ class Publisher:
         if not client.cluster.partitions_for_topic(name):
             client.add_topic(name)
             async with asyncio.timeout(REQUEST_TIMEOUT_SECONDS):
-                await client.force_metadata_update()
+                if not await client.force_metadata_update():
+                    raise KafkaConnectionError("no broker tells which topics there are")
         partitions = client.cluster.partitions_for_topic(name)
         self._partitions[topic] = len(partitions or ())
         return bool(partitions)
@@ -169,7 +171,7 @@ def _failure(failed: Sequence[tuple[Parcel, BaseException]]) -> BaseException:
     suspects: set[int] = set()
     for parcel, error in failed:
         if isinstance(error, REFUSALS) and len(parcel.ids) == 1:
-            refused[parcel.ids[0]] = f"{parcel.topic}: {error}"
+            refused[parcel.ids[0]] = f"{error.message} from topic {parcel.topic}"
         elif isinstance(error, REFUSALS):
             suspects.update(parcel.ids)
     if refused or suspects:
@@ -214,12 +216,12 @@ async def open_publisher(settings: Settings) -> AsyncIterator[Publisher]:
 
 
 async def _discard(producer: AIOKafkaProducer) -> None:
-    """Stop a producer whatever state it is in; its own `stop` waits for ever for what Kafka does not answer."""
+    """End a producer whatever state it is in; its own `stop` waits for ever for what Kafka does not answer."""
     sender = producer._sender.sender_task  # noqa: SLF001 - there is no public way to give up
     while sender is not None and not sender.done():
-        sender.cancel()
+        sender.cancel()  # each time it ends one more request that it was waiting for
         await asyncio.wait({sender}, timeout=0.1)
-    producer._message_accumulator.fail_all(KafkaError("discarded"))  # noqa: SLF001 - the same
+    producer._closed = True  # noqa: SLF001 - nothing is left for `stop` to do
     with contextlib.suppress(Exception):
         async with asyncio.timeout(REQUEST_TIMEOUT_SECONDS):
-            await producer.stop()
+            await producer.client.close()

@@ -18,7 +18,7 @@ FROM (
                coalesce(octet_length(value), (
                    SELECT coalesce(octet_length(d.key), 0) + coalesce(octet_length(d.value), 0)
                           + (SELECT coalesce(sum(octet_length(h)), 0)::integer FROM unnest(d.header_values) h)
-                   FROM dead_letters d WHERE d.id = outbox.dead_letter_id)) AS bytes
+                   FROM dead_letters d WHERE d.id = outbox.dead_letter_id), 0) AS bytes
         FROM outbox
         WHERE id >= $1 AND refused IS NULL AND topic <> ALL ($2::text[])
         ORDER BY id
