@@ -52,6 +52,8 @@ _TOPICS: Mapping[str, Mapping[str, str]] = {
         "cleanup.policy": "compact",
         "segment.bytes": str(1024 * 1024),
         "min.cleanable.dirty.ratio": "0.1",
+        # Else the markers of every transaction stay for a day: millions of them.
+        "delete.retention.ms": "60000",
     },
 }
 
