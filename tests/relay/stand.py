@@ -14,7 +14,7 @@ import urllib.request
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
@@ -206,7 +206,7 @@ class RelayProcess:
 
     process: asyncio.subprocess.Process
     url: str
-    lines: list[str] = field(default_factory=list)
+    lines: list[str]
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""
@@ -248,14 +248,14 @@ async def relay(settings: Settings, **changes: Any) -> AsyncIterator[RelayProces
     )  # fmt: skip
     assert process.stderr
     reading: asyncio.Task[None] | None = None
+    lines: list[str] = []
     try:
         async with asyncio.timeout(DEADLINE_SECONDS):
             first = await process.stderr.readline()
-        running = RelayProcess(process=process, url=json.loads(first)["health"])
-        reading = asyncio.create_task(_collect(process.stderr, running.lines))
-        yield running
+        reading = asyncio.create_task(_collect(process.stderr, lines))
+        yield RelayProcess(process=process, url=json.loads(first)["health"], lines=lines)
     except BaseException:
-        print(*running.lines, sep="")
+        print(*lines, sep="")  # shown by pytest beside the failure
         raise
     finally:
         if process.returncode is None:
