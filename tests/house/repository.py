@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import subprocess
-from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
 
-@cache
 def tracked_files() -> tuple[Path, ...]:
     """Every file git knows or would take in, absolute; without git, every file outside hidden directories."""
     listed = subprocess.run(
