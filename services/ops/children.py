@@ -16,7 +16,7 @@ from services.local.servers import SETTING
 from services.local.state import StateDir, write_private
 from services.runtime.settings import PREFIX, Settings
 
-CHILDREN = ("issuer", "relay")
+CHILDREN = ("issuer", "relay", "sweeper")
 """What `up` runs, each by the command of that name, in this order."""
 STOP_SECONDS = 15.0
 PACKAGES = Path(__file__).parents[2]

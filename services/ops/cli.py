@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from services.runtime.signals import leave_at_once
 
-PROCESSES = frozenset({"up", "issuer", "relay"})
+PROCESSES = frozenset({"up", "issuer", "relay", "sweeper"})
 
 
 def run() -> NoReturn:

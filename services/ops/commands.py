@@ -19,9 +19,10 @@ from services.runtime.settings import SettingsError
 
 COMMANDS = {
     "demo": ("services.ops.demo:demo", "Show the whole system on local servers with real input."),
-    "up": ("services.ops.up:up", "Run servers, issuer and relay here until interrupted."),
+    "up": ("services.ops.up:up", "Run servers and all processes here until interrupted."),
     "issuer": ("services.ops.issuer:issuer", "Decide incoming events, issue coupons."),
     "relay": ("services.ops.relay:relay", "Publish what was decided, each event once."),
+    "sweeper": ("services.ops.sweeper:sweeper", "End what is over, announce what is about to end."),
     "migrate": ("services.ops.migrate:migrate", "Bring the database schema up to date."),
     "topics": ("services.ops.topics:topics", "Create the topics and set their limits."),
     "partners": ("services.ops.partners:partners", "Add and list partners."),

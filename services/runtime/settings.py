@@ -47,6 +47,7 @@ class Settings(BaseSettings):
     mask_codes: bool = False
     expiring_lead_hours: Annotated[tuple[int, ...], NoDecode] = (168, 24)
     reservation_ttl_seconds: int = Field(default=900, ge=1)
+    sweep_interval_seconds: float = Field(default=1.0, gt=0)
 
     # The issuer.
     issuer_lanes: int = Field(default=2, ge=1, le=16)

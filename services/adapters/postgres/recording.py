@@ -64,9 +64,13 @@ async def record(
     await write(connection, rows)
 
 
-async def write(connection: asyncpg.Connection, rows: Rows) -> None:
-    """Closed coupons first, since they free the places that opened and new ones take; the outbox last."""
-    await _copy(connection, "decisions", _DECISION_COLUMNS, rows.decisions)
+async def write(connection: asyncpg.Connection, rows: Rows, *, by_copy: bool = True) -> None:
+    """Closed coupons first, since they free the places that opened and new ones take; the outbox last.
+
+    `by_copy=False` for a role under row-level security, to which Postgres refuses COPY.
+    """
+    add = _copy if by_copy else _insert
+    await add(connection, "decisions", _DECISION_COLUMNS, rows.decisions)
     for opens in (False, True):
         changed = [
             change
@@ -74,16 +78,16 @@ async def write(connection: asyncpg.Connection, rows: Rows) -> None:
             if (change[1].status in OPEN_STATUSES) is opens
         ]
         await _change(connection, changed)
-    await _copy(connection, "coupons", _COUPON_COLUMNS, rows.coupons)
-    await _copy(connection, "coupon_history", _HISTORY_COLUMNS, rows.history)
-    await _copy(connection, "order_stamps", _STAMP_COLUMNS, rows.stamps)
+    await add(connection, "coupons", _COUPON_COLUMNS, rows.coupons)
+    await add(connection, "coupon_history", _HISTORY_COLUMNS, rows.history)
+    await add(connection, "order_stamps", _STAMP_COLUMNS, rows.stamps)
     await _put(connection, "put_orders", rows.orders)
     await _put(connection, "put_cards", rows.cards)
     if rows.stamps_back:
         taken = await connection.fetch(_SQL["take_stamps_back"], *_columns(rows.stamps_back))
         if len(taken) != len(rows.stamps_back):
             raise LostRace("a stamp to be taken back counts no more")
-    await _copy(connection, "outbox", _OUTBOX_COLUMNS, rows.outbox)
+    await add(connection, "outbox", _OUTBOX_COLUMNS, rows.outbox)
 
 
 async def _copy(
@@ -93,6 +97,15 @@ async def _copy(
         await connection.copy_records_to_table(
             table, schema_name=SCHEMA, columns=columns, records=rows
         )
+
+
+async def _insert(
+    connection: asyncpg.Connection, table: str, columns: tuple[str, ...], rows: list[Row]
+) -> None:
+    if rows:
+        names = ", ".join(f'"{column}"' for column in columns)
+        values = ", ".join(f"${number}" for number in range(1, len(columns) + 1))
+        await connection.executemany(f"INSERT INTO {table} ({names}) VALUES ({values})", rows)  # noqa: S608 - names are ours
 
 
 async def _change(connection: asyncpg.Connection, changed: list[tuple[int, Coupon]]) -> None:

@@ -1,0 +1,95 @@
+"""The sweeper process: end what is over, tell customers what is about to end.
+
+Any number may run: each batch takes customers nobody else is working on. Correctness never waits for it; without it
+subscribers would hear of an expiry only when the next event needs the coupon's place.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+import asyncpg
+from prometheus_client import Counter, Gauge
+
+from services.adapters.postgres.pool import OUTAGES, connect
+from services.adapters.postgres.recording import LostRace
+from services.adapters.postgres.rows import Writing
+from services.adapters.postgres.settling import Settlement, settle_due
+from services.runtime import crashpoints
+from services.runtime.backoff import delays, pause
+from services.runtime.crashpoints import reach
+from services.runtime.health import Health
+from services.runtime.settings import Settings, required
+
+ACTOR = "sweeper"
+BATCH_COUPONS = 1_000
+"""Small enough that an issuer waiting for one of the customers hardly notices."""
+
+NOTIFY_RELAY = "NOTIFY couponry_outbox"
+
+SETTLED = Counter("couponry_settled_coupons", "What the sweeper recorded, by kind.", ["kind"])
+SWEPT_AT = Gauge("couponry_swept_at_seconds", "When nothing was left to sweep, as Unix time.")
+
+_OUTAGES = (*OUTAGES, asyncpg.PostgresError)
+"""Whatever Postgres says, trying again later is right: what is due stays due."""
+
+log = logging.getLogger(__name__)
+
+
+async def serve(settings: Settings, health: Health) -> None:
+    """Sweep until told to stop: at once while something is due, every few seconds otherwise."""
+    required(settings, "postgres_dsn")
+    crashpoints.arm(settings.crash_at)
+    fault: list[str] = ["starting"]
+    health.ready(lambda: fault[0] if fault else None, "postgres")
+    waits = delays()
+    while not health.stopping.is_set():
+        try:
+            connection = await connect(settings, "couponry-sweeper", enable_seqscan="off")
+            try:
+                fault.clear()
+                waits = delays()
+                await sweep_until_stopped(connection, settings, health)
+            finally:
+                await connection.close(timeout=5)
+        except _OUTAGES as error:
+            fault[:] = [f"waiting for Postgres: {type(error).__name__}: {error}"]
+            log.warning(fault[0])
+            await pause(health.stopping, next(waits))
+
+
+async def sweep_until_stopped(
+    connection: asyncpg.Connection, settings: Settings, health: Health
+) -> None:
+    """Batch after batch; a pause after each that found nothing."""
+    while not health.stopping.is_set():
+        settlement = await sweep_once(connection, settings)
+        if not settlement.total:
+            SWEPT_AT.set_to_current_time()
+            await pause(health.stopping, settings.sweep_interval_seconds)
+
+
+async def sweep_once(
+    connection: asyncpg.Connection, settings: Settings, batch: int = BATCH_COUPONS
+) -> Settlement:
+    """Settle one batch of what is due, and wake the relay; a lost race settles nothing and is no harm."""
+    try:
+        async with connection.transaction():
+            settlement = await settle_due(
+                connection,
+                limit=batch,
+                actor=ACTOR,
+                clock_offset=timedelta(seconds=settings.clock_offset_seconds),
+                writing=Writing.by(settings),
+            )
+            reach("sweeper.before_commit")
+    except (LostRace, asyncpg.DeadlockDetectedError) as error:
+        log.info("lost a race, sweeping again: %s", error)
+        return Settlement()
+    reach("sweeper.after_commit")
+    if settlement.total:
+        await connection.execute(NOTIFY_RELAY)
+        for kind in ("expired", "released", "notified"):
+            SETTLED.labels(kind).inc(getattr(settlement, kind))
+    return settlement

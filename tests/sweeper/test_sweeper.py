@@ -1,0 +1,142 @@
+"""The sweeper on real Postgres: what is over ends once, notices go out once, nobody steps on anybody."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from services.adapters.postgres.pool import connect
+from services.runtime.settings import Settings
+from services.sweeper.app import sweep_once
+from tests.issuer.stand import a_game, a_partner
+
+HOUR_SECONDS = 3600
+
+
+@pytest.fixture
+async def database(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
+    connection = await connect(settings, "test", enable_seqscan="off")
+    yield connection
+    await connection.close()
+
+
+async def coupons(database: asyncpg.Connection, count: int, validity_days: int) -> list[str]:
+    """Coupons just issued, one per customer, with their first notice as the issuer would set it."""
+    partner_id = await a_partner(database)
+    game_id = await a_game(database, partner_id)
+    rows = await database.fetch(
+        """
+        WITH owners AS (
+            INSERT INTO customers (partner_id, customer_id, last_at)
+            SELECT $1, 'customer-' || n, now() FROM generate_series(1, $3::int) n RETURNING customer_no)
+        INSERT INTO coupons (id, event_key, partner_id, game_id, customer_no, issued_at, expires_at, notice_at,
+                             rule_version, rule_validity_days, rule_allow_multiple, holds_single_place, code)
+        SELECT gen_random_uuid(), gen_random_uuid(), $1, $2, customer_no, now(),
+               now() + make_interval(hours => 24 * $4), now() + make_interval(hours => 24 * $4 - 168),
+               1, $4, true, false, lpad(customer_no::text, 16, '0')
+        FROM owners RETURNING id::text
+        """,
+        partner_id, game_id, count, validity_days,
+    )  # fmt: skip
+    return [row["id"] for row in rows]
+
+
+def later(settings: Settings, hours: float) -> Settings:
+    """The same service, its clock moved on."""
+    return settings.model_copy(
+        update={"allow_test_clock": True, "clock_offset_seconds": hours * HOUR_SECONDS}
+    )
+
+
+async def told(database: asyncpg.Connection) -> list[tuple[str, str]]:
+    """(type, coupon) of every queued lifecycle event."""
+    rows = await database.fetch("SELECT ce_type, subject FROM outbox ORDER BY id")
+    return [(row["ce_type"], row["subject"]) for row in rows]
+
+
+async def test_sweeper_sends_each_notice_once_and_then_the_end(database, settings):
+    """A coupon of thirty days: a week before, a day before, and its end, whatever is swept in between."""
+    (coupon_id,) = await coupons(database, 1, 30)
+    for hours in (
+        0,
+        30 * 24 - 169,
+        30 * 24 - 168,
+        30 * 24 - 100,
+        30 * 24 - 24,
+        30 * 24 - 1,
+        30 * 24,
+        31 * 24,
+    ):
+        for _ in range(2):
+            await sweep_once(database, later(settings, hours + 0.01))
+
+    assert await told(database) == [
+        ("coupon.expiring", coupon_id), ("coupon.expiring", coupon_id), ("coupon.expired", coupon_id),
+    ]  # fmt: skip
+    assert len({row["ce_id"] for row in await database.fetch("SELECT ce_id FROM outbox")}) == 3
+
+
+async def test_sweeper_sends_only_the_shortest_of_several_due_notices(database, settings):
+    """After a long stop the customer hears once, not twice."""
+    (coupon_id,) = await coupons(database, 1, 30)
+    for _ in range(3):
+        await sweep_once(database, later(settings, 30 * 24 - 10))
+
+    assert await told(database) == [("coupon.expiring", coupon_id)]
+
+
+async def test_sweeper_says_when_the_coupon_ended_not_when_it_looked(database, settings):
+    """`at` of `coupon.expired` is the coupon's own end."""
+    await coupons(database, 1, 30)
+    await sweep_once(database, later(settings, 40 * 24))
+
+    row = await database.fetchrow(
+        "SELECT o.value, h.at, c.expires_at, c.status FROM outbox o JOIN coupons c ON c.id::text = o.subject"
+        " JOIN coupon_history h ON h.coupon_id = c.id"
+    )
+    assert (row["at"], row["status"]) == (row["expires_at"], "expired")
+    value = json.loads(row["value"])
+    assert value["at"] == value["expires_at"]
+
+
+async def test_sweeper_releases_a_lapsed_reservation(database, settings):
+    """A reservation ends by itself: the coupon is active again and says so once."""
+    (coupon_id,) = await coupons(database, 1, 30)
+    await database.execute(
+        "UPDATE coupons SET status = 'reserved', reserved_until = now() + interval '15 minutes',"
+        " reserved_shop_id = 1"
+    )
+    for hours in (0.1, 0.3, 0.3):
+        await sweep_once(database, later(settings, hours))
+
+    assert await told(database) == [("coupon.released", coupon_id)]
+    assert await database.fetchval("SELECT status FROM coupons") == "active"
+
+
+async def test_several_sweepers_share_the_work(database, settings):
+    """Four sweepers at once over two thousand overdue coupons: each ends exactly once, none waits for another."""
+    ids = await coupons(database, 2_000, 1)
+    moved = later(settings, 25)
+    sweepers = [await connect(settings, "sweeper", enable_seqscan="off") for _ in range(4)]
+
+    async def sweep(connection: asyncpg.Connection) -> int:
+        swept = 0
+        while await database_has_due(connection):
+            swept += (await sweep_once(connection, moved, batch=100)).expired
+        return swept
+
+    async def database_has_due(connection: asyncpg.Connection) -> bool:
+        return bool(
+            await connection.fetchval("SELECT EXISTS (SELECT FROM coupons WHERE status = 'active')")
+        )
+
+    shares = await asyncio.gather(*(sweep(connection) for connection in sweepers))
+    for connection in sweepers:
+        await connection.close()
+
+    assert sum(shares) == len(ids)
+    assert sorted(subject for _, subject in await told(database)) == sorted(ids)
