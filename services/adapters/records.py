@@ -22,8 +22,8 @@ from services.runtime.settings import Settings
 
 POLL_RECORDS = 10_000
 POLL_MS = 500
-STALLED_SECONDS = 30.0
-"""A part that does not move for this long will not: a broker is away, or a transaction is left open."""
+STALLED_SECONDS = 60.0
+"""A part that does not move for this long will not. A transaction that a killed relay left open ends sooner."""
 
 T = TypeVar("T")
 Offsets = Mapping[TopicPartition, int]
@@ -31,14 +31,16 @@ Offsets = Mapping[TopicPartition, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """What a partition retains: `first` inclusive; `end` exclusive, before the oldest open transaction."""
+    """What a partition retains: `first` inclusive, `end` exclusive."""
 
     first: int
     end: int
 
 
 @asynccontextmanager
-async def side_reader(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
+async def side_reader(
+    settings: Settings, isolation: str = "read_committed"
+) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer without group, for the functions below."""
     consumer = AIOKafkaConsumer(
         **client_options(settings),
@@ -46,11 +48,14 @@ async def side_reader(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
         group_id=None,
         enable_auto_commit=False,
         auto_offset_reset="earliest",  # what retention takes away meanwhile is skipped
-        isolation_level="read_committed",
+        isolation_level=isolation,
         max_partition_fetch_bytes=8 * 1024 * 1024,
     )
     try:
         await consumer.start()
+        await asyncio.sleep(
+            0
+        )  # its tasks must have begun, or stopping it at once raises CancelledError
         yield consumer
     finally:
         await consumer.stop()
@@ -59,7 +64,7 @@ async def side_reader(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
 async def bounds_of(
     consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]
 ) -> dict[TopicPartition, Bounds]:
-    """What each of these partitions retains now."""
+    """What each of these partitions retains now; to a reader of committed records an open transaction is the end."""
     if not places:
         return {}
     firsts = await consumer.beginning_offsets(places)
@@ -72,7 +77,7 @@ async def read_parts(
 ) -> AsyncIterator[list[ConsumerRecord]]:
     """Every committed record of these partitions from `starts` to before `ends`, in polls.
 
-    Raises KafkaTimeoutError when nothing moves for 30 s before all ends are reached.
+    Waits for transactions that lie before an end. Raises KafkaTimeoutError when nothing moves for 60 s.
     """
     waiting = {place for place, end in ends.items() if starts[place] < end}
     if not waiting:
@@ -102,6 +107,14 @@ async def read_parts(
         if time.monotonic() - moved_at > STALLED_SECONDS:
             place = min(waiting)
             raise KafkaTimeoutError(f"{place.topic}[{place.partition}] stays at {positions[place]}")
+
+
+async def written(
+    settings: Settings, places: Sequence[TopicPartition]
+) -> dict[TopicPartition, int]:
+    """Where each of these partitions ends, transactions that are still open included."""
+    async with side_reader(settings, "read_uncommitted") as consumer:
+        return {place: one.end for place, one in (await bounds_of(consumer, places)).items()}
 
 
 async def partitions_of(settings: Settings, topics: Collection[str]) -> list[TopicPartition]:

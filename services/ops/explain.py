@@ -6,6 +6,7 @@ A dead letter does not use up its event: one that was dead first and decided lat
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import sys
 from collections.abc import Sequence
@@ -139,7 +140,7 @@ def _answer(decision: asyncpg.Record, letters: Sequence[asyncpg.Record]) -> Row:
         "rule_version": decision["rule_version"],
         "blocking_coupon_id": decision["blocking_coupon_id"],
         "coupon_id": decision["coupon_id"],
-        "codes": [],
+        "codes": json.loads(decision["codes"] or "[]"),
         "decided_at": decision["decided_at"],
         "topic": decision["topic"],
         "partition": decision["partition"],
@@ -199,6 +200,9 @@ def _tell(answer: Row) -> None:
         "read from": f"{answer['topic']}:{answer['partition']}:{answer['offset']}",
     }
     rows = [(name, value) for name, value in facts.items() if value is not None]
+    for code in answer["codes"]:
+        reason = f": {code['reason']}" if code["reason"] else ""
+        rows.append(("code", f"{code['code']} {code['outcome']}{reason}"))
     for letter in answer["dead_letters"]:
         place = f"{letter['topic']}:{letter['partition']}:{letter['offset']}"
         rows.append(

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from services.adapters.kafka import GAME_COMPLETED
+from services.adapters.kafka import GAME_COMPLETED, ORDERS
 from services.adapters.postgres.queries import queries
 from services.adapters.records import bounds_of, group_offsets, partitions_of, side_reader
 from services.ops.addresses import command_settings, postgres, reaching_kafka
@@ -24,26 +24,27 @@ STATES = ("open", "decided", "already_decided", "discarded")
 @json_option
 def status(as_json: bool) -> None:
     """Show lag per partition, outbox depth and age, dead letters, decisions per second."""
-    figures = asyncio.run(_figures(command_settings()))
+    now = asyncio.run(figures(command_settings()))
     if as_json:
-        print_json(figures)
+        print_json(now)
         return
     columns = ("topic", "partition", "committed", "end", "lag")
-    print_table(columns, ([part[name] for name in columns] for part in figures["lag"]))
+    print_table(columns, ([part[name] for name in columns] for part in now["lag"]))
     print()
     print_facts(
         (
-            ("lag", figures["total_lag"]),
-            ("decisions per second", figures["decisions_per_second"]),
-            ("outbox depth", figures["outbox"]["depth"]),
-            ("outbox age in seconds", round(figures["outbox"]["oldest_age_seconds"], 1)),
-            ("unpublishable", figures["unpublishable"]),
-            *((f"dead letters {state}", figures["dead_letters"][state]) for state in STATES),
+            ("lag", now["total_lag"]),
+            ("decisions per second", now["decisions_per_second"]),
+            ("outbox depth", now["outbox"]["depth"]),
+            ("outbox age in seconds", round(now["outbox"]["oldest_age_seconds"], 1)),
+            ("unpublishable", now["unpublishable"]),
+            *((f"dead letters {state}", now["dead_letters"][state]) for state in STATES),
         ),
     )
 
 
-async def _figures(settings: Settings) -> dict[str, Any]:
+async def figures(settings: Settings) -> dict[str, Any]:
+    """What the command shows, in the shape of its JSON. Raises CommandError."""
     async with postgres(settings, "status") as connection:
         sql = queries("status")
         offset = timedelta(seconds=settings.clock_offset_seconds)
@@ -67,9 +68,11 @@ async def _figures(settings: Settings) -> dict[str, Any]:
 
 
 async def _lag(settings: Settings) -> list[dict[str, Any]]:
-    """Per partition of the incoming topic: what retains and has not been committed by the group."""
+    """Per partition of the incoming topics: what is retained and not yet committed by the group."""
     with reaching_kafka(settings):
-        places = await partitions_of(settings, {settings.topic(GAME_COMPLETED)})
+        places = await partitions_of(
+            settings, {settings.topic(name) for name in (GAME_COMPLETED, ORDERS)}
+        )
         committed = await group_offsets(settings, settings.consumer_group)
         async with side_reader(settings) as consumer:
             bounds = await bounds_of(consumer, places)

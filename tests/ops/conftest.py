@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import secrets
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+import asyncpg
 import pytest
 
 from services.ops.commands import execute
 from services.runtime.settings import PREFIX, Settings
+from tests.ops.world import World, make_world
 
 ENVIRONMENT = (
     "kafka_bootstrap_servers", "postgres_dsn", "redis_url", "topic_prefix", "state_dir",
@@ -36,6 +39,7 @@ class Result:
 
 
 Command = Callable[..., Awaitable[Result]]
+CommandOn = Callable[[Settings], Command]
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -46,21 +50,61 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 @pytest.fixture
-def couponry(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Command:
-    """Run a command line in this process against the test's own database and topics."""
-    for name, value in environment(settings).items():
-        monkeypatch.setenv(name, value)
+def couponry_on(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CommandOn:
+    """Run command lines in this process, with these settings as its environment."""
 
-    async def run(*arguments: object) -> Result:
-        capsys.readouterr()
-        # Each command has an event loop of its own, hence the thread.
-        code = await asyncio.to_thread(execute, [str(argument) for argument in arguments])
-        printed = capsys.readouterr()
-        return Result(code=code, out=printed.out, err=printed.err)
+    def prepare(settings: Settings) -> Command:
+        for name, value in environment(settings).items():
+            monkeypatch.setenv(name, value)
 
-    return run
+        async def run(*arguments: object) -> Result:
+            capsys.readouterr()
+            # Each command has an event loop of its own, hence the thread.
+            code = await asyncio.to_thread(execute, [str(argument) for argument in arguments])
+            printed = capsys.readouterr()
+            return Result(code=code, out=printed.out, err=printed.err)
+
+        return run
+
+    return prepare
+
+
+@pytest.fixture
+def couponry(settings: Settings, couponry_on: CommandOn) -> Command:
+    """Run command lines against the test's own database and topics."""
+    return couponry_on(settings)
+
+
+@pytest.fixture(scope="session")
+async def world(servers: Settings, template: str) -> AsyncIterator[World]:
+    """A small system that has worked and is at rest; nobody is connected to its database."""
+    name = f"{template}_world"
+    assert servers.postgres_dsn
+    admin = await asyncpg.connect(servers.postgres_dsn)
+    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    settings = with_database(servers, name).model_copy(update={"topic_prefix": f"{name}-"})
+    yield await make_world(settings)
+    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await admin.close()
+
+
+@pytest.fixture
+async def copied(world: World) -> AsyncIterator[Settings]:
+    """A copy of the world's database to plant faults in, with the same topics."""
+    assert world.settings.postgres_dsn
+    original = world.settings.postgres_dsn.rpartition("/")[2]
+    name = f"{original}_{secrets.token_hex(3)}"
+    admin = await asyncpg.connect(with_database(world.settings, "postgres").postgres_dsn)
+    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {original}")
+    yield with_database(world.settings, name)
+    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await admin.close()
+
+
+def with_database(settings: Settings, name: str) -> Settings:
+    """The same server, another database."""
+    dsn = f"{(settings.postgres_dsn or '').rpartition('/')[0]}/{name}"
+    return settings.model_copy(update={"postgres_dsn": dsn})
 
 
 def couponry_process(

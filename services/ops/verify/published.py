@@ -7,23 +7,26 @@ the topic again, because they were published in the meantime, if at all.
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from services.adapters.kafka import COUPON_ISSUED
-from services.adapters.records import bounds_of, partitions_of, read_parts, side_reader
+from services.adapters.records import (
+    Bounds,
+    bounds_of,
+    partitions_of,
+    read_parts,
+    side_reader,
+    written,
+)
 from services.ops.addresses import reaching_kafka
 from services.ops.output import CommandError
 from services.ops.verify.decided_once import HIGHEST, LOWEST
 from services.ops.verify.scan import MOST_DETAILS, SQL, Scan
 
-LOOK_AGAIN_SECONDS = 15.0
-"""A transaction that has committed becomes readable a moment later."""
 CLOCKS_DIFFER = timedelta(hours=1)
 """Between Postgres' clock and Kafka's, when the oldest record kept is compared with coupons."""
 
@@ -40,15 +43,13 @@ async def check(scan: Scan) -> None:
         if not places:
             raise CommandError(f"topic {topic} does not exist: run `couponry topics`")
         async with side_reader(scan.settings) as consumer:
-            reader = _Reader(scan, consumer, places)
-            await reader.read_on()
+            bounds = await bounds_of(consumer, places)
+            reader = _Reader(scan, consumer, bounds)
+            await reader.read_to({place: kept.end for place, kept in bounds.items()})
             await _collect_unseen(scan, reader.kept_since())
-            deadline = time.monotonic() + LOOK_AGAIN_SECONDS
-            while (
-                await scan.connection.fetchval(SQL["some_unseen"]) and time.monotonic() < deadline
-            ):
-                await asyncio.sleep(0.2)
-                await reader.read_on()
+            if await scan.connection.fetchval(SQL["some_unseen"]):
+                # Whatever was published before the outbox was looked at lies before these ends.
+                await reader.read_to(await written(scan.settings, places))
     await _report(scan)
 
 
@@ -56,23 +57,17 @@ class _Reader:
     """Reads on from where it stopped, and takes what it reads off the coupons not seen yet."""
 
     def __init__(
-        self, scan: Scan, consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]
+        self, scan: Scan, consumer: AIOKafkaConsumer, bounds: Mapping[TopicPartition, Bounds]
     ) -> None:
         self._scan = scan
         self._consumer = consumer
-        self._places = places
-        self._positions: dict[TopicPartition, int] = {}
-        self._shortened: dict[TopicPartition, datetime] = {}
+        self._positions = {place: kept.first for place, kept in bounds.items()}
+        self._shortened = {place: _NEVER for place, kept in bounds.items() if kept.first > 0}
 
-    async def read_on(self) -> None:
-        bounds = await bounds_of(self._consumer, self._places)
-        if not self._positions:
-            self._positions = {place: bounds[place].first for place in self._places}
-            self._shortened = {place: _NEVER for place in self._places if bounds[place].first > 0}
-        ends = {place: bounds[place].end for place in self._places}
+    async def read_to(self, ends: Mapping[TopicPartition, int]) -> None:
         async for records in read_parts(self._consumer, self._positions, ends):
             await self._take(records)
-        self._positions = ends
+        self._positions = {place: max(end, self._positions[place]) for place, end in ends.items()}
 
     def kept_since(self) -> datetime:
         """Coupons issued after this must still be in the topic: the oldest record of every partition is older."""

@@ -26,25 +26,37 @@ SELECT id FROM coupons WHERE id > $1 ORDER BY id OFFSET $2 LIMIT 1;
 
 -- name: overlapping
 -- Coupons that became active under the single rule while another of the same customer and game was active. A coupon
--- is active from its issue until it is redeemed, cancelled or expired, the end not included.
-WITH spans AS MATERIALIZED (
-    SELECT c.customer_no, c.game_id, c.id, c.issued_at AS began, NOT c.rule_allow_multiple AS single,
-           least(c.expires_at, CASE WHEN c.status NOT IN ('active', 'reserved') THEN (
-               SELECT min(h.at) FROM coupon_history h
-               WHERE h.coupon_id = c.id AND h.status IN ('redeemed', 'expired', 'cancelled')) END) AS ended
-    FROM coupons c
-    WHERE c.customer_no > $1 AND c.customer_no <= $2
+-- is active from its issue, and from each reinstatement, until it is redeemed, cancelled or expired, the end not
+-- included; what began and ended at one instant was in nobody's way. The rule of the issue is stored, and that of the
+-- latest reinstatement.
+WITH page AS MATERIALIZED (
+    SELECT * FROM coupons WHERE customer_no > $1 AND customer_no <= $2
+), starts AS (
+    SELECT p.*, 0 AS step, p.issued_at AS began, NOT p.rule_allow_multiple AS single FROM page p
+    UNION ALL
+    SELECT p.*, h.step, h.at, p.holds_single_place AND h.is_latest
+    FROM page p CROSS JOIN LATERAL (
+        SELECT h.step, h.at, h.step = max(h.step) OVER () AS is_latest
+        FROM coupon_history h WHERE h.coupon_id = p.id AND h.word = 'reinstated') AS h
+    WHERE p.steps > 1
+), spans AS (
+    SELECT s.customer_no, s.game_id, s.id, s.began, s.single,
+           coalesce(least(s.expires_at, CASE WHEN s.steps > 0 THEN (
+               SELECT h.at FROM coupon_history h
+               WHERE h.coupon_id = s.id AND h.step > s.step AND h.status NOT IN ('active', 'reserved')
+               ORDER BY h.step LIMIT 1) END), 'infinity') AS ended
+    FROM starts s
 ), side_by_side AS (
     SELECT customer_no, game_id, id, began, single,
-           max(coalesce(ended, 'infinity')) OVER (
-               PARTITION BY customer_no, game_id ORDER BY began, single, id
+           max(ended) OVER (
+               PARTITION BY customer_no, game_id ORDER BY began, ended > began, single, id
                ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS busy_until
     FROM spans
 )
 SELECT id, customer_no, game_id, began::text, busy_until::text, 0::bigint AS coupons
 FROM side_by_side WHERE single AND busy_until > began
 UNION ALL
-SELECT NULL, NULL, NULL, NULL, NULL, (SELECT count(*) FROM spans);
+SELECT NULL, NULL, NULL, NULL, NULL, (SELECT count(*) FROM page);
 
 -- name: decided_twice
 -- Events with more than one decision. Reads the whole table.
