@@ -53,6 +53,22 @@ async def test_read_leaves_out_refused_rows_and_topics_on_hold(
     assert [row["ce_id"] for row in (await outbox.read(0, ["elsewhere"])).rows] == ["free"]
 
 
+async def test_delete_takes_exactly_what_was_read(
+    outbox: Outbox, connection: asyncpg.Connection, settings: Settings
+) -> None:
+    """A lower id that commits between the read and the deletion stays, and is read next."""
+    async with database(settings) as slow:
+        transaction = slow.transaction()
+        await transaction.start()
+        await queue(slow, ["late"])
+        await queue(connection, ["early"])
+        early = (await outbox.read(0)).rows
+        await transaction.commit()
+        await outbox.delete([row["id"] for row in early])
+    assert [row["ce_id"] for row in early] == ["early"]
+    assert [row["ce_id"] for row in (await outbox.read(0)).rows] == ["late"]
+
+
 async def test_floor_rises_past_deleted_rows(
     outbox: Outbox, connection: asyncpg.Connection
 ) -> None:
