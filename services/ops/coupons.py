@@ -11,7 +11,7 @@ from uuid import UUID
 
 import click
 
-from services.adapters.postgres.lapse import clock
+from services.adapters.postgres.settling import clock
 from services.adapters.postgres.queries import queries
 from services.domain.codes import display
 from services.domain.coupon import CouponStatus
