@@ -19,6 +19,7 @@ from typing import Any
 from services.local.state import LocalServerError, StateDir
 
 POLL_SECONDS = 0.05
+WATCH_SECONDS = 0.25  # for as long as everything runs, so it must cost nothing
 READY_SECONDS = 90.0
 ANSWER_SECONDS = 5.0
 # The program begins once its pid is on record. If we are killed before that, it ends instead of living on unknown.
@@ -110,18 +111,18 @@ class Processes:
         """Run a program to its end. Raises LocalServerError if it fails; ends it when cancelled."""
         process = self._spawn(program)
         try:
-            code = await self.ended(program.name)
+            code = await self.ended(program.name, POLL_SECONDS)
         finally:
             await self.stop([program.name])
             del self._running[program.name]
         if code:
             raise _failure(program, f"failed with exit code {process.returncode}")
 
-    async def ended(self, name: str) -> int:
+    async def ended(self, name: str, poll_seconds: float = WATCH_SECONDS) -> int:
         """Wait until this process has ended; its exit code."""
         _, process = self._running[name]
         while process.poll() is None:
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(poll_seconds)
         return process.returncode
 
     async def stop(self, names: Collection[str] | None = None) -> None:

@@ -59,8 +59,8 @@ async def _until_told(work: Coroutine[Any, Any, None]) -> None:
         return
     task.cancel()
     await asyncio.wait({task})
-    if not task.cancelled():
-        task.result()
+    if not task.cancelled() and (error := task.exception()):
+        print(f"couponry: while stopping: {error}", file=sys.stderr)
     sys.stdout.flush()
     os._exit(0)  # not by returning: that would wait for a thread whose download hangs
 

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import redis
 
+from services.ops.children import CHILDREN
 from services.runtime.settings import PREFIX, Settings
 from tests.local.processes import ROOT, runs
 
@@ -119,11 +120,11 @@ def test_up_announces_what_runs_and_stops_all_of_it(state_dir: Path, given: dict
         names = {"kafka", "postgres", "redis", "issuer", "relay", "sweeper", "api"}
         assert set(line["pids"]) == names
         started = {name: pid for name, pid in line["pids"].items() if pid}
-        assert set(started) == {"redis", "issuer", "relay"}
+        assert set(started) == {"redis", *CHILDREN}
         assert all(map(runs, started.values()))
         assert set(line["health"]) == {"issuer", "relay", "sweeper", "api"}
-        assert answers(line["health"]["issuer"])
-        assert answers(line["health"]["relay"])
+        assert {name for name, url in line["health"].items() if url} == set(CHILDREN)
+        assert all(answers(line["health"][name]) for name in CHILDREN)
         assert current(state_dir) == line
         plan = subprocess.run(
             [*COMMAND, "topics", "--plan", "--json"],
