@@ -1,0 +1,196 @@
+"""One simulated run: what happens is drawn from the seed, and the invariants are checked after every step."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+
+from services.adapters.postgres.recording import LostRace
+from services.adapters.postgres.rows import Writing
+from services.adapters.postgres.settling import settle_due
+from services.adapters.postgres.steps import StepRequest, take_step
+from services.domain.codes import display
+from services.domain.coupon import Step
+from services.issuer.pipeline import Pipeline
+from tests.simulation.faults import Crash, FaultyLocks, FaultyPool
+from tests.simulation.invariants import violations
+from tests.simulation.log import PARTITIONS, Consumer, Group, Log
+
+CUSTOMERS = ("anna", "bert", "carl")
+ORDERS = ("o-1", "o-2", "o-3", "o-4")
+SINGLE, MULTIPLE, CARD, CAPPED, TOTAL = 1, 2, 3, 4, 5
+GAMES = (SINGLE, MULTIPLE, CARD, CAPPED, TOTAL)
+WRITING = Writing(expiring_leads_hours=(24,))
+STAFF_STEPS = (Step.RESERVED, Step.RELEASED, Step.REDEEMED, Step.REINSTATED, Step.CANCELLED)
+
+
+@dataclass(slots=True)
+class World:
+    """Everything outside Postgres. `offset` is where the database's clock stands."""
+
+    pool: asyncpg.Pool
+    chance: random.Random
+    partner_id: int
+    offset: timedelta = timedelta()
+    group: Group = field(default_factory=lambda: Group(Log()))
+    sent: set[str] = field(default_factory=set)
+
+    async def step(self) -> str:
+        """One thing that happens; returns its name."""
+        happenings = (
+            (self.produce, 8), (self.deliver, 8), (self.deliver_at_once, 2), (self.crash, 4),
+            (self.rebalance, 2), (self.turn_clock, 2), (self.change_rule, 1), (self.staff, 3),
+            (self.sweep, 2),
+        )  # fmt: skip
+        chosen = self.chance.choices([h for h, _ in happenings], [w for _, w in happenings])[0]
+        await chosen()
+        return chosen.__name__
+
+    async def produce(self) -> None:
+        """A few events, some of them sent again, some out of order over partitions, some unreadable."""
+        for _ in range(self.chance.randint(1, 5)):
+            partition = self.chance.randrange(PARTITIONS)
+            if self.sent and self.chance.random() < 0.2:
+                event_id = self.chance.choice(sorted(self.sent))
+            else:
+                event_id = f"e-{len(self.sent)}"
+                self.sent.add(event_id)
+            kind, data = await self._event()
+            at = datetime.now(UTC) + self.offset - timedelta(minutes=self.chance.randint(0, 9))
+            unreadable = self.chance.random() < 0.05
+            self.group.log.append(
+                partition, kind, event_id, at.isoformat(), None if unreadable else data
+            )
+
+    async def _event(self) -> tuple[str, dict[str, Any]]:
+        base = {"partner_id": self.partner_id, "customer_id": self.chance.choice(CUSTOMERS)}
+        roll = self.chance.random()
+        if roll < 0.55:
+            result = "won" if self.chance.random() < 0.9 else "lost"
+            game_id = self.chance.choice((*GAMES, 99))
+            return "game.completed", base | {"game_id": game_id, "result": result}
+        order = base | {"order_id": self.chance.choice(ORDERS)}
+        if roll < 0.85:
+            codes = [await self._some_code() for _ in range(self.chance.randint(0, 2))]
+            more = {"currency": "EUR", "total": 5, "coupon_codes": codes, "shop_id": 1}
+            return "order.placed", order | more
+        return self.chance.choice(("order.cancelled", "order.refunded")), order
+
+    async def _some_code(self) -> str:
+        row = await self.pool.fetchrow(
+            "SELECT code, code_prefix FROM coupons ORDER BY md5(id::text || $1) LIMIT 1",
+            str(self.chance.random()),
+        )
+        return "no code" if row is None else display(row["code"], row["code_prefix"])
+
+    async def deliver(self, fuse: int | None = None) -> None:
+        """A member polls, decides and commits its offsets, unless it dies on the way."""
+        await self._work(self.chance.choice(self.group.members), fuse)
+
+    async def deliver_at_once(self) -> None:
+        """Both members at the same moment, on two connections."""
+        await asyncio.gather(*(self._work(member, None) for member in self.group.members))
+
+    async def crash(self) -> None:
+        """A member dies at some statement, at its commit, or after it before its offsets are committed."""
+        await self.deliver(self.chance.randint(0, 14))
+
+    async def _work(self, member: Consumer, fuse: int | None) -> None:
+        records = self.group.poll(member, self.chance.randint(1, 6))
+        if not records:
+            return
+        pool = FaultyPool(self.pool, self.chance)
+        pool.fuse = fuse
+        pipeline = Pipeline(
+            pool,  # type: ignore[arg-type]
+            FaultyLocks(self.chance),
+            clock_offset=self.offset,
+            writing=WRITING,
+        )
+        try:
+            await pipeline.process(records)
+        except Crash:
+            self.group.restart(member)
+            return
+        if self.chance.random() < 0.8:
+            self.group.commit(records)
+        else:
+            self.group.restart(member)  # killed between Postgres and its offsets
+
+    async def rebalance(self) -> None:
+        """Partitions change hands."""
+        self.group.rebalance(self.chance)
+
+    async def turn_clock(self) -> None:
+        """The database's clock jumps, mostly forward: by minutes, hours or days; sometimes back."""
+        hours = self.chance.choice((0.08, 1, 25, 24 * 8, -0.08, -2))
+        self.offset += timedelta(hours=hours)
+
+    async def change_rule(self) -> None:
+        """A partner changes a game; what the single rule forbids is not tried."""
+        change = self.chance.choice(
+            (
+                "is_active = NOT is_active",
+                "coupon_validity_days = 1 + (coalesce(coupon_validity_days, 0) * 7) % 30",
+                "stamps_required = 1 + stamps_required % 3",
+                "total_limit = total_limit + 1",
+            )
+        )
+        await self.pool.execute(
+            f"UPDATE games SET {change} WHERE id = $1",
+            self.chance.choice(GAMES),
+        )
+
+    async def staff(self) -> None:
+        """Somebody in a shop does something to some coupon."""
+        coupon_id = await self.pool.fetchval(
+            "SELECT id::text FROM coupons ORDER BY md5(id::text || $1) LIMIT 1",
+            str(self.chance.random()),
+        )
+        if coupon_id is None:
+            return
+        request = StepRequest(
+            coupon_id=coupon_id,
+            step=self.chance.choice(STAFF_STEPS),
+            shop_id=self.chance.choice((1, 2)),
+            actor="staff",
+            reserve_for=timedelta(minutes=15),
+        )
+        async with self.pool.acquire() as connection, connection.transaction():
+            await take_step(connection, request, clock_offset=self.offset, writing=WRITING)
+
+    async def sweep(self) -> None:
+        """The sweeper comes round."""
+        try:
+            async with self.pool.acquire() as connection, connection.transaction():
+                await settle_due(
+                    connection, limit=3, actor="sweeper", clock_offset=self.offset, writing=WRITING
+                )
+        except LostRace:
+            pass
+
+    async def finish(self) -> None:
+        """Everything is delivered in the end."""
+        self.group.rebalance(self.chance)
+        while not self.group.is_done:
+            for member in self.group.members:
+                await self._work(member, None)
+
+
+async def run_seed(pool: asyncpg.Pool, partner_id: int, seed: int, steps: int) -> None:
+    """Raises AssertionError that names the seed, the step and what does not hold."""
+    world = World(pool, random.Random(seed), partner_id)
+    world.group.rebalance(world.chance)
+    history = []
+    for number in range(steps):
+        history.append(await world.step())
+        wrong = await violations(pool, world.group, finished=False)
+        assert not wrong, f"seed {seed}, step {number} ({' '.join(history[-5:])}): {wrong}"
+    await world.finish()
+    wrong = await violations(pool, world.group, finished=True)
+    assert not wrong, f"seed {seed}, when all was delivered: {wrong}"
