@@ -21,6 +21,7 @@ from tests.ops.world import World, make_world
 
 ENVIRONMENT = (
     "kafka_bootstrap_servers", "postgres_dsn", "redis_url", "topic_prefix", "state_dir",
+    "allow_test_clock", "clock_offset_seconds",
 )  # fmt: skip
 
 
