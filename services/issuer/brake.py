@@ -61,25 +61,34 @@ class Brake:
             if place in consumer.assignment():
                 consumer.pause(place)
                 consumer.seek(place, firsts[topic, partition])
-                self._paused[place] = firsts[topic, partition]
+                self._hold(place, firsts[topic, partition])
                 log.error("paused %s:%s: too many dead letters", topic, partition)
-        metrics.PAUSED.set(len(self._paused))
         return [r for r in records if (r.topic, r.partition) not in poisoned]
 
     async def release(self, consumer: AIOKafkaConsumer) -> None:
         """Resume what may go on again; forget partitions that are no longer ours."""
         if not self._paused:
             return
-        mine = consumer.assignment()
-        self._paused = {place: first for place, first in self._paused.items() if place in mine}
+        for place in self._paused.keys() - consumer.assignment():
+            self._let_go(place)
         firsts = {(place.topic, place.partition): first for place, first in self._paused.items()}
         poisoned = await self._poisoned(firsts) if firsts else set()
-        for place in list(self._paused):
-            if (place.topic, place.partition) not in poisoned:
+        # Only what was asked about: meanwhile this lane may have paused another partition, or lost one.
+        for topic, partition in firsts.keys() - poisoned:
+            place = TopicPartition(topic, partition)
+            if place in consumer.assignment():
                 consumer.resume(place)
-                del self._paused[place]
-                log.info("resumed %s:%s", place.topic, place.partition)
-        metrics.PAUSED.set(len(self._paused))
+                log.info("resumed %s:%s", topic, partition)
+            self._let_go(place)
+
+    def _hold(self, place: TopicPartition, first: int) -> None:
+        if place not in self._paused:
+            metrics.PAUSED.inc()  # lanes share it
+        self._paused[place] = first
+
+    def _let_go(self, place: TopicPartition) -> None:
+        if self._paused.pop(place, None) is not None:
+            metrics.PAUSED.dec()
 
     async def _poisoned(self, firsts: dict[tuple[str, int], int]) -> set[tuple[str, int]]:
         async with self._pool.acquire() as connection:

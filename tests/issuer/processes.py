@@ -32,8 +32,10 @@ class IssuerProcess:
 
     async def ended(self, seconds: float = DEADLINE_SECONDS) -> int:
         """Wait for its end; the exit code, negative for a signal."""
-        async with asyncio.timeout(seconds):
-            return await self.process.wait()
+        try:
+            return await asyncio.wait_for(self.process.wait(), seconds)
+        except TimeoutError:
+            raise AssertionError(f"still runs after {seconds} s; it said {self.lines}") from None
 
     async def stopped(self) -> int:
         """Tell it to stop, and wait for its end."""

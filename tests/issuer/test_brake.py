@@ -1,0 +1,136 @@
+"""The brake: a partition that is mostly poison stops, tells why, and goes on once somebody has dealt with it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from types import SimpleNamespace
+
+import asyncpg
+import pytest
+from aiokafka import ConsumerRecord, TopicPartition
+
+from services.issuer.brake import WINDOW_RECORDS, Brake
+from services.issuer.lane import STALLED_SECONDS, Lane
+from services.issuer.pipeline import Pipeline
+from services.runtime.settings import Settings
+from tests.issuer.feed import feed, finished
+from tests.issuer.processes import IssuerProcess, issuer
+from tests.issuer.records import completed, poison
+from tests.issuer.stand import a_game, audit, count, eventually
+
+TOPIC = "game-completed"
+
+
+@pytest.mark.parametrize(
+    ("first_letter", "letters", "changes", "stops"),
+    [
+        (1_000, 500, "", True),
+        (1_000, 499, "", False),
+        (1_500, 500, "", True),
+        (999, 500, "", False),  # one of them has left the window
+        (1_600, 400, "", False),
+        (1_000, 1_000, "", True),
+        (1_000, 1_000, "state = CASE WHEN id % 2 = 0 THEN 'discarded' ELSE 'decided' END", False),
+        (1_000, 1_000, "partition = 2", False),
+        (1_000, 1_000, "topic = 'orders'", False),
+    ],
+)
+async def test_brake_counts_open_letters_of_the_last_1000_records(
+    database: asyncpg.Connection,
+    pool: asyncpg.Pool,
+    first_letter: int,
+    letters: int,
+    changes: str,
+    stops: bool,
+) -> None:
+    """500 of the 1,000 records before offset 2,000 stop the partition; other places and settled letters do not count."""
+    await database.execute(
+        'INSERT INTO dead_letters (topic, partition, "offset", record_time, stage, exception, message)'
+        " SELECT $1, 1, n, now(), 'decode', 'x', 'x' FROM generate_series($2::int, $2 + $3 - 1) n",
+        TOPIC,
+        first_letter,
+        letters,
+    )
+    if changes:
+        await database.execute(f"UPDATE dead_letters SET {changes}")
+
+    assert WINDOW_RECORDS == 1_000
+    assert await Brake(pool, 500)._poisoned({(TOPIC, 1): 2_000}) == (
+        {(TOPIC, 1)} if stops else set()
+    )
+
+
+async def test_brake_stops_one_partition_until_its_letters_are_settled(
+    topics: Settings, database: asyncpg.Connection, partner_id: int
+) -> None:
+    """Paused, red and still so after a restart, while other partitions go on; discarding or limit 0 lets it pass."""
+    game_id = await a_game(database, partner_id)
+    settings = topics.model_copy(update={"dead_letter_limit": 20, "batch_max_records": 10})
+
+    def good(name: str) -> list[ConsumerRecord]:
+        return [
+            completed(f"{name}-{n}", f"{name}-{n}", partner_id=partner_id, game_id=game_id)
+            for n in range(5)
+        ]
+
+    async def is_stopped_at(running: IssuerProcess, letters: int) -> None:
+        place = f"paused {settings.topic(TOPIC)}:0: at least 20 of the last 1000"
+
+        async def red() -> bool:
+            return place in await running.complaint()
+
+        await eventually(red, "the partition is paused")
+        assert await count(database, "dead_letters") == letters
+        assert await running.metric("couponry_paused_partitions") == 1
+
+    async def decided(names: set[str]) -> None:
+        async def all_of_them() -> bool:
+            rows = await database.fetch("SELECT event_id FROM decisions")
+            return {row["event_id"].split("-")[0] for row in rows} == names
+
+        await eventually(all_of_them, f"{names} are decided")
+
+    await feed(settings, [*poison(30), *good("behind")], partition=0)
+    async with issuer(settings) as running:
+        await is_stopped_at(running, 20)
+        await feed(settings, good("beside"), partition=1)
+        await decided({"beside"})
+        assert await running.stopped() == 0
+
+    async with issuer(settings) as running:
+        await is_stopped_at(running, 20)
+        await database.execute("UPDATE dead_letters SET state = 'discarded'")
+        await decided({"beside", "behind"})
+        await eventually(running.is_ready, "nothing is red any more")
+        await feed(settings, [*poison(30), *good("later")], partition=0)
+        await is_stopped_at(running, 20 + 10 + 10)
+        assert await running.stopped() == 0
+
+    async with issuer(settings, dead_letter_limit=0) as running:
+        await finished(settings)
+        await running.ready()
+
+    await decided({"beside", "behind", "later"})
+    assert await count(database, "dead_letters") == 60
+    await audit(database)
+
+
+async def test_paused_partition_does_not_make_the_process_look_dead(
+    pool: asyncpg.Pool, pipeline: Pipeline
+) -> None:
+    """Waiting records count against liveness only in partitions that may go on."""
+    brake = Brake(pool, 500)
+    lane = Lane(
+        SimpleNamespace(consumer=None), pipeline, brake, stopping=asyncio.Event(), on_bug=print
+    )
+    paused, other = TopicPartition(TOPIC, 0), TopicPartition(TOPIC, 1)
+    brake._paused[paused] = 0
+    lane._progress_at = time.monotonic() - STALLED_SECONDS - 1
+
+    lane._lag = {paused: 1_000, other: 0}
+    assert lane.liveness() is None
+    lane._lag = {paused: 1_000, other: 1}
+    assert "no progress" in str(lane.liveness())
+    lane._progress_at = time.monotonic()
+    assert lane.liveness() is None
