@@ -17,8 +17,8 @@ from aiokafka import ConsumerRecord
 from services.adapters.kafka import GAME_COMPLETED
 from services.adapters.postgres.inbox import load_games
 from services.adapters.postgres.pool import SCHEMA
-from services.adapters.postgres.rows import Writing
 from services.adapters.postgres.recording import record
+from services.adapters.postgres.rows import Writing
 from services.domain.arrival import LockedCustomer, Verdict
 from services.domain.folding import decide_batch
 from services.domain.program import Program
