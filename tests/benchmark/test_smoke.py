@@ -19,6 +19,7 @@ UNDECIDED = {"consume+decode"}
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)  # half a minute on an idle machine; a busy one may take its time
 async def test_quick_run_has_every_contestant_issue_the_same_coupons(
     servers: Settings, run_dir: Path, tmp_path: Path
 ) -> None:
