@@ -33,7 +33,8 @@ from services.runtime.settings import Settings, required
 
 STOP_SECONDS = 5.0
 """After a stop signal the batch in hand has this long; being cut off is safe, only less tidy."""
-RECOVERY_SECONDS = 30.0
+RECOVERY_SECONDS = 20.0
+"""For each of two steps of a start that ask Kafka."""
 LONGEST_IDLE_SECONDS = 30.0
 """However seldom the settings let it poll, it must be seen to live."""
 assert LONGEST_IDLE_SECONDS < STUCK_AFTER_SECONDS
@@ -56,8 +57,11 @@ async def serve(settings: Settings, health: Health) -> None:
     health.ready(condition.why_not_ready, "relay")
     waits = delays()
     while not health.stopping.is_set():
+        condition.moved()
         try:
-            await _lead(settings, condition, health.stopping)
+            await _first_to_end(
+                _lead(settings, condition, health.stopping), _some_time_after(health.stopping)
+            )
         except RecordsRefused as refusal:
             log.error("%s", refusal)
             condition.alone |= refusal.suspects
@@ -81,11 +85,10 @@ async def _lead(settings: Settings, condition: Condition, stopping: asyncio.Even
     async with leadership(settings, stopping, on_wait=condition.stand_by) as leader:
         if leader is None:
             return
+        condition.moved()
         try:
             await _first_to_end(
-                _relay(settings, leader, condition, stopping),
-                leader.beat(condition.note),
-                _stop_after(stopping, leader.wake),
+                _relay(settings, leader, condition, stopping), leader.beat(condition.note)
             )
         finally:
             metrics.ACTIVE.set(0)
@@ -104,9 +107,8 @@ async def _first_to_end(*works: Coroutine[Any, Any, None]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _stop_after(stopping: asyncio.Event, wake: asyncio.Event) -> None:
+async def _some_time_after(stopping: asyncio.Event) -> None:
     await stopping.wait()
-    wake.set()
     await asyncio.sleep(STOP_SECONDS)
 
 
@@ -134,7 +136,9 @@ async def _relay(
                 if batch.rows and await _all_known(batch, publisher, condition):
                     await _publish(batch, outbox, publisher, condition, database)
             if not batch.rows:
-                await leader.idle(min(settings.relay_poll_seconds, LONGEST_IDLE_SECONDS))
+                condition.alone.clear()
+                seconds = min(settings.relay_poll_seconds, LONGEST_IDLE_SECONDS)
+                await leader.idle(seconds, stopping)
 
 
 async def _all_known(batch: Batch, publisher: Publisher, condition: Condition) -> bool:

@@ -41,8 +41,10 @@ class Condition:
         self.moved_at = time.monotonic()
 
     def stand_by(self) -> None:
-        """Another relay publishes; that is how it should be."""
+        """Another relay publishes; that is how it should be, and what needs attention is its to tell."""
         self.trouble = None
+        self.held.clear()
+        self.refused_rows = 0
         self.moved()
 
     def hold(self, topic: str) -> None:
@@ -50,9 +52,10 @@ class Condition:
         self.held[topic] = time.monotonic() + HELD_SECONDS
 
     def passed_over(self) -> list[str]:
-        """The topics not to be read now."""
+        """The topics not to be read now; those held long enough are forgotten, and so looked for again."""
         now = time.monotonic()
-        return [topic for topic, until in self.held.items() if until > now]
+        self.held = {topic: until for topic, until in self.held.items() if until > now}
+        return list(self.held)
 
     @contextmanager
     def batch(self) -> Iterator[None]:

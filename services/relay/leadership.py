@@ -29,28 +29,28 @@ LOCK_KEY = int.from_bytes(
 
 WAIT_SECONDS = 1.0
 """Between two tries for the lock."""
-HEARTBEAT_SECONDS = 3.0
-HEARTBEAT_TIMEOUT_SECONDS = 5.0
+HEARTBEAT_SECONDS = 2.0
+HEARTBEAT_TIMEOUT_SECONDS = 25.0
+"""Long: a session with a slow query is not idle, and nothing but time is lost if the lock is."""
 IDLE_SESSION_SECONDS = 12
 """Leaves a successor more than half of the 30 s in which it has to have taken over."""
-assert HEARTBEAT_SECONDS + HEARTBEAT_TIMEOUT_SECONDS < IDLE_SESSION_SECONDS <= 15
+assert 3 * HEARTBEAT_SECONDS < IDLE_SESSION_SECONDS <= 15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leadership:
-    """Held as long as `connection` lives. `wake` is set by notifications and by whoever wants the relay to look."""
+    """Held as long as `connection` lives. `wake` is set by notifications."""
 
     connection: asyncpg.Connection
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     floor: Floor = field(default_factory=Floor)
 
-    async def idle(self, seconds: float) -> None:
-        """Wait to be woken, but not longer than `seconds`."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self.wake.wait()
-        except TimeoutError:
-            pass
+    async def idle(self, seconds: float, stopping: asyncio.Event) -> None:
+        """Wait to be woken or told to stop, but not longer than `seconds`."""
+        reasons = {asyncio.ensure_future(event.wait()) for event in (self.wake, stopping)}
+        await asyncio.wait(reasons, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for reason in reasons:
+            reason.cancel()
 
     async def beat(self, on_figures: Callable[[Mapping[str, Any]], None]) -> None:
         """Keep the connection in use: let the floor rise, hand on the row of the query `figures`. Never returns.

@@ -1,7 +1,7 @@
-"""Which partition a key belongs to: the same answer as the Java client's default, several times faster.
+"""Which partition a key belongs to: the same answer as the Java client's default.
 
-aiokafka has the function too, in pure Python byte by byte (about 6 µs for a customer id); this one reads four
-bytes at a time and remembers recent keys. `tests/relay/test_partitions.py` holds the two equal.
+aiokafka has the function too, byte by byte; this one reads four bytes at a time, in two thirds of the time, and
+remembers recent keys. `tests/relay/test_partitions.py` holds the two equal.
 """
 
 from __future__ import annotations

@@ -218,7 +218,9 @@ async def open_publisher(settings: Settings) -> AsyncIterator[Publisher]:
 async def _discard(producer: AIOKafkaProducer) -> None:
     """End a producer whatever state it is in; its own `stop` waits for ever for what Kafka does not answer."""
     sender = producer._sender.sender_task  # noqa: SLF001 - there is no public way to give up
-    while sender is not None and not sender.done():
+    for _ in range(100):
+        if sender is None or sender.done():
+            break
         sender.cancel()  # each time it ends one more request that it was waiting for
         await asyncio.wait({sender}, timeout=0.1)
     producer._closed = True  # noqa: SLF001 - nothing is left for `stop` to do
