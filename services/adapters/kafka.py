@@ -18,7 +18,10 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
+from services.adapters.header_names import accept_any_header_name
 from services.runtime.settings import Settings, SettingsError, required
+
+accept_any_header_name()
 
 GAME_COMPLETED = "game-completed"
 ORDERS = "orders"
