@@ -29,7 +29,7 @@ from services.runtime import crashpoints
 from services.runtime.backoff import delays, pause
 from services.runtime.crashpoints import reach
 from services.runtime.health import Health
-from services.runtime.settings import Settings, required
+from services.runtime.settings import Settings, SettingsError, required
 
 STOP_SECONDS = 5.0
 """After a stop signal the batch in hand has this long; being cut off is safe, only less tidy."""
@@ -65,10 +65,13 @@ async def serve(settings: Settings, health: Health) -> None:
         except RecordsRefused as refusal:
             log.error("%s", refusal)
             condition.alone |= refusal.suspects
+        except asyncpg.ClientConfigurationError as error:
+            raise SettingsError(f"COUPONRY_POSTGRES_DSN: {error}") from None
         except OUTAGE as error:
             if condition.trouble is None:
                 waits = delays()
-            condition.trouble = f"{type(error).__name__}: {error}".rstrip(": ")
+            name, text = type(error).__name__, str(error)
+            condition.trouble = text if text.startswith(name) else f"{name}: {text}".rstrip(": ")
             log.warning("starting over: %s", condition.trouble)
             metrics.START_OVERS.inc()
             await pause(health.stopping, next(waits))

@@ -15,9 +15,9 @@ import pytest
 from services.adapters.kafka import ensure_topics
 from services.local.servers import Servers, start_servers
 from services.relay import leadership, publisher
-from services.relay.app import STOP_SECONDS
+from services.relay.app import STOP_SECONDS, serve
 from services.runtime.health import Health
-from services.runtime.settings import Settings
+from services.runtime.settings import Settings, SettingsError
 from tests.relay.stand import (
     assert_once_and_in_order,
     database,
@@ -130,6 +130,19 @@ async def test_postgres_away_for_a_while(
         await eventually(lambda: is_drained(connection))
         await eventually(lambda: _is_ready(health))
     assert_once_and_in_order(await published(topics), names)
+
+
+async def test_address_that_cannot_be_one_ends_the_relay(topics: Settings) -> None:
+    """No waiting for what will never be: one line that names the setting."""
+    wrong = topics.model_copy(update={"postgres_dsn": "nonsense"})
+    with pytest.raises(SettingsError, match="COUPONRY_POSTGRES_DSN"):
+        await serve(wrong, Health("relay"))
+
+
+async def test_topics_that_nobody_created_end_the_relay(settings: Settings) -> None:
+    """At its first start, when a wrong prefix is more likely than a lost topic."""
+    with pytest.raises(SettingsError, match="couponry topics"):
+        await serve(settings, Health("relay"))
 
 
 class OwnKafka:
