@@ -19,20 +19,21 @@ from redis.exceptions import RedisError
 from services.runtime.settings import Settings, required
 
 # All or nothing: a batch that got half of its customers would only make others wait.
+# The keys come as one string: a batch names thousands, and packing each as an argument costs more than the locks.
 _ACQUIRE = """
-for i = 1, #KEYS do
-    if redis.call('EXISTS', KEYS[i]) == 1 then return 0 end
+for key in string.gmatch(ARGV[3], '[^%z]+') do
+    if redis.call('EXISTS', key) == 1 then return 0 end
 end
-for i = 1, #KEYS do
-    redis.call('SET', KEYS[i], ARGV[1], 'PX', ARGV[2])
+for key in string.gmatch(ARGV[3], '[^%z]+') do
+    redis.call('SET', key, ARGV[1], 'PX', ARGV[2])
 end
 return 1
 """
 
 # Only what is still ours: after its time to live a lock may belong to somebody else.
 _RELEASE = """
-for i = 1, #KEYS do
-    if redis.call('GET', KEYS[i]) == ARGV[1] then redis.call('DEL', KEYS[i]) end
+for key in string.gmatch(ARGV[2], '[^%z]+') do
+    if redis.call('GET', key) == ARGV[1] then redis.call('DEL', key) end
 end
 return 0
 """
@@ -61,9 +62,9 @@ class CustomerLocks:
     @asynccontextmanager
     async def held(self, customers: Sequence[tuple[int, str]]) -> AsyncIterator[bool]:
         """Hold the locks of these (partner id, customer id) pairs while inside; yields whether they were had."""
-        keys = [
+        keys = "\0".join(
             f"{self._prefix}{partner_id}:{customer_id}" for partner_id, customer_id in customers
-        ]
+        )
         token = secrets.token_hex(8)
         had = bool(keys) and await self._take(keys, token)
         try:
@@ -72,9 +73,9 @@ class CustomerLocks:
             if had:
                 # Left to its time to live when Redis went away meanwhile.
                 with suppress(*_FAILURES):
-                    await self._release(keys=keys, args=[token])
+                    await self._release(args=[token, keys])
 
-    async def _take(self, keys: list[str], token: str) -> bool:
+    async def _take(self, keys: str, token: str) -> bool:
         now = time.monotonic()
         if now < self._skip_until:
             return False
@@ -82,7 +83,7 @@ class CustomerLocks:
         pause = 0.002
         try:
             while True:
-                if await self._acquire(keys=keys, args=[token, self._ttl_ms]):
+                if await self._acquire(args=[token, self._ttl_ms, keys]):
                     self.fault = None
                     return True
                 if time.monotonic() + pause > deadline:
@@ -91,9 +92,22 @@ class CustomerLocks:
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))
                 pause = min(pause * 2, 0.05)
         except _FAILURES as error:
-            self._skip_until = time.monotonic() + self._skip_seconds
-            self.fault = f"Redis does not answer ({type(error).__name__}); going on without locks"
+            self._leave_alone(error)
             return False
+
+    def _leave_alone(self, error: BaseException) -> None:
+        self._skip_until = time.monotonic() + self._skip_seconds
+        self.fault = f"Redis does not answer ({type(error).__name__}); going on without locks"
+
+    async def look_again(self) -> None:
+        """Clear the fault if Redis is back: without records to decide nobody else would notice."""
+        if self.fault is None or time.monotonic() < self._skip_until:
+            return
+        try:
+            await self._redis.ping()
+            self.fault = None
+        except _FAILURES as error:
+            self._leave_alone(error)
 
     async def close(self) -> None:
         with suppress(*_FAILURES):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -34,6 +35,10 @@ SESSION_TIMEOUT_MS = 10_000
 """How long a killed issuer's partitions wait for their next owner."""
 MONITOR_SECONDS = 1.0
 
+GARBAGE_THRESHOLDS = (50_000, 20, 50)
+"""A batch makes tens of thousands of objects and no cycles: looking for cycles every 700 objects, as is Python's habit,
+takes several percent of the time."""
+
 log = logging.getLogger(__name__)
 
 
@@ -41,6 +46,7 @@ async def serve(settings: Settings, health: Health) -> None:
     """Issue coupons until told to stop. Raises what a bug raises: the process ends rather than lose a record."""
     required(settings, "kafka_bootstrap_servers", "postgres_dsn", "redis_url")
     crashpoints.arm(settings.crash_at)
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
     bug: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     locks = CustomerLocks(settings)
     health.ready(lambda: locks.fault, "redis")
@@ -48,7 +54,7 @@ async def serve(settings: Settings, health: Health) -> None:
         async with _started(settings, health, locks, bug) as lanes:
             if not health.stopping.is_set():
                 stop = asyncio.ensure_future(health.stopping.wait())
-                monitor = asyncio.ensure_future(_monitor(lanes))
+                monitor = asyncio.ensure_future(_monitor(lanes, locks))
                 await asyncio.wait({stop, monitor, bug}, return_when=asyncio.FIRST_COMPLETED)
                 stop.cancel()
                 monitor.cancel()
@@ -188,10 +194,11 @@ async def _raw_body(message: KafkaMessage) -> KafkaMessage:
     return message
 
 
-async def _monitor(lanes: Sequence[Lane]) -> None:
-    """Keep the lag current, and let paused partitions go on once their letters have been dealt with."""
+async def _monitor(lanes: Sequence[Lane], locks: CustomerLocks) -> None:
+    """Keep the lag current, and notice what has been mended: letters dealt with, a Redis that is back."""
     while True:
         await asyncio.sleep(MONITOR_SECONDS)
+        await locks.look_again()
         for lane in lanes:
             try:
                 for place, lag in (await lane.measure_lag()).items():

@@ -55,6 +55,7 @@ class Lane:
         self._on_bug = on_bug
         self._delays = delays()
         self._outage: str | None = None
+        self._waiting: set[TopicPartition] = set()
         self._lag: dict[TopicPartition, int] = {}
         self._progress_at = time.monotonic()
 
@@ -78,6 +79,7 @@ class Lane:
                 return
             self._seek_back(records)
             self._outage = f"{type(error).__name__}: {error}"
+            self._waiting = {TopicPartition(record.topic, record.partition) for record in records}
             log.warning("outage, the same records again later: %s", self._outage)
             self._progress_at = time.monotonic()
             await pause(self._stopping, next(self._delays))
@@ -128,8 +130,10 @@ class Lane:
 
     def readiness(self) -> str | None:
         """None, or why this lane cannot work now."""
-        if self._outage is not None:
-            return f"waiting for a server: {self._outage}"
+        # What has gone to another owner meanwhile is not waiting here any more.
+        if self._outage is not None and self.consumer is not None:
+            if self._waiting & self.consumer.assignment():
+                return f"waiting for a server: {self._outage}"
         return self.brake.reason()
 
     def liveness(self) -> str | None:
