@@ -40,10 +40,14 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockedCustomer:
-    """A customer whose state nobody else changes meanwhile. `at` is the customer's decision instant."""
+    """A customer whose state nobody else changes meanwhile. `at` is the customer's decision instant.
+
+    `is_new`: first met in this transaction, so there is nothing of theirs to load.
+    """
 
     number: int
     at: datetime
+    is_new: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,32 +6,36 @@ sent; of several that are due at once only the shortest is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import cache
 
 
 def first_notice(
-    issued_at: datetime, expires_at: datetime | None, leads_hours: Sequence[int]
+    issued_at: datetime, validity_days: int | None, leads_hours: tuple[int, ...]
 ) -> datetime | None:
     """When the first notice of a new coupon is due; None if none ever is."""
-    if expires_at is None:
+    delay = _first_delay(validity_days, leads_hours)
+    return None if delay is None else issued_at + delay
+
+
+@cache  # asked for every coupon; games have few validities
+def _first_delay(validity_days: int | None, leads_hours: tuple[int, ...]) -> timedelta | None:
+    if validity_days is None:
         return None
-    return _earliest(issued_at, expires_at, leads_hours, after=issued_at)
+    validity = timedelta(days=validity_days)
+    return min(_notices(validity, leads_hours), default=None)
 
 
 def next_notice(
-    issued_at: datetime, expires_at: datetime, leads_hours: Sequence[int], *, at: datetime
+    issued_at: datetime, expires_at: datetime, leads_hours: tuple[int, ...], *, at: datetime
 ) -> datetime | None:
     """When the next notice after one sent at `at` is due; None if that was the last."""
-    return _earliest(issued_at, expires_at, leads_hours, after=at)
+    delays = _notices(expires_at - issued_at, leads_hours)
+    return min((issued_at + delay for delay in delays if issued_at + delay > at), default=None)
 
 
-def _earliest(
-    issued_at: datetime, expires_at: datetime, leads_hours: Sequence[int], *, after: datetime
-) -> datetime | None:
-    dues = (
-        expires_at - timedelta(hours=hours)
-        for hours in leads_hours
-        if timedelta(hours=hours) < expires_at - issued_at
-    )
-    return min((due for due in dues if due > after), default=None)
+def _notices(validity: timedelta, leads_hours: Iterable[int]) -> list[timedelta]:
+    """How long after the issue each notice is due."""
+    leads = (timedelta(hours=hours) for hours in leads_hours)
+    return [validity - lead for lead in leads if lead < validity]

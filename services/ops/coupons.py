@@ -11,8 +11,8 @@ from uuid import UUID
 
 import click
 
-from services.adapters.postgres.settling import clock
 from services.adapters.postgres.queries import queries
+from services.adapters.postgres.settling import clock
 from services.domain.codes import display
 from services.domain.coupon import CouponStatus
 from services.ops.addresses import command_settings, postgres

@@ -144,19 +144,19 @@ def test_settle_does_what_time_has_done_at_the_instant_it_did(before, steps):
 
 
 @pytest.mark.parametrize(
-    ("validity_hours", "leads", "first", "then"),
+    ("validity_days", "leads", "first", "then"),
     [
-        (30 * 24, (168, 24), 168, 24),
-        (7 * 24, (168, 24), 24, None),  # a lead as long as the validity is never sent
-        (24, (168, 24), None, None),
+        (30, (168, 24), 168, 24),
+        (7, (168, 24), 24, None),  # a lead as long as the validity is never sent
+        (1, (168, 24), None, None),
         (None, (168, 24), None, None),
-        (30 * 24, (), None, None),
+        (30, (), None, None),
     ],
 )
-def test_notices_are_due_at_each_lead_shorter_than_the_validity(validity_hours, leads, first, then):
+def test_notices_are_due_at_each_lead_shorter_than_the_validity(validity_days, leads, first, then):
     """The earliest notice first, then the next one after it."""
-    expires_at = None if validity_hours is None else NOW + validity_hours * HOUR
-    due = first_notice(NOW, expires_at, leads)
+    expires_at = None if validity_days is None else NOW + validity_days * 24 * HOUR
+    due = first_notice(NOW, validity_days, leads)
 
     assert due == (None if first is None or expires_at is None else expires_at - first * HOUR)
     if due is not None and expires_at is not None:

@@ -46,8 +46,8 @@ async def lock_customers(
         clock_offset,
     )
     return {
-        (partner_id, customer_id): LockedCustomer(number=number, at=at)
-        for partner_id, customer_id, number, at in rows
+        (partner_id, customer_id): LockedCustomer(number=number, at=at, is_new=is_new)
+        for partner_id, customer_id, number, at, is_new in rows
     }
 
 

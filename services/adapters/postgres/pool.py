@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import asyncpg
@@ -54,9 +55,10 @@ async def open_pool(
     role: str = WORKER_ROLE,
     min_size: int = 1,
     max_size: int = 4,
+    reset: Callable[[asyncpg.Connection], Awaitable[None]] | None = None,
     **overrides: str,
 ) -> asyncpg.Pool:
-    """A pool of such connections."""
+    """A pool of such connections. `reset` cleans one that comes back, in place of asyncpg's way (a round trip)."""
     (dsn,) = required(settings, "postgres_dsn")
     pool: Any = await asyncpg.create_pool(
         dsn,
@@ -65,6 +67,7 @@ async def open_pool(
         server_settings=session_settings(settings, role, application) | overrides,
         timeout=CONNECT_TIMEOUT_SECONDS,
         command_timeout=settings.statement_timeout_ms / 1000 + 5,
+        reset=reset,
     )
     return pool
 

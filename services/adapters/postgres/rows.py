@@ -5,7 +5,6 @@ Nothing here touches the database; `recording` writes what is gathered here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, assert_never
@@ -125,7 +124,7 @@ class Writing:
     """How what is written depends on the settings."""
 
     mask_codes: bool = False
-    expiring_leads_hours: Sequence[int] = ()
+    expiring_leads_hours: tuple[int, ...] = ()
 
     @classmethod
     def by(cls, settings: Settings) -> Writing:
@@ -197,7 +196,7 @@ def _add_coupon(
         (
             issue.coupon_id, verdict.incoming.event_key, event.partner_id, issue.game_id,
             verdict.customer_no, issue.issued_at, issue.expires_at,
-            first_notice(issue.issued_at, issue.expires_at, writing.expiring_leads_hours),
+            first_notice(issue.issued_at, issue.coupon_validity_days, writing.expiring_leads_hours),
             issue.rule_version, issue.coupon_validity_days, issue.allow_multiple_active_coupons,
             not issue.allow_multiple_active_coupons, issue.code, issue.code_prefix,
         )

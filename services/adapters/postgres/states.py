@@ -87,7 +87,7 @@ async def load_states(
         await _gather_orders(connection, orders, customers, gathering)
         for row in redeemed:
             _keep_coupon(gathering.of_number(row["customer_no"]), row)
-    games = _games_concerned(arrivals, program, gathering)
+    games = _games_concerned(arrivals, program, customers, gathering)
     single = {
         (customers[customer].number, game.id)
         for customer, game in games
@@ -107,12 +107,17 @@ async def load_states(
 
 
 def _games_concerned(
-    arrivals: Iterable[Incoming], program: Program, gathering: _Gathering
+    arrivals: Iterable[Incoming],
+    program: Program,
+    customers: Mapping[CustomerKey, LockedCustomer],
+    gathering: _Gathering,
 ) -> list[tuple[CustomerKey, Game]]:
-    """Which games have a rule that looks at whose coupons."""
+    """Which games have a rule that looks at whose coupons; new customers have none."""
     concerned: dict[tuple[CustomerKey, int], Game] = {}
     for one in arrivals:
         event, customer = one.event, one.customer
+        if customers[customer].is_new:
+            continue
         if isinstance(event, GameCompleted):
             game = program.game_of(event.partner_id, event.game_id)
             if game is not None and _looks_at_coupons(game):

@@ -28,15 +28,18 @@ SELECT setval('games_id_seq', greatest($1::bigint, last_value)) FROM games_id_se
 -- A new game; without an id the sequence gives one.
 INSERT INTO games (id, partner_id, name, description, game_type, reward_description, is_active,
                    allow_multiple_active_coupons, coupon_validity_days, product_ids, start_date, end_date,
-                   stamps_required, code_prefix)
-VALUES (coalesce($1::bigint, nextval('games_id_seq')), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+                   stamps_required, customer_limit, customer_limit_per_day, customer_limit_per_week,
+                   customer_limit_per_month, total_limit, code_prefix)
+VALUES (coalesce($1::bigint, nextval('games_id_seq')), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
+        $17, $18, $19)
 RETURNING *;
 
 -- name: update_game
 -- A game's whole definition. A trigger counts the version up if anything differs.
 UPDATE games SET name = $2, description = $3, game_type = $4, reward_description = $5, is_active = $6,
                  allow_multiple_active_coupons = $7, coupon_validity_days = $8, product_ids = $9, start_date = $10,
-                 end_date = $11, stamps_required = $12, code_prefix = $13
+                 end_date = $11, stamps_required = $12, customer_limit = $13, customer_limit_per_day = $14,
+                 customer_limit_per_week = $15, customer_limit_per_month = $16, total_limit = $17, code_prefix = $18
 WHERE id = $1
 RETURNING *;
 

@@ -8,12 +8,13 @@ SELECT event_key, event_id, event_source FROM decisions WHERE event_key = ANY($1
 -- name: lock_customers
 -- Lock the customers (arrays sorted, so that two batches cannot deadlock), add the missing ones, and take each one's
 -- decision instant: after its lock, from the database's clock, never before anything decided for that customer.
+-- A row that was there is updated and so carries our transaction in xmax; a new one carries nothing.
 INSERT INTO customers AS known (partner_id, customer_id, last_at)
 SELECT named.partner_id, named.customer_id, clock_timestamp() + $3::interval
 FROM unnest($1::bigint[], $2::text[]) AS named (partner_id, customer_id)
 ON CONFLICT (partner_id, customer_id) DO UPDATE
     SET last_at = greatest(known.last_at, clock_timestamp() + $3::interval)
-RETURNING partner_id, customer_id, customer_no, last_at;
+RETURNING partner_id, customer_id, customer_no, last_at, (xmax = 0) AS is_new;
 
 -- name: games
 -- The named games with everything the rules need.

@@ -144,12 +144,16 @@ SELECT EXISTS (SELECT FROM verify_unseen);
 -- The coupons that are neither published nor queued.
 SELECT coupon_id FROM verify_unseen ORDER BY coupon_id LIMIT $1;
 
--- name: unsettled
--- Those of these records that have neither a decision, by the event's key, nor a dead letter, by their place.
+-- name: undecided
+-- Which of these keys, by their number from 1, have no decision; null is the key of none.
+SELECT named.number FROM unnest($1::uuid[]) WITH ORDINALITY AS named (event_key, number)
+WHERE (SELECT true FROM decisions d WHERE d.event_key = named.event_key LIMIT 1) IS NULL;
+
+-- name: not_dead
+-- Which of these places have no dead letter.
 SELECT named.topic, named.partition, named."offset"
-FROM unnest($1::uuid[], $2::text[], $3::integer[], $4::bigint[]) AS named (event_key, topic, partition, "offset")
-WHERE (SELECT true FROM decisions d WHERE d.event_key = named.event_key LIMIT 1) IS NULL
-  AND (SELECT true FROM dead_letters l
+FROM unnest($1::text[], $2::integer[], $3::bigint[]) AS named (topic, partition, "offset")
+WHERE (SELECT true FROM dead_letters l
        WHERE l.topic = named.topic AND l.partition = named.partition AND l."offset" = named."offset" LIMIT 1) IS NULL;
 
 -- name: codes_used_twice
