@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -37,7 +38,11 @@ class Letter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Rows in the order of their ids, columns as in the query `next_rows`, and the letters they name, by id."""
+    """Rows in the order of their ids, columns as in the query `next_rows`, and the letters they name, by id.
+
+    `ce_time` is in microseconds since 2000, as Postgres sends it: making a datetime of each took longer than the
+    rest of the row, and most rows of a batch share theirs.
+    """
 
     rows: Sequence[Any]
     letters: Mapping[int, Letter]
@@ -93,6 +98,9 @@ async def open_outbox(settings: Settings) -> AsyncIterator[Outbox]:
     """Connect; let go without ceremony, because the server may not be there to say goodbye to."""
     connection = await connect(settings, "couponry-relay", **PLANNING)
     try:
+        await connection.set_type_codec(
+            "timestamptz", schema="pg_catalog", format="tuple", encoder=tuple, decoder=itemgetter(0)
+        )
         yield Outbox(connection, settings)
     finally:
         connection.terminate()

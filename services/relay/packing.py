@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from services.adapters.wire import instant
@@ -16,6 +17,8 @@ from services.relay.partitions import partition_of
 LARGEST_MESSAGE_BYTES = 4 * 1024 * 1024 + 64 * 1024
 """What no topic of ours takes: their limit, and room for the headers. A broker drops the connection of a client
 that sends far more than it reads at once, which would look like an outage for ever."""
+
+POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 Header = tuple[str, bytes | None]
 
@@ -86,7 +89,7 @@ def pack(
             key = None if key_text is None else key_text.encode()
             value = value_text.encode()
             if ce_time != last_time:
-                last_time, time_header = ce_time, ("ce_time", instant(ce_time).encode())
+                last_time, time_header = ce_time, ("ce_time", _rfc3339(ce_time))
             type_header = types.get(ce_type)
             if type_header is None:
                 type_header = types[ce_type] = ("ce_type", ce_type.encode())
@@ -121,3 +124,7 @@ def pack(
                 del filling[place]
         parcel.ids.append(id)
     return packed
+
+
+def _rfc3339(microseconds: int) -> bytes:
+    return instant(POSTGRES_EPOCH + timedelta(microseconds=microseconds)).encode()
