@@ -19,10 +19,10 @@ import asyncpg
 import pytest
 from rich.console import Console
 
-from services.ops.children import CHILDREN
 from services.ops.demo.ledger import Ledger, percentile
 from services.ops.demo.live import live_view
 from services.ops.demo.records import ISSUED, REPEAT, Fate, Record
+from services.ops.demo.stage import PROCESSES
 from services.ops.demo.workload import KINDS, Game, Workload
 from services.runtime.settings import PREFIX, Settings
 from tests.local.processes import runs
@@ -110,7 +110,7 @@ def test_demo_interrupted_stops_what_it_started(given: dict[str, str]) -> None:
         assert process.stderr
         assert any("records" in line for line in process.stderr if line.startswith("5"))
         recorded = json.loads((_state(given) / "servers.json").read_text())["processes"]
-        assert sorted(recorded) == sorted(CHILDREN)
+        assert sorted(recorded) == sorted(PROCESSES)
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=TIMEOUT_SECONDS)
     assert process.returncode == 128 + signal.SIGINT

@@ -16,7 +16,7 @@ from services.adapters.postgres.partners import add_partner
 from services.local.process import Processes
 from services.local.servers import Servers, start_servers
 from services.ops.addresses import postgres
-from services.ops.children import CHILDREN
+from services.ops.children import child
 from services.ops.demo import catalogue
 from services.ops.demo.workload import Game
 from services.ops.games import load_games, read_file
@@ -26,6 +26,9 @@ from services.ops.up import prepare
 from services.runtime.settings import Settings
 
 T = TypeVar("T")
+
+PROCESSES = ("issuer", "relay")
+"""What turns a completion into a coupon; the service has more, for other purposes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +59,7 @@ async def running_servers(settings: Settings) -> AsyncIterator[Servers]:
         yield servers
     finally:
         tell("\nstopping what was started")
-        await servers.processes.stop(CHILDREN)
+        await servers.processes.stop(PROCESSES)
         await servers.stop()
 
 
@@ -88,10 +91,21 @@ async def set_the_scene(settings: Settings) -> Scene:
     )
 
 
+async def start_processes(servers: Servers, settings: Settings) -> None:
+    """Start them as `up` does, and return when they are ready. Raises LocalServerError."""
+    children = [child(name, settings, servers.processes.state) for name in PROCESSES]
+    try:
+        async with asyncio.TaskGroup() as starts:
+            for each in children:
+                starts.create_task(servers.processes.start(each))
+    except BaseExceptionGroup as group:
+        raise group.exceptions[0] from None
+
+
 async def while_alive(processes: Processes, work: Coroutine[Any, Any, T]) -> T:
     """The work's result. Raises CommandError as soon as a process of the service ends."""
     task = asyncio.ensure_future(work)
-    ends = {asyncio.ensure_future(processes.ended(name)): name for name in CHILDREN}
+    ends = {asyncio.ensure_future(processes.ended(name)): name for name in PROCESSES}
     try:
         await asyncio.wait({task, *ends}, return_when=asyncio.FIRST_COMPLETED)
         for end, name in ends.items():

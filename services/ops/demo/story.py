@@ -7,11 +7,10 @@ from rich.console import Console
 
 from services.ops.demo.live import step
 from services.ops.demo.play import play
-from services.ops.demo.stage import running_servers, set_the_scene, while_alive
+from services.ops.demo.stage import running_servers, set_the_scene, start_processes, while_alive
 from services.ops.demo.summary import print_document, print_summary, suggestions
 from services.ops.narration import narration
 from services.ops.output import CommandError
-from services.ops.up import start_children
 from services.ops.verify.run import verify
 from services.runtime.settings import Settings
 
@@ -43,7 +42,8 @@ async def tell(settings: Settings, *, count: int, seed: int, as_json: bool) -> b
                 )
 
             with narration() as progress:
-                await start_children(servers, settings, progress)
+                progress("starting an issuer and a relay")
+                await start_processes(servers, complete)
             step(console, 3, "Processes", "an issuer that decides and a relay that publishes")
 
             account = await while_alive(
