@@ -31,11 +31,9 @@ class Violation:
 
 
 @dataclass(slots=True, kw_only=True)
-class Scan:
-    """One run. `checked` counts rows and records, once per check that looked at them."""
+class Findings:
+    """What all checks together have found. `checked` counts rows and records, once per check that looked at them."""
 
-    settings: Settings
-    connection: asyncpg.Connection
     progress: Callable[[str], None]
     checked: int = 0
     _violations: list[Violation] = field(default_factory=list)
@@ -63,6 +61,23 @@ class Scan:
             if number > MOST_DETAILS
         ]
         return sorted(self._violations + more, key=lambda violation: violation.invariant)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scan:
+    """What a check works with: a connection that no other check uses meanwhile, and where to put what it finds."""
+
+    settings: Settings
+    connection: asyncpg.Connection
+    findings: Findings
+
+    def violated(self, invariant: str, detail: str) -> None:
+        """Note a violation."""
+        self.findings.violated(invariant, detail)
+
+    def looked_at(self, number: int, what: str) -> None:
+        """Count what was looked at."""
+        self.findings.looked_at(number, what)
 
     async def protected_by(self, invariant: str, *names: str) -> bool:
         """Whether these constraints and unique indexes are in force; each that is not is a violation."""

@@ -163,3 +163,41 @@ SELECT code, count(*) AS times FROM coupons GROUP BY code HAVING count(*) > 1;
 -- name: codes
 -- The codes of a page.
 SELECT id, code FROM coupons WHERE id > $1 AND id <= $2;
+
+-- name: strayed
+-- Coupons of a page whose history is no path of the state machine, or does not lead to where they stand: each fault in
+-- words. The machine comes as arrays, from the rules themselves.
+WITH page AS MATERIALIZED (
+    SELECT id, status, steps FROM coupons WHERE id > $1 AND id <= $2
+), walk AS MATERIALIZED (
+    SELECT h.coupon_id, h.step, h.word, h.was, h.status,
+           lag(h.status, 1, 'active') OVER path AS stood, lag(h.step, 1, 0) OVER path AS came_from,
+           h.step = max(h.step) OVER (PARTITION BY h.coupon_id) AS is_last
+    FROM coupon_history h WHERE h.coupon_id > $1 AND h.coupon_id <= $2
+    WINDOW path AS (PARTITION BY h.coupon_id ORDER BY h.step)
+), machine AS MATERIALIZED (
+    SELECT * FROM unnest($3::text[], $4::text[], $5::text[]) AS allowed (was, word, status)
+), steps AS (
+    SELECT w.coupon_id AS id, array_remove(ARRAY[
+        CASE WHEN w.step <> w.came_from + 1 THEN 'has step ' || w.step || ' after step ' || w.came_from END,
+        CASE WHEN w.was <> w.stood THEN 'left ' || w.was || ' in step ' || w.step || ' but stood at ' || w.stood END,
+        CASE WHEN NOT EXISTS (SELECT FROM machine m WHERE (m.was, m.word, m.status) = (w.was, w.word, w.status))
+             THEN 'was ' || w.word || ' from ' || w.was || ' to ' || w.status || ' in step ' || w.step
+                  || ', which no coupon may' END,
+        CASE WHEN w.is_last AND p.id IS NULL THEN 'has a history but does not exist' END,
+        CASE WHEN w.is_last AND p.status <> w.status
+             THEN 'is ' || p.status || ' but its last step made it ' || w.status END,
+        CASE WHEN w.is_last AND p.steps <> w.step
+             THEN 'counts ' || p.steps || ' steps but its last is step ' || w.step END
+    ], NULL) AS faults
+    FROM walk w LEFT JOIN page p ON p.id = w.coupon_id
+), unmoved AS (
+    SELECT p.id, ARRAY['is ' || p.status || ' after ' || p.steps || ' steps, none of which is in its history'] AS faults
+    FROM page p
+    WHERE (p.status <> 'active' OR p.steps <> 0)
+      AND (SELECT true FROM coupon_history h WHERE h.coupon_id = p.id LIMIT 1) IS NULL
+)
+SELECT id, faults, 0::bigint AS coupons FROM (SELECT * FROM steps UNION ALL SELECT * FROM unmoved) AS found
+WHERE faults <> '{}'
+UNION ALL
+SELECT NULL, NULL, (SELECT count(*) FROM page);
