@@ -14,31 +14,28 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import date
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+
+from schemas.definitions import (
+    STORABLE,
+    Definition,
+    InvalidDefinition,
+    characters,
+    refusal,
+    validated,
 )
-from pydantic_core import PydanticCustomError
-
 from schemas.fields import Id
 
-G = TypeVar("G", bound="Game")
-
-Errors = dict[str, list[str]]
-"""Messages by dotted path of the field they concern."""
+InvalidGame = InvalidDefinition
 
 MAX_LOADED_ID = 2**53 - 1
 """Ids given in a file move the sequence past them, so they must leave it room."""
+MAX_LIMIT = 2**31 - 1
 
 DATE_MESSAGE = "Must be a date between 1970-01-01 and 9998-12-31, written YYYY-MM-DD"
+LIMIT_MESSAGE = f"Must be between 1 and {MAX_LIMIT}, or null"
 MESSAGES: Final[Mapping[str, str]] = {
     "name": "Must be between 3 and 255 characters",
     "description": "Must be between 10 and 10000 characters",
@@ -52,6 +49,11 @@ MESSAGES: Final[Mapping[str, str]] = {
     "start_date": DATE_MESSAGE,
     "end_date": DATE_MESSAGE,
     "stamps_required": "Must be between 1 and 100",
+    "customer_limit": LIMIT_MESSAGE,
+    "customer_limit_per_day": LIMIT_MESSAGE,
+    "customer_limit_per_week": LIMIT_MESSAGE,
+    "customer_limit_per_month": LIMIT_MESSAGE,
+    "total_limit": LIMIT_MESSAGE,
     "code_prefix": "Must be up to 12 characters of A-Z and 0-9",
     "partner_id": "Must be the id of a partner",
     "id": f"Must be a number between 1 and {MAX_LOADED_ID}",
@@ -59,25 +61,6 @@ MESSAGES: Final[Mapping[str, str]] = {
 """What is said of a value that breaks its field's rule. Required fields left out or null have their own text."""
 
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}").fullmatch
-
-
-class InvalidGame(ValueError):
-    """A definition breaks the rules; `errors` says where and how."""
-
-    def __init__(self, errors: Errors) -> None:
-        super().__init__("; ".join(f"{path}: {' '.join(texts)}" for path, texts in errors.items()))
-        self.errors = errors
-
-
-def _storable(value: Any) -> Any:
-    """Refuse what no Postgres text can hold, with a message of its own."""
-    if isinstance(value, str) and ("\0" in value or _has_surrogate(value)):
-        raise PydanticCustomError("unstorable", "Must not contain NUL or lone surrogates")
-    return value
-
-
-def _has_surrogate(text: str) -> bool:
-    return not text.isascii() and any("\ud800" <= sign <= "\udfff" for sign in text)
 
 
 def _date(value: Any) -> Any:
@@ -89,49 +72,38 @@ def _date(value: Any) -> Any:
 
 
 Day = Annotated[date, BeforeValidator(_date), Field(ge=date(1970, 1, 1), le=date(9998, 12, 31))]
+Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT)] | None
 
 
-Storable = BeforeValidator(_storable)
-Name = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=3, max_length=255), Storable
-]
-Description = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=10, max_length=10_000), Storable
-]
-Reward = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=3, max_length=1_000), Storable
-]
-CodePrefix = Annotated[
-    str, StringConstraints(strip_whitespace=True, max_length=12, pattern=r"^[A-Z0-9]*$"), Storable
-]
+class Game(Definition):
+    """A whole, valid definition."""
 
-
-class Game(BaseModel):
-    """A whole, valid definition. Types are strict: no `"30"`, `1.0` or `1` for `true`."""
-
-    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
-
-    name: Name
-    description: Description
+    name: Annotated[str, characters(3, 255), STORABLE]
+    description: Annotated[str, characters(10, 10_000), STORABLE]
     game_type: Literal["stamps", "wheel", "collection", "quiz", "memory", "scratch"]
-    reward_description: Reward
+    reward_description: Annotated[str, characters(3, 1_000), STORABLE]
     is_active: bool = True
     allow_multiple_active_coupons: bool = True
     coupon_validity_days: Annotated[int, Field(ge=1, le=3650)] | None = None
     product_ids: Annotated[
         list[Id], Field(max_length=10_000), BeforeValidator(lambda v: [] if v is None else v)
-    ] = []
+    ] = Field(default_factory=list)
     start_date: Day | None = None
     end_date: Day | None = None
     stamps_required: Annotated[int, Field(ge=1, le=100)] = 10
-    code_prefix: CodePrefix = ""
+    customer_limit: Limit = None
+    customer_limit_per_day: Limit = None
+    customer_limit_per_week: Limit = None
+    customer_limit_per_month: Limit = None
+    total_limit: Limit = None
+    code_prefix: Annotated[str, characters(0, 12, r"^[A-Z0-9]*$"), STORABLE] = ""
 
     @field_validator("end_date")
     @classmethod
     def _ends_after_it_starts(cls, end: date | None, info: ValidationInfo) -> date | None:
         start = info.data.get("start_date")
         if end is not None and start is not None and end <= start:
-            raise PydanticCustomError("order", "Must be after start_date")
+            raise refusal("Must be after start_date")
         return end
 
 
@@ -145,36 +117,9 @@ class GameEntry(Game):
 def read_game(fields: Mapping[str, Any], stored: Game | None = None) -> Game:
     """A new game, or `stored` with these fields changed. Raises InvalidGame."""
     merged = {**stored.model_dump(), **fields} if stored else fields
-    return _validated(Game, merged)
+    return validated(Game, merged, MESSAGES)
 
 
 def read_entry(fields: Mapping[str, Any]) -> GameEntry:
     """A game of a file. Raises InvalidGame."""
-    return _validated(GameEntry, fields)
-
-
-def _validated(model: type[G], fields: Mapping[str, Any]) -> G:
-    try:
-        return model.model_validate(dict(fields))
-    except ValidationError as error:
-        raise InvalidGame(_errors(model, error)) from None
-
-
-def _errors(model: type[Game], invalid: ValidationError) -> Errors:
-    errors: Errors = {}
-    for error in invalid.errors(include_url=False, include_context=False):
-        field, *rest = error["loc"]
-        path = f"{field}.{rest[0]}" if rest and isinstance(rest[0], int) else str(field)
-        texts = errors.setdefault(path, [])
-        text = _message(model, str(field), path, error["type"], error["msg"], error["input"])
-        if text not in texts:
-            texts.append(text)
-    return errors
-
-
-def _message(model: type[Game], field: str, path: str, kind: str, text: str, value: Any) -> str:
-    if kind == "missing" or (value is None and model.model_fields[field].is_required()):
-        return f"The {field} field is required."
-    if kind in {"unstorable", "order"}:
-        return text
-    return MESSAGES[field if path == field else f"{field}.*"]
+    return validated(GameEntry, fields, MESSAGES)

@@ -16,10 +16,12 @@ from services.local.servers import SETTING
 from services.local.state import StateDir, write_private
 from services.runtime.settings import PREFIX, Settings
 
-CHILDREN = ("issuer", "relay", "sweeper")
+CHILDREN = ("issuer", "relay", "sweeper", "api")
 """What `up` runs, each by the command of that name, in this order."""
 STOP_SECONDS = 15.0
 PACKAGES = Path(__file__).parents[2]
+SECRET_FILE = "jwt-secret"  # noqa: S105 - a file name
+"""In the state directory: what signs and verifies development tokens."""
 
 
 def child(name: str, settings: Settings, state: StateDir) -> Server:
@@ -34,6 +36,11 @@ def child(name: str, settings: Settings, state: StateDir) -> Server:
         PREFIX + "STATE_DIR": str(state.path),
         PREFIX + "HEALTH_PORT": str(port),
         **_signing_secret(state),
+        **(
+            {PREFIX + "API_PORT": str(settings.api_port or state.port("api"))}
+            if name == "api"
+            else {}
+        ),
         # Found wherever the parent found it, however the parent was started.
         "PYTHONPATH": os.pathsep.join(filter(None, (str(PACKAGES), os.environ.get("PYTHONPATH")))),
     }
@@ -52,11 +59,11 @@ def child(name: str, settings: Settings, state: StateDir) -> Server:
     )
 
 
-def announced_url(log: Path) -> str:
+def announced_url(log: Path, what: str = "health") -> str:
     """The address from the `{"health": …}` line of a process. Raises ConnectionError until it is there."""
     for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
-        if line.startswith('{"health"'):
-            return str(json.loads(line)["health"])
+        if line.startswith(f'{{"{what}"'):
+            return str(json.loads(line)[what])
     raise ConnectionError("the process has not told its address yet")
 
 
@@ -65,7 +72,7 @@ def _signing_secret(state: StateDir) -> dict[str, str]:
     variable = PREFIX + "JWT_SECRET"
     if variable in os.environ or f"{variable}_FILE" in os.environ:
         return {}
-    path = state.path / "jwt-secret"
+    path = state.path / SECRET_FILE
     if not path.exists():
         write_private(path, secrets.token_urlsafe(48))
     return {f"{variable}_FILE": str(path)}

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from services.runtime.signals import leave_at_once
 
-PROCESSES = frozenset({"up", "issuer", "relay", "sweeper"})
+PROCESSES = frozenset({"up", "issuer", "relay", "sweeper", "api"})
 
 
 def run() -> NoReturn:

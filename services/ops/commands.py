@@ -23,6 +23,7 @@ COMMANDS = {
     "issuer": ("services.ops.issuer:issuer", "Decide incoming events, issue coupons."),
     "relay": ("services.ops.relay:relay", "Publish what was decided, each event once."),
     "sweeper": ("services.ops.sweeper:sweeper", "End what is over, announce what is about to end."),
+    "api": ("services.ops.api:api", "Serve the partner API."),
     "migrate": ("services.ops.migrate:migrate", "Bring the database schema up to date."),
     "topics": ("services.ops.topics:topics", "Create the topics and set their limits."),
     "partners": ("services.ops.partners:partners", "Add and list partners."),
@@ -30,6 +31,7 @@ COMMANDS = {
     "products": ("services.ops.products:products", "Add and list a partner's products."),
     "games": ("services.ops.games:games", "Load games from a file, list them."),
     "coupons": ("services.ops.coupons:coupons", "List coupons."),
+    "token": ("services.ops.token:token", "A signed development token for the partner API."),
     "status": ("services.ops.status:status", "Lag, outbox, dead letters, decisions per second."),
     "explain": ("services.ops.explain:explain", "Why an event did or did not issue a coupon."),
     "verify": (

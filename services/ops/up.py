@@ -1,4 +1,4 @@
-"""`couponry up`: servers that have no address, then issuer and relay as children, kept running until told to stop.
+"""`couponry up`: servers that have no address, then our own processes as children, kept running until told to stop.
 
 Heavy imports wait until a stop signal is already answered.
 """
@@ -171,7 +171,7 @@ def _publish(servers: Servers, *, servers_only: bool) -> str:
         for name, pid in own.items()
     }
     announcement = servers.addresses | {
-        "api": None,
+        "api": announced_url(processes.state.path / "api.log", "api") if own["api"] else None,
         "pids": servers.pids | own,
         "health": None if servers_only else health,
     }
@@ -185,8 +185,8 @@ def _describe(line: str, processes: Processes) -> None:
     from services.ops.narration import tell
 
     announcement = json.loads(line)
-    for name in ("kafka", "postgres", "redis"):
-        tell(f"{name:<10}{announcement[name]}")
+    for name in ("kafka", "postgres", "redis", "api"):
+        tell(f"{name:<10}{announcement[name] or 'not started'}")
     for name, url in (announcement["health"] or {}).items():
         if url:
             tell(f"{name:<10}{url}/docs")

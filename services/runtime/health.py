@@ -21,7 +21,7 @@ from prometheus_client import REGISTRY
 from prometheus_client.exposition import choose_encoder
 
 from services.runtime.docs_page import add_docs
-from services.runtime.settings import Settings, SettingsError
+from services.runtime.settings import PREFIX, Settings, SettingsError
 
 Check = Callable[[], str | None]
 """None: fine. A text: why not. Called on the event loop at every request, so it only looks, never waits."""
@@ -80,6 +80,13 @@ def health_app(health: Health) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
+    add_health(app, health)
+    add_docs(app)
+    return app
+
+
+def add_health(app: FastAPI, health: Health) -> None:
+    """Serve `/livez`, `/readyz` and `/metrics` for `app`."""
     bad: dict[int | str, dict[str, Any]] = {
         503: {"description": "At least one check has a reason why not."}
     }
@@ -100,9 +107,6 @@ def health_app(health: Health) -> FastAPI:
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(REGISTRY), headers={"content-type": content_type})
 
-    add_docs(app)
-    return app
-
 
 def _report(answers: dict[str, str | None]) -> JSONResponse:
     fine = not any(answers.values())
@@ -121,19 +125,23 @@ class _QuietServer(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def serving(app: FastAPI, host: str, port: int, *, announce_as: str) -> AsyncIterator[str]:
+async def serving(
+    app: FastAPI, host: str, port: int, *, announce_as: str, grace_seconds: int = 1
+) -> AsyncIterator[str]:
     """Serve `app` on host:port (0: any free port); yields its URL after one JSON line with it on stderr.
 
-    SettingsError when the address cannot be had.
+    In the end requests in hand have `grace_seconds` to finish. SettingsError, naming the settings
+    `COUPONRY_<announce_as>_HOST` and `_PORT`, when the address cannot be had.
     """
-    bound = _bind(host, port)
+    bound = _bind(host, port, f"{PREFIX}{announce_as.upper()}")
     config = uvicorn.Config(
         app,
         access_log=False,
         lifespan="off",
         log_config=None,
         loop="none",
-        timeout_graceful_shutdown=1,
+        server_header=False,
+        timeout_graceful_shutdown=grace_seconds,
         ws="none",
     )
     server = _QuietServer(config)
@@ -157,7 +165,7 @@ def health_server(
     )
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def _bind(host: str, port: int, setting: str) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family)
@@ -165,5 +173,5 @@ def _bind(host: str, port: int) -> socket.socket:
         why = str(error.strerror).partition(" (while")[0]
         raise SettingsError(
             f"cannot listen on {host}:{port}: {why}; "
-            "set COUPONRY_HEALTH_HOST and COUPONRY_HEALTH_PORT to a free address (port 0: any)"
+            f"set {setting}_HOST and {setting}_PORT to a free address (port 0: any)"
         ) from None

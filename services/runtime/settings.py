@@ -69,7 +69,14 @@ class Settings(BaseSettings):
     relay_poll_seconds: float = Field(default=1.0, gt=0)
 
     # HTTP.
+    api_host: str = "127.0.0.1"
     api_port: int = Field(default=0, ge=0, le=65_535)
+    api_requests_per_minute: int = Field(default=600_000, ge=0)
+    api_failed_lookups_per_minute: int = Field(default=100, ge=0)
+    jwt_secret: str | None = Field(default=None, repr=False)
+    jwt_jwks_url: str | None = None
+    jwt_issuer: str | None = None
+    jwt_audience: str | None = None
     health_host: str = "127.0.0.1"
     health_port: int = Field(default=0, ge=0, le=65_535)
 

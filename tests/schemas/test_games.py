@@ -21,6 +21,11 @@ VALIDITY = ["Must be between 1 and 3650 days"]
 TYPE = ["Invalid game type provided"]
 BOOLEAN = ["Must be true or false"]
 STAMPS = ["Must be between 1 and 100"]
+LIMITS = (
+    "customer_limit", "customer_limit_per_day", "customer_limit_per_week", "customer_limit_per_month",
+    "total_limit",
+)  # fmt: skip
+LIMIT = ["Must be between 1 and 2147483647, or null"]
 PREFIX = ["Must be up to 12 characters of A-Z and 0-9"]
 PRODUCTS = ["Must be a list of product ids"]
 UNSTORABLE = ["Must not contain NUL or lone surrogates"]
@@ -43,6 +48,7 @@ ACCEPTED = [
     ("coupon_validity_days", None, None),
     ("coupon_validity_days", 1, 1),
     ("coupon_validity_days", 3650, 3650),
+    *((field, value, value) for field in LIMITS for value in (1, 2**31 - 1, None)),
     ("product_ids", [], []),
     ("product_ids", None, []),
     ("product_ids", [3, 2**63 - 1], [3, 2**63 - 1]),
@@ -88,6 +94,11 @@ REFUSED = [
     ("stamps_required", 0, {"stamps_required": STAMPS}),
     ("stamps_required", 101, {"stamps_required": STAMPS}),
     ("stamps_required", None, {"stamps_required": STAMPS}),
+    *(
+        (field, value, {field: LIMIT})
+        for field in LIMITS
+        for value in (0, -1, 2**31, 1.0, "5", True)
+    ),
     ("code_prefix", "summer", {"code_prefix": PREFIX}),
     ("code_prefix", "ĄČĘ", {"code_prefix": PREFIX}),
     ("code_prefix", "A-B", {"code_prefix": PREFIX}),
@@ -127,6 +138,11 @@ def test_game_defaults_apply() -> None:
         "start_date": None,
         "end_date": None,
         "stamps_required": 10,
+        "customer_limit": None,
+        "customer_limit_per_day": None,
+        "customer_limit_per_week": None,
+        "customer_limit_per_month": None,
+        "total_limit": None,
         "code_prefix": "",
     }
 

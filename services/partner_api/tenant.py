@@ -1,0 +1,81 @@
+"""Transactions of one partner: pooled connections of the role `couponry_api`, which row-level security holds to it.
+
+The partner is set for the transaction only, so nothing is left on a connection that goes back to the pool, and the
+pool need not clean it (which would cost a round trip per request).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import asyncpg
+
+from services.adapters.postgres.pool import API_ROLE, open_pool
+from services.runtime.settings import Settings
+
+WAKE_RELAY = "NOTIFY couponry_outbox"
+POOL_SIZE = 10
+ACQUIRE_SECONDS = 5.0
+"""How long a request waits for a connection before it is told to try again."""
+
+
+async def open_tenant_pool(settings: Settings) -> asyncpg.Pool:
+    """Connections as the API's role. Raises what connecting raises."""
+    return await open_pool(
+        settings,
+        "couponry-api",
+        role=API_ROLE,
+        min_size=2,
+        max_size=POOL_SIZE,
+        reset=_keep,
+    )
+
+
+async def _keep(_connection: asyncpg.Connection) -> None:
+    """Nothing to clean: every setting of ours ends with its transaction."""
+
+
+@asynccontextmanager
+async def reading(pool: asyncpg.Pool, partner_id: int) -> AsyncIterator[asyncpg.Connection]:
+    """A read-only transaction of this partner, in two round trips besides its queries."""
+    async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
+        try:
+            # One message: a partner id is a number of ours, so it can stand in the text.
+            await connection.execute(
+                f"BEGIN READ ONLY; SET LOCAL couponry.partner_id = '{int(partner_id)}'"
+            )
+            yield cast(asyncpg.Connection, connection)
+        finally:
+            await _end(connection, "ROLLBACK")
+
+
+@asynccontextmanager
+async def writing(
+    pool: asyncpg.Pool, partner_id: int, *, wakes_relay: bool = False
+) -> AsyncIterator[asyncpg.Connection]:
+    """A transaction of this partner; it commits at the end of the block, and an exception rolls it back."""
+    async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        try:
+            await connection.execute(f"SET LOCAL couponry.partner_id = '{int(partner_id)}'")
+            yield cast(asyncpg.Connection, connection)
+        except BaseException:
+            if not connection.is_closed():
+                await transaction.rollback()
+            raise
+        await transaction.commit()
+        if wakes_relay:
+            # A statement of its own: inside the transaction it would serialise all commits.
+            await connection.execute(WAKE_RELAY)
+
+
+async def _end(connection: Any, how: str) -> None:
+    if not connection.is_closed() and connection.is_in_transaction():
+        try:
+            await connection.execute(how)
+        except BaseException:
+            connection.terminate()  # rather than lend out a connection of unknown state
+            raise
