@@ -132,7 +132,10 @@ def test_demo_on_local_servers_leaves_commands_that_work(run_dir: Path, tmp_path
     assert any(" explain " in command for command in others)
     with _shell(f"{up} --json", environ) as process:
         assert process.stdout
-        assert json.loads(process.stdout.readline())["kafka"]
+        assert process.stderr
+        line = process.stdout.readline()
+        assert line, process.stderr.read()
+        assert json.loads(line)["kafka"]
         for command in others:
             with _shell(command, environ) as answer:
                 output, errors = answer.communicate(timeout=TIMEOUT_SECONDS)
