@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
 import asyncpg
 from aiokafka import ConsumerRecord
@@ -55,7 +56,8 @@ async def serve(settings: Settings, health: Health) -> None:
             if not health.stopping.is_set():
                 stop = asyncio.ensure_future(health.stopping.wait())
                 monitor = asyncio.ensure_future(_monitor(lanes, locks))
-                await asyncio.wait({stop, monitor, bug}, return_when=asyncio.FIRST_COMPLETED)
+                ends: set[asyncio.Future[Any]] = {stop, monitor, bug}
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
                 stop.cancel()
                 monitor.cancel()
                 if bug.done():

@@ -6,7 +6,7 @@ import os
 import time
 
 from services.domain.codes import RANDOM_BYTES_PER_CODE, codes_from
-from services.domain.decide import Draw
+from services.domain.completion import Draw
 
 _RANDOM_HEX_DIGITS_PER_ID = 20
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-import asyncpg
-
 from services.adapters.postgres import inbox
+from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.recording import LostRace
 from services.domain.arrival import Incoming
 from services.domain.events import GameCompleted, OrderPlaced
@@ -23,7 +22,7 @@ class Programs:
 
     async def load(
         self,
-        connection: asyncpg.Connection,
+        connection: Connection,
         arrivals: Iterable[Incoming],
         redeemed_games: Iterable[int],
     ) -> Program:
@@ -50,7 +49,7 @@ class Programs:
             games.update(loaded)
         return Program(games=games)
 
-    async def confirm(self, connection: asyncpg.Connection, program: Program) -> None:
+    async def confirm(self, connection: Connection, program: Program) -> None:
         """Raise LostRace unless every game is still at the version it was used at."""
         if not program.games:
             return

@@ -31,7 +31,7 @@ NOTIFY_RELAY = "NOTIFY couponry_outbox"
 SETTLED = Counter("couponry_settled_coupons", "What the sweeper recorded, by kind.", ["kind"])
 SWEPT_AT = Gauge("couponry_swept_at_seconds", "When nothing was left to sweep, as Unix time.")
 
-_OUTAGES = (*OUTAGES, asyncpg.PostgresError)
+_OUTAGES: tuple[type[BaseException], ...] = (*OUTAGES, asyncpg.PostgresError)
 """Whatever Postgres says, trying again later is right: what is due stays due."""
 
 log = logging.getLogger(__name__)

@@ -12,6 +12,7 @@ import asyncpg
 from schemas.games import read_game
 from services.adapters.postgres.games import insert_game
 from services.adapters.postgres.partners import add_partner
+from services.adapters.postgres.pool import Connection
 
 DEADLINE_SECONDS = 30.0
 
@@ -27,12 +28,12 @@ async def eventually(
     return answer
 
 
-async def a_partner(connection: asyncpg.Connection) -> int:
+async def a_partner(connection: Connection) -> int:
     """A partner's id."""
     return (await add_partner(connection, "Café Nord", "Europe/Vilnius")).id
 
 
-async def a_game(connection: asyncpg.Connection, partner_id: int, **changes: Any) -> int:
+async def a_game(connection: Connection, partner_id: int, **changes: Any) -> int:
     """A game's id: active, unbounded, one coupon at a time, seven days, unless changed."""
     definition = {
         "name": "Wheel of fortune",

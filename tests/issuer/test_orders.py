@@ -12,6 +12,7 @@ import pytest
 from aiokafka import ConsumerRecord
 
 from services.domain.codes import display
+from services.domain.decision import DeclineReason
 from services.issuer.pipeline import Pipeline
 from tests.issuer import records
 
@@ -75,6 +76,7 @@ async def issue(pipeline: Pipeline, database: asyncpg.Connection, record: Consum
     (verdict,) = (await pipeline.process([record])).verdicts
     coupon_id = verdict.decision.coupon_id
     row = await database.fetchrow("SELECT code, code_prefix FROM coupons WHERE id = $1", coupon_id)
+    assert row is not None
     return display(row["code"], row["code_prefix"])
 
 
@@ -199,7 +201,7 @@ async def test_customer_limit_is_exact_under_concurrency(pool, locks, till):
 
     reasons = [v.decision.reason for report in reports for v in report.verdicts]
     assert reasons.count(None) == 3
-    assert reasons.count("customer_limit_reached") == 17
+    assert reasons.count(DeclineReason.CUSTOMER_LIMIT_REACHED) == 17
 
 
 async def test_total_limit_is_exact_under_concurrency(pool, locks, database, till):
@@ -215,7 +217,7 @@ async def test_total_limit_is_exact_under_concurrency(pool, locks, database, til
 
     reasons = [v.decision.reason for report in reports for v in report.verdicts]
     assert reasons.count(None) == 40
-    assert reasons.count("game_limit_reached") == 60
+    assert reasons.count(DeclineReason.GAME_LIMIT_REACHED) == 60
     assert await database.fetchval("SELECT sum(remaining) FROM game_quota") == 0
 
 

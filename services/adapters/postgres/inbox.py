@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import asyncpg
 
+from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
 from services.domain.arrival import CustomerKey, Incoming, LockedCustomer
 from services.domain.program import NO_LIMITS, CustomerLimits, Game, GameType, window
@@ -18,7 +19,7 @@ class KeyCollision(Exception):
     """Two different events share an event key: told apart by their full texts, never dropped as a repeat."""
 
 
-async def undecided(connection: asyncpg.Connection, incoming: Sequence[Incoming]) -> list[Incoming]:
+async def undecided(connection: Connection, incoming: Sequence[Incoming]) -> list[Incoming]:
     """Those that have no decision yet. Raises KeyCollision when a stored key belongs to another event."""
     rows = await connection.fetch(_SQL["decided"], [one.event_key for one in incoming])
     if not rows:
@@ -35,7 +36,7 @@ async def undecided(connection: asyncpg.Connection, incoming: Sequence[Incoming]
 
 
 async def lock_customers(
-    connection: asyncpg.Connection, customers: Collection[CustomerKey], clock_offset: timedelta
+    connection: Connection, customers: Collection[CustomerKey], clock_offset: timedelta
 ) -> dict[CustomerKey, LockedCustomer]:
     """Lock these customers until the end of the transaction, in one order for every process."""
     ordered = sorted(customers)
@@ -51,17 +52,18 @@ async def lock_customers(
     }
 
 
-async def load_games(connection: asyncpg.Connection, ids: Collection[int]) -> dict[int, Game]:
+async def load_games(connection: Connection, ids: Collection[int]) -> dict[int, Game]:
     """The games of these ids that exist."""
     rows = await connection.fetch(_SQL["games"], sorted(ids))
     return {row["id"]: _game(row) for row in rows}
 
 
 async def stamp_game_versions(
-    connection: asyncpg.Connection, partner_ids: Collection[int]
+    connection: Connection, partner_ids: Collection[int]
 ) -> dict[int, int]:
     """Version by id of every stamp game of these partners."""
-    return dict(await connection.fetch(_SQL["stamp_games"], sorted(partner_ids)))
+    rows = await connection.fetch(_SQL["stamp_games"], sorted(partner_ids))
+    return {row["id"]: row["version"] for row in rows}
 
 
 def _game(row: asyncpg.Record) -> Game:
@@ -97,13 +99,14 @@ def _customer_limits(row: asyncpg.Record) -> CustomerLimits:
     return NO_LIMITS if limits.largest is None else limits
 
 
-async def current_versions(connection: asyncpg.Connection, ids: Collection[int]) -> dict[int, int]:
+async def current_versions(connection: Connection, ids: Collection[int]) -> dict[int, int]:
     """Version by game id, shared until the commit. A batch's last statement."""
-    return dict(await connection.fetch(_SQL["confirm_versions"], sorted(ids)))
+    rows = await connection.fetch(_SQL["confirm_versions"], sorted(ids))
+    return {row["id"]: row["version"] for row in rows}
 
 
 async def open_letters_before(
-    connection: asyncpg.Connection, firsts: Mapping[tuple[str, int], int], window_records: int
+    connection: Connection, firsts: Mapping[tuple[str, int], int], window_records: int
 ) -> dict[tuple[str, int], int]:
     """Per (topic, partition): open dead letters among the records just before that offset."""
     rows = await connection.fetch(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TypeAlias
 
 import asyncpg
+from asyncpg.pool import PoolConnectionProxy
 
 from services.runtime.settings import Settings, required
 
@@ -15,6 +16,9 @@ WORKER_ROLE = "couponry_worker"
 API_ROLE = "couponry_api"
 
 CONNECT_TIMEOUT_SECONDS = 10.0
+
+Connection: TypeAlias = "asyncpg.Connection | PoolConnectionProxy"
+"""One of its own, or one that a pool has lent."""
 
 
 def session_settings(settings: Settings, role: str, application: str) -> dict[str, str]:
@@ -60,7 +64,7 @@ async def open_pool(
 ) -> asyncpg.Pool:
     """A pool of such connections. `reset` cleans one that comes back, in place of asyncpg's way (a round trip)."""
     (dsn,) = required(settings, "postgres_dsn")
-    pool: Any = await asyncpg.create_pool(
+    pool: asyncpg.Pool = await asyncpg.create_pool(
         dsn,
         min_size=min_size,
         max_size=max_size,

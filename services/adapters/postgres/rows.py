@@ -141,15 +141,18 @@ def add_verdict(rows: Rows, verdict: Verdict, program: Program, writing: Writing
     """The rows of one decided event: its decision, and one or more for each effect."""
     incoming, decision = verdict.incoming, verdict.decision
     event, place, cause = incoming.event, incoming.position, incoming.event.cause
-    is_game = isinstance(event, GameCompleted)
+    game_id = won = order_id = codes = None
+    if isinstance(event, GameCompleted):
+        game_id, won = event.game_id, event.won
+    else:
+        order_id, codes = event.order_id, _codes(decision)
     rows.decisions.append(
         (
             incoming.event_key, decision.decided_at, event.occurred_at, event.partner_id,
-            verdict.customer_no, event.game_id if is_game else None, place.offset,
-            decision.coupon_id, decision.blocking_coupon_id, place.partition,
-            decision.rule_version, event.won if is_game else None, cause.id, cause.source,
-            cause.type, place.topic, decision.outcome, decision.reason,
-            None if is_game else event.order_id, None if is_game else _codes(decision),
+            verdict.customer_no, game_id, place.offset, decision.coupon_id,
+            decision.blocking_coupon_id, place.partition, decision.rule_version, won, cause.id,
+            cause.source, cause.type, place.topic, decision.outcome, decision.reason, order_id,
+            codes,
         )
     )  # fmt: skip
     for effect in decision.effects:

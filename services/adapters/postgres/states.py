@@ -6,12 +6,14 @@ or limit is concerned.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import asyncpg
 
+from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
 from services.domain.arrival import CustomerKey, Incoming, LockedCustomer
 from services.domain.codes import parse
@@ -60,7 +62,7 @@ class _Gathering:
 
 
 async def redeemed_by_orders(
-    connection: asyncpg.Connection,
+    connection: Connection,
     arrivals: Iterable[Incoming],
     customers: Mapping[CustomerKey, LockedCustomer],
 ) -> list[asyncpg.Record]:
@@ -74,7 +76,7 @@ async def redeemed_by_orders(
 
 
 async def load_states(
-    connection: asyncpg.Connection,
+    connection: Connection,
     arrivals: Sequence[Incoming],
     program: Program,
     customers: Mapping[CustomerKey, LockedCustomer],
@@ -138,7 +140,7 @@ def _looks_at_coupons(game: Game) -> bool:
 
 
 async def _gather_orders(
-    connection: asyncpg.Connection,
+    connection: Connection,
     orders: Sequence[Incoming],
     customers: Mapping[CustomerKey, LockedCustomer],
     gathering: _Gathering,
@@ -161,7 +163,7 @@ async def _gather_orders(
 
 
 async def _gather_codes(
-    connection: asyncpg.Connection,
+    connection: Connection,
     orders: Sequence[Incoming],
     customers: Mapping[CustomerKey, LockedCustomer],
     gathering: _Gathering,
@@ -184,7 +186,7 @@ async def _gather_codes(
 
 
 async def _gather_stamps(
-    connection: asyncpg.Connection, names: set[tuple[int, str, int]], gathering: _Gathering
+    connection: Connection, names: set[tuple[int, str, int]], gathering: _Gathering
 ) -> None:
     """Every stamp of these orders, told to each customer who names the order."""
     by_order: dict[tuple[int, str], list[asyncpg.Record]] = {}
@@ -200,12 +202,12 @@ async def _gather_stamps(
 
 
 async def _fetch(
-    connection: asyncpg.Connection, query: str, keys: set[tuple[object, ...]] | set[tuple[int, str]]
+    connection: Connection, query: str, keys: Collection[tuple[Any, ...]]
 ) -> list[asyncpg.Record]:
     """Rows of a query whose arguments are the columns of these keys; nothing to ask costs nothing."""
     if not keys:
         return []
-    columns = (list(column) for column in zip(*sorted(keys), strict=True))  # type: ignore[type-var]
+    columns = (list(column) for column in zip(*sorted(keys), strict=True))
     return await connection.fetch(_SQL[query], *columns)
 
 

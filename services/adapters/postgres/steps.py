@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import assert_never
 
-import asyncpg
-
 from services.adapters.postgres import inbox
+from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
 from services.adapters.postgres.recording import LostRace, write
 from services.adapters.postgres.rows import Owner, Rows, Writing
@@ -47,7 +46,7 @@ class StepAnswer:
 
 
 async def take_step(
-    connection: asyncpg.Connection,
+    connection: Connection,
     request: StepRequest,
     *,
     clock_offset: timedelta,
@@ -85,7 +84,7 @@ async def take_step(
 
 
 async def _taken(
-    connection: asyncpg.Connection, request: StepRequest, coupon: Coupon, locked: LockedCustomer
+    connection: Connection, request: StepRequest, coupon: Coupon, locked: LockedCustomer
 ) -> Steps | StepRefusal:
     """What the state machine says to this request."""
     at, shop_id, reason = locked.at, request.shop_id, request.reason
@@ -109,7 +108,7 @@ async def _taken(
 
 
 async def _reinstated(
-    connection: asyncpg.Connection, request: StepRequest, coupon: Coupon, locked: LockedCustomer
+    connection: Connection, request: StepRequest, coupon: Coupon, locked: LockedCustomer
 ) -> Steps | StepRefusal:
     """Reinstating asks for the game's rule of now, held until the commit, and for who has the single place."""
     game = (await inbox.load_games(connection, [coupon.game_id]))[coupon.game_id]
