@@ -10,6 +10,7 @@ import asyncpg
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from services.adapters.postgres.pool import OUTAGES
 from services.partner_api.edge import REQUEST_ID
@@ -48,7 +49,18 @@ async def _http(request: Request, error: Exception) -> Response:
     """Paths and methods that are not there."""
     assert isinstance(error, HTTPException)
     status = error.status_code if error.status_code in MESSAGES else 400
-    return failure(Problem(status, headers=error.headers), request.scope[REQUEST_ID])
+    headers = {"allow": _allowed(request)} if status == 405 else error.headers
+    return failure(Problem(status, headers=headers), request.scope[REQUEST_ID])
+
+
+def _allowed(request: Request) -> str:
+    """The methods of every route of this path: the framework itself names those of the first."""
+    methods: set[str] = set()
+    for route in request.app.routes:
+        match, _ = route.matches(request.scope)
+        if match is not Match.NONE:
+            methods |= route.methods or set()
+    return ", ".join(sorted(methods))
 
 
 async def _parameters(request: Request, error: Exception) -> Response:

@@ -26,9 +26,11 @@ async def record(
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
 ) -> None:
-    """One entry, such as `game.updated` of game 7. Of two states only the fields that differ are kept."""
+    """One entry, such as `game.updated` of game 7. Of two states the fields that differ are kept; without any, none."""
     if before is not None and after is not None:
         differ = {name for name in {*before, *after} if before.get(name) != after.get(name)}
+        if not differ:
+            return
         before = {name: value for name, value in before.items() if name in differ}
         after = {name: value for name, value in after.items() if name in differ}
     await connection.execute(

@@ -60,13 +60,16 @@ class Call:
         return tenant.reading(self.api.pool, self.caller.partner_id)
 
     def writing(
-        self, *, wakes_relay: bool = False
+        self, *, wakes_relay: bool = False, keeps: bool = True
     ) -> AbstractAsyncContextManager[asyncpg.Connection]:
         """A transaction of this partner: it commits at the end of the block, and an exception rolls it back.
 
-        `wakes_relay` where the outbox is written to.
+        `wakes_relay` where the outbox is written to; `keeps=False` for a dry run, which is always rolled back.
+        `idempotency.once` is the usual way in.
         """
-        return tenant.writing(self.api.pool, self.caller.partner_id, wakes_relay=wakes_relay)
+        return tenant.writing(
+            self.api.pool, self.caller.partner_id, wakes_relay=wakes_relay, keeps=keeps
+        )
 
     async def json_object(self) -> dict[str, Any]:
         """The body. Raises Problem 400 unless it is one JSON object."""

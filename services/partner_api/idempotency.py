@@ -28,19 +28,19 @@ _SQL = queries("idempotency")
 Work = Callable[[asyncpg.Connection], Awaitable[Reply]]
 
 
-async def once(call: Call, work: Work) -> Reply:
+async def once(call: Call, work: Work, *, keeps: bool = True) -> Reply:
     """Run `work` in one transaction of the caller's partner, or answer as it was answered before.
 
     `work` may run again after a lost race, always in a new transaction. Raises what it raises, and Problem 422 for a
-    key that belongs to another request.
+    key that belongs to another request. `keeps=False` for a dry run: nothing is kept, the answer neither.
     """
     key = call.request.headers.get(HEADER)
     if key is not None and not _is_key(key):
         raise invalid({HEADER: ["Must be 1 to 255 visible ASCII characters"]})
     for _ in range(ATTEMPTS):
         try:
-            async with call.writing(wakes_relay=True) as connection:
-                if key is None:
+            async with call.writing(wakes_relay=True, keeps=keeps) as connection:
+                if key is None or not keeps:
                     return await work(connection)
                 return await _once(call, connection, key, work)
         except LostRace:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import asyncpg
+
 from schemas.definitions import Definition, InvalidDefinition
 from schemas.fields import rfc3339
 from services.adapters.postgres.places import (
@@ -19,6 +21,7 @@ from services.adapters.postgres.places import (
 from services.partner_api import audit
 from services.partner_api.call import Call
 from services.partner_api.envelope import Reply, invalid, not_found, success
+from services.partner_api.idempotency import once
 from services.partner_api.parameters import Page
 
 
@@ -35,13 +38,16 @@ class Resource:
 async def create(call: Call, resource: Resource) -> Reply:
     """201 with the new place."""
     fields = _read(resource, await call.json_object())
-    async with call.writing() as connection:
+
+    async def work(connection: asyncpg.Connection) -> Reply:
         place = await insert_place(connection, resource.kind, call.partner_id, fields)
         await audit.record(
             connection, call, f"{resource.word}.created", place.id, after=place.fields
         )
-    message = f"{resource.word.capitalize()} created successfully"
-    return success(_body(place), status=201, message=message)
+        message = f"{resource.word.capitalize()} created successfully"
+        return success(_body(place), status=201, message=message)
+
+    return await once(call, work)
 
 
 async def page(call: Call, resource: Resource, page: Page) -> Reply:
@@ -67,7 +73,8 @@ async def get(call: Call, resource: Resource, place_id: int) -> Reply:
 async def change(call: Call, resource: Resource, place_id: int) -> Reply:
     """200 with the place after these fields were merged into it; 404, 422."""
     fields = await call.json_object()
-    async with call.writing() as connection:
+
+    async def work(connection: asyncpg.Connection) -> Reply:
         place = await place_by_id(
             connection, resource.kind, call.partner_id, place_id, to_change=True
         )
@@ -83,7 +90,10 @@ async def change(call: Call, resource: Resource, place_id: int) -> Reply:
             before=place.fields,
             after=changed.fields,
         )
-    return success(_body(changed), message=f"{resource.word.capitalize()} updated successfully")
+        message = f"{resource.word.capitalize()} updated successfully"
+        return success(_body(changed), message=message)
+
+    return await once(call, work)
 
 
 def _read(resource: Resource, fields: Mapping[str, Any]) -> dict[str, str | None]:

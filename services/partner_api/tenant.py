@@ -53,9 +53,9 @@ async def reading(pool: asyncpg.Pool, partner_id: int) -> AsyncIterator[asyncpg.
 
 @asynccontextmanager
 async def writing(
-    pool: asyncpg.Pool, partner_id: int, *, wakes_relay: bool = False
+    pool: asyncpg.Pool, partner_id: int, *, wakes_relay: bool = False, keeps: bool = True
 ) -> AsyncIterator[asyncpg.Connection]:
-    """A transaction of this partner; it commits at the end of the block, and an exception rolls it back."""
+    """A transaction of this partner; an exception rolls it back, and without one it commits if it `keeps`."""
     async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
         transaction = connection.transaction()
         await transaction.start()
@@ -66,6 +66,9 @@ async def writing(
             if not connection.is_closed():
                 await transaction.rollback()
             raise
+        if not keeps:
+            await transaction.rollback()
+            return
         await transaction.commit()
         if wakes_relay:
             # A statement of its own: inside the transaction it would serialise all commits.

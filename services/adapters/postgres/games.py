@@ -57,7 +57,7 @@ async def games_by_id(
 ) -> dict[int, StoredGame]:
     """Those of these games that exist."""
     rows = await connection.fetch(_SQL["games"], list(ids))
-    return {row["id"]: _stored(row) for row in rows}
+    return {row["id"]: stored_game(row) for row in rows}
 
 
 async def list_games(
@@ -69,7 +69,7 @@ async def list_games(
 ) -> list[StoredGame]:
     """Games in the order of their ids; None does not filter."""
     rows = await connection.fetch(_SQL["list_games"], partner_id, is_active, game_type)
-    return [_stored(row) for row in rows]
+    return [stored_game(row) for row in rows]
 
 
 async def unknown_products(
@@ -92,7 +92,7 @@ async def insert_game(
 ) -> StoredGame:
     """Add a game of an existing partner, with this id or the next one."""
     (row,) = await connection.fetch(_SQL["insert_game"], game_id, partner_id, *_values(game))
-    return _stored(row)
+    return stored_game(row)
 
 
 async def update_games(
@@ -102,10 +102,11 @@ async def update_games(
     actor: str,
     clock_offset: timedelta = timedelta(),
     writing: Writing = PLAIN,
+    by_copy: bool = True,
 ) -> list[MultipleInUse]:
     """Give existing games new definitions, all or none; returns the refusals of rule 6, empty when done.
 
-    Run it in a transaction and roll back on a refusal. Coupons of a game that changes to the single rule whose
+    Run it in a transaction and roll back on a refusal. `by_copy=False` for a role under row-level security. Coupons of a game that changes to the single rule whose
     validity is over are closed first, so that a clock set back cannot revive them beside a later one. Raises
     LostRace if such a change was made by somebody else meanwhile: begin again.
     """
@@ -124,15 +125,16 @@ async def update_games(
             actor=actor,
             clock_offset=clock_offset,
             writing=writing,
+            by_copy=by_copy,
         )
     for row in await connection.fetch(_SQL["lock_games"], list(changes)):
         allowed = row["allow_multiple_active_coupons"]
         if allowed != stored[row["id"]].definition.allow_multiple_active_coupons:
             raise LostRace(f"game {row['id']} was changed by somebody else")
     refusals = [
-        MultipleInUse(game_id=game_id, **counts)
+        count
         for game_id in sorted(disabling)
-        if (counts := await _active_coupons(connection, game_id, at))["active_coupons_count"]
+        if (count := await count_active(connection, game_id, at)).active_coupons_count
     ]
     if not refusals:
         for game_id, game in changes.items():
@@ -144,18 +146,18 @@ def _disables_multiple(before: Game, after: Game) -> bool:
     return before.allow_multiple_active_coupons and not after.allow_multiple_active_coupons
 
 
-async def _active_coupons(
-    connection: asyncpg.Connection, game_id: int, at: datetime
-) -> dict[str, int]:
+async def count_active(connection: asyncpg.Connection, game_id: int, at: datetime) -> MultipleInUse:
+    """How many coupons of a game are active at that instant, and how many customers hold them."""
     (row,) = await connection.fetch(_SQL["active_coupons"], game_id, at)
-    return dict(row)
+    return MultipleInUse(game_id=game_id, **row)
 
 
 def _values(game: Game) -> list[Any]:
     return [getattr(game, field) for field in _FIELDS]
 
 
-def _stored(row: asyncpg.Record) -> StoredGame:
+def stored_game(row: asyncpg.Record) -> StoredGame:
+    """The game in a row of its table."""
     return StoredGame(
         id=row["id"],
         partner_id=row["partner_id"],

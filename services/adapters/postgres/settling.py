@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 import asyncpg
 
 from services.adapters.postgres.inbox import lock_customers
+from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
 from services.adapters.postgres.recording import write
 from services.adapters.postgres.rows import Owner, Rows, Writing
@@ -42,14 +43,14 @@ class Settlement:
         return self.expired + self.released + self.notified
 
 
-async def clock(connection: asyncpg.Connection, offset: timedelta) -> datetime:
+async def clock(connection: Connection, offset: timedelta) -> datetime:
     """The instant that counts now."""
     instant: datetime = await connection.fetchval(_SQL["clock"], offset)
     return instant
 
 
 async def settle_due(
-    connection: asyncpg.Connection,
+    connection: Connection,
     *,
     limit: int,
     actor: str,
@@ -63,15 +64,16 @@ async def settle_due(
 
 
 async def close_lapsed(
-    connection: asyncpg.Connection,
+    connection: Connection,
     game_ids: Collection[int],
     at: datetime,
     *,
     actor: str,
     clock_offset: timedelta,
     writing: Writing,
+    by_copy: bool = True,
 ) -> int:
-    """Close the coupons of these games that are over at `at`; returns how many.
+    """Close the coupons of these games that are over at `at`; returns how many. `by_copy` as in `write`.
 
     Takes the customers' locks first, like an issuer, and must come before any lock on a game.
     """
@@ -79,17 +81,18 @@ async def close_lapsed(
     closed = 0
     for start in range(0, len(lapsed), CLOSED_AT_ONCE):
         chosen = lapsed[start : start + CLOSED_AT_ONCE]
-        settlement = await _settle(connection, chosen, actor, clock_offset, writing)
+        settlement = await _settle(connection, chosen, actor, clock_offset, writing, by_copy)
         closed += settlement.expired
     return closed
 
 
 async def _settle(
-    connection: asyncpg.Connection,
+    connection: Connection,
     candidates: Collection[asyncpg.Record],
     actor: str,
     clock_offset: timedelta,
     writing: Writing,
+    by_copy: bool = True,
 ) -> Settlement:
     """Lock the customers, read the coupons again, and record what is due at each customer's own instant."""
     settlement = Settlement()
@@ -101,7 +104,7 @@ async def _settle(
     rows = Rows()
     for row in await connection.fetch(_SQL["coupons"], [row["id"] for row in candidates]):
         _settle_one(rows, row, customers, actor, writing, settlement)
-    await write(connection, rows)
+    await write(connection, rows, by_copy=by_copy)
     return settlement
 
 

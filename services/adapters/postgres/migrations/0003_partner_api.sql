@@ -46,15 +46,17 @@ CREATE INDEX idempotency_keys_by_age ON idempotency_keys (partner_id, created_at
 CREATE TABLE game_counters (
     game_id     bigint PRIMARY KEY REFERENCES games,
     partner_id  bigint NOT NULL,
-    players     bigint NOT NULL DEFAULT 0,
-    completions bigint NOT NULL DEFAULT 0,
-    cards_begun bigint NOT NULL DEFAULT 0,
-    cards_full  bigint NOT NULL DEFAULT 0
+    players     bigint NOT NULL,
+    completions bigint NOT NULL,
+    cards_begun bigint NOT NULL
 ) WITH (fillfactor = 50);
+-- Who is counted among the players of a game, and what was counted of the stamp cards.
 CREATE TABLE game_players (
     game_id     bigint NOT NULL,
     customer_no bigint NOT NULL,
     partner_id  bigint NOT NULL,
+    cards_full  integer NOT NULL DEFAULT 0,
+    card_begun  boolean NOT NULL DEFAULT false,
     CONSTRAINT a_player_is_counted_once PRIMARY KEY (game_id, customer_no)
 );
 -- Numbers up to `counted_to` are counted. Those up to `noted_to` can be once every transaction that ran when it was
@@ -68,6 +70,8 @@ CREATE TABLE counting (
     noted_xid  xid8 NOT NULL DEFAULT '0'
 );
 INSERT INTO counting DEFAULT VALUES;
+-- What was decided last is looked for by time. Ranges of the index that are not summarised would all be read.
+ALTER INDEX decisions_by_time SET (autosummarize = on);
 
 GRANT SELECT, INSERT, UPDATE ON cards, game_counters, game_players, counting TO couponry_worker;
 GRANT SELECT ON audit_log TO couponry_worker;

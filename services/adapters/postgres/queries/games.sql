@@ -53,3 +53,30 @@ WHERE game_id = $1 AND status IN ('active', 'reserved') AND (expires_at IS NULL 
 -- Those of the ids that are no product of the partner.
 SELECT named.id FROM unnest($2::bigint[]) AS named (id)
 WHERE NOT EXISTS (SELECT FROM products p WHERE p.id = named.id AND p.partner_id = $1);
+
+-- name: keep_files_out
+-- Until the commit nobody loads a file of games. Issuers and other requests go on.
+LOCK TABLE games IN ROW EXCLUSIVE MODE;
+
+-- name: change_alone
+-- Until the commit no other request changes this game. Issuers go on: the game's row is locked only in the end.
+SELECT pg_advisory_xact_lock(hashtextextended('couponry.game', $1));
+
+-- name: shown_game
+-- One of the partner's games, with what is shown beside its definition.
+SELECT g.*, p.time_zone, c.players, c.cards_begun, c.completions
+FROM games g JOIN partners p ON p.id = g.partner_id LEFT JOIN game_counters c ON c.game_id = g.id
+WHERE g.partner_id = $1 AND g.id = $2;
+
+-- name: page_of_games
+-- A page of the partner's games; each filter is skipped when null.
+SELECT g.id, g.name, g.game_type, g.is_active, g.allow_multiple_active_coupons, g.coupon_validity_days,
+       coalesce(c.players, 0) AS total_players, g.created_at
+FROM games g LEFT JOIN game_counters c ON c.game_id = g.id
+WHERE g.partner_id = $1 AND ($2::boolean IS NULL OR g.is_active = $2) AND ($3::text IS NULL OR g.game_type = $3)
+ORDER BY g.id OFFSET $4 LIMIT $5;
+
+-- name: count_games
+-- How many games the same filters leave.
+SELECT count(*) FROM games
+WHERE partner_id = $1 AND ($2::boolean IS NULL OR is_active = $2) AND ($3::text IS NULL OR game_type = $3);
