@@ -46,10 +46,16 @@ FORBIDDEN_TO_THE_API = [
     "SELECT * FROM dead_letters",
     "SELECT * FROM outbox",
     "SELECT * FROM deployment",
-    "UPDATE games SET is_active = false",
-    "INSERT INTO shops (partner_id, name) VALUES (1, 'x')",
-    "UPDATE coupons SET status = 'redeemed'",
+    "UPDATE games SET partner_id = 2",
+    "UPDATE shops SET partner_id = 2",
+    "UPDATE coupons SET code = code",
+    "UPDATE coupons SET expires_at = NULL",
+    "UPDATE decisions SET outcome = 'declined'",
+    "UPDATE coupon_history SET at = now()",
+    "UPDATE partners SET name = 'x'",
     "DELETE FROM decisions",
+    "DELETE FROM coupons",
+    "DELETE FROM games",
 ]
 
 
@@ -116,7 +122,10 @@ async def test_worker_moves_a_coupon_through_its_states(
 ) -> None:
     """A worker sees every partner's coupons and may close them."""
     worker = await connect(settings, "test")
-    assert await worker.execute("UPDATE coupons SET status = 'redeemed', redeemed_at = now()") == "UPDATE 2"
+    assert (
+        await worker.execute("UPDATE coupons SET status = 'redeemed', redeemed_at = now()")
+        == "UPDATE 2"
+    )
     await worker.close()
 
 
@@ -134,4 +143,20 @@ async def test_api_sees_its_partners_rows_only(
             assert [row["partner_id"] for row in seen] == [partner_id], table
         mine = await api.fetch("SELECT id, name, time_zone, store_id, created_at FROM partners")
         assert [row["id"] for row in mine] == [partner_id]
+    await api.close()
+
+
+async def test_api_changes_its_partners_rows_only(
+    settings: Settings, two_partners: tuple[int, int]
+) -> None:
+    """A change reaches none of another partner's rows, and no row can be given to another partner."""
+    mine, other = two_partners
+    api = await connect(settings, "test", role=API_ROLE)
+    await api.execute(f"SET couponry.partner_id = '{mine}'")
+    assert await api.execute("UPDATE games SET is_active = false") == "UPDATE 1"
+    assert (
+        await api.execute("UPDATE shops SET name = 'x' WHERE partner_id = $1", other) == "UPDATE 0"
+    )
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await api.execute("INSERT INTO shops (partner_id, name) VALUES ($1, 'x')", other)
     await api.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from services.runtime.settings import Settings
 from tests.issuer.stand import blocked_by, eventually
 from tests.ops.conftest import Command, Result
 
-Load = Callable[..., Awaitable[Result]]
+Load = Callable[..., Coroutine[Any, Any, Result]]
 
 WHEEL: dict[str, Any] = {
     "partner_id": 1,

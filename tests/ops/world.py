@@ -67,8 +67,8 @@ async def make_world(settings: Settings) -> World:
 def _records(world: World) -> Iterable[Message]:
     """In the order in which they are sent; one customer's stay in it."""
 
-    def of(customer: str, event_id: str, game_id: int, **more: object) -> Message:
-        return completed(event_id, customer, world.partner_id, game_id, **more)
+    def of(customer: str, event_id: str, game_id: int, result: str = "won") -> Message:
+        return completed(event_id, customer, world.partner_id, game_id, result=result)
 
     for customer in CUSTOMERS:
         yield of(customer, f"{customer}-single-1", world.single)
@@ -150,6 +150,6 @@ async def until_settled(settings: Settings) -> None:
 
     async def settled() -> bool:
         now = await figures(settings)
-        return now["total_lag"] == 0 and now["outbox"]["depth"] == 0
+        return bool(now["total_lag"] == 0 and now["outbox"]["depth"] == 0)
 
     await eventually(settled, "all is decided and published", 60)
