@@ -32,7 +32,7 @@ from tests.benchmark.peers.wiring import Wiring
 
 EMPTY_TABLES = """
     TRUNCATE decisions, coupons, coupon_history, outbox, dead_letters, customers,
-             bench.inbox, bench.coupons, bench.outbox
+             bench.inbox, bench.coupons, bench.outbox CASCADE
 """
 
 

@@ -28,7 +28,7 @@ async def a_partner(owner: asyncpg.Connection) -> int:
 
 async def empty_stage(owner: asyncpg.Connection, partner_id: int) -> None:
     """Nothing has happened yet."""
-    await owner.execute(f"TRUNCATE {_EMPTIED}")
+    await owner.execute(f"TRUNCATE {_EMPTIED} CASCADE")
     await owner.executemany(
         "INSERT INTO games (id, partner_id, name, description, game_type, reward_description,"
         " allow_multiple_active_coupons, coupon_validity_days, stamps_required, customer_limit, total_limit,"
