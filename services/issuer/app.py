@@ -34,6 +34,8 @@ SOURCE_TOPICS = (GAME_COMPLETED, ORDERS)
 
 SESSION_TIMEOUT_MS = 10_000
 """How long a killed issuer's partitions wait for their next owner."""
+HEARTBEAT_MS = 500
+"""How soon a member hears that another joins or leaves. Lanes join one after the other, so every start waits for it."""
 MONITOR_SECONDS = 1.0
 
 GARBAGE_THRESHOLDS = (50_000, 20, 50)
@@ -175,6 +177,7 @@ def _broker(
             batch_timeout_ms=settings.batch_timeout_ms,
             fetch_max_bytes=settings.batch_max_bytes,
             session_timeout_ms=SESSION_TIMEOUT_MS,
+            heartbeat_interval_ms=HEARTBEAT_MS,
         )
         lane = Lane(
             subscriber,

@@ -126,14 +126,15 @@ class Lane:
                 if end is not None and end >= 0:
                     lag[place] = max(0, end - await self.consumer.position(place))
         self._lag = lag
+        # What another owner has got, or has dealt with before it came back, is not waiting here any more.
+        mine = self.consumer.assignment() if self.consumer is not None else set()
+        self._waiting = {place for place in self._waiting & mine if lag.get(place) != 0}
         return lag
 
     def readiness(self) -> str | None:
         """None, or why this lane cannot work now."""
-        # What has gone to another owner meanwhile is not waiting here any more.
-        if self._outage is not None and self.consumer is not None:
-            if self._waiting & self.consumer.assignment():
-                return f"waiting for a server: {self._outage}"
+        if self._outage is not None and self._waiting:
+            return f"waiting for a server: {self._outage}"
         return self.brake.reason()
 
     def liveness(self) -> str | None:

@@ -24,8 +24,9 @@ async def database(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
 
 @pytest.fixture
 async def owner(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
-    """A connection that may change the schema, to build what makes the database fail."""
-    connection = await connect(settings, "test", role=None)
+    """A connection that may change the schema and sit on its locks, to make the database fail or wait."""
+    patience = {"idle_in_transaction_session_timeout": "0"}
+    connection = await connect(settings, "test", role=None, **patience)
     yield connection
     await connection.close()
 

@@ -84,7 +84,13 @@ async def issuer(settings: Settings, **changes: Any) -> AsyncIterator[IssuerProc
             first = await process.stderr.readline()
         running = IssuerProcess(process=process, url=json.loads(first)["health"])
         reading = asyncio.create_task(_collect(process.stderr, running.lines))
-        yield running
+        try:
+            yield running
+        except Exception as error:
+            error.add_note(f"issuer {process.pid} said {running.lines}")
+            if process.returncode is None:
+                error.add_note(f"and has {await running.checks()}")
+            raise
     finally:
         if process.returncode is None:
             process.send_signal(signal.SIGCONT)
