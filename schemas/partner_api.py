@@ -37,6 +37,12 @@ class Success(Outgoing):
     code: int
 
 
+class Done(Success):
+    """It was done, and there is nothing to show."""
+
+    message: str
+
+
 class Pagination(Outgoing):
     """Which part of a list this is."""
 

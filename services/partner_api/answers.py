@@ -9,8 +9,8 @@ from typing import Any
 import asyncpg
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
 
 from services.adapters.postgres.pool import OUTAGES
 from services.partner_api.edge import REQUEST_ID
@@ -49,16 +49,18 @@ async def _http(request: Request, error: Exception) -> Response:
     """Paths and methods that are not there."""
     assert isinstance(error, HTTPException)
     status = error.status_code if error.status_code in MESSAGES else 400
-    headers = {"allow": _allowed(request)} if status == 405 else error.headers
+    headers = dict(error.headers or {})
+    if status == 405 and (allowed := _allowed(request)):
+        headers["allow"] = allowed
     return failure(Problem(status, headers=headers), request.scope[REQUEST_ID])
 
 
 def _allowed(request: Request) -> str:
     """The methods of every route of this path: the framework itself names those of the first."""
+    path = request.url.path
     methods: set[str] = set()
-    for route in request.app.routes:
-        match, _ = route.matches(request.scope)
-        if match is not Match.NONE:
+    for route in request.app.state.routes:
+        if isinstance(route, APIRoute) and route.path_regex.match(path):
             methods |= route.methods or set()
     return ", ".join(sorted(methods))
 

@@ -21,13 +21,13 @@ from services.partner_api.description import describe
 from services.partner_api.edge import Edge
 from services.partner_api.keys import Keys, keys_by
 from services.partner_api.limits import Limits
-from services.partner_api.routes import games, products, shops
+from services.partner_api.routes import cards, games, products, shops
 from services.runtime.backoff import delays, pause
 from services.runtime.docs_page import add_docs
 from services.runtime.health import Health, add_health, serving
 from services.runtime.settings import Settings, required
 
-ROUTERS: tuple[APIRouter, ...] = (games.router, shops.router, products.router)
+ROUTERS: tuple[APIRouter, ...] = (games.router, cards.router, shops.router, products.router)
 GRACE_SECONDS = 10
 """How long requests in hand may take when the process stops."""
 WATCH_SECONDS = 5.0
@@ -64,6 +64,7 @@ def unserved_app() -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
+    app.state.routes = [route for router in ROUTERS for route in router.routes]
     for router in ROUTERS:
         app.include_router(router)
     add_answers(app)

@@ -22,6 +22,7 @@ MESSAGES: Final[Mapping[str, str]] = {
     "is_active": "Must be true or false",
     "dry_run": "Must be true or false",
     "game_type": "Invalid game type provided",
+    "shop_id": "Must be a shop id",
 }
 """By parameter; whatever has none here gets a general sentence."""
 FALLBACK: Final = "Invalid value"

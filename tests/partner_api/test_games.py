@@ -222,7 +222,7 @@ async def test_game_change_raises_its_version_and_is_audited(partner: Partner) -
         "SELECT version, rules ->> 'name' FROM game_versions WHERE game_id = $1 ORDER BY version",
         game["id"],
     )
-    assert versions == [(1, WHOLE["name"]), (2, "Kitas ratas")]
+    assert [tuple(row) for row in versions] == [(1, WHOLE["name"]), (2, "Kitas ratas")]
     trail = await partner.database.fetch(
         "SELECT actor, request_id, action, before, after FROM audit_log WHERE partner_id = $1 ORDER BY id",
         partner.id,

@@ -106,9 +106,9 @@ async def update_games(
 ) -> list[MultipleInUse]:
     """Give existing games new definitions, all or none; returns the refusals of rule 6, empty when done.
 
-    Run it in a transaction and roll back on a refusal. `by_copy=False` for a role under row-level security. Coupons of a game that changes to the single rule whose
-    validity is over are closed first, so that a clock set back cannot revive them beside a later one. Raises
-    LostRace if such a change was made by somebody else meanwhile: begin again.
+    Run it in a transaction and roll back on a refusal. `by_copy=False` for a role under row-level security. Coupons
+    of a game that changes to the single rule whose validity is over are closed first, so that a clock set back cannot
+    revive them beside a later one. Raises LostRace if such a change was made by somebody else meanwhile: begin again.
     """
     stored = await games_by_id(connection, changes)
     disabling = {
