@@ -139,6 +139,7 @@ async def test_frozen_issuer_holds_nobody_up_for_longer_than_the_limits(
     await owner.execute("BEGIN; SELECT FROM games FOR UPDATE")
     async with issuer(settings) as frozen:
         await eventually(lambda: blocked_by(owner, database), "a batch is under way")
+        await frozen.ready()
         frozen.signal(signal.SIGSTOP)
         await owner.execute("COMMIT")
         assert await count(database, "decisions") == 0
