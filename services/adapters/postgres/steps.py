@@ -7,7 +7,7 @@ out as if one after the other. What time has done by then is recorded too, also 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import assert_never
 
 from services.adapters.postgres import inbox
@@ -39,9 +39,11 @@ class StepRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepAnswer:
-    """The coupon as it stands now, and the refusal if the step was not taken."""
+    """The coupon as it was found and as it stands now, when that was, and the refusal if the step was not taken."""
 
+    before: Coupon
     coupon: Coupon
+    at: datetime
     refusal: StepRefusal | None = None
 
 
@@ -63,7 +65,8 @@ async def take_step(
     key = (found["partner_id"], found["customer_id"])
     locked = (await inbox.lock_customers(connection, {key}, clock_offset))[key]
     (row,) = await connection.fetch(_SETTLE["coupons"], [request.coupon_id])
-    settled = settle(coupon_from(row), locked.at)
+    before = coupon_from(row)
+    settled = settle(before, locked.at)
     steps = await _taken(connection, request, settled.coupon, locked)
     rows = Rows()
     owner = Owner(
@@ -78,9 +81,9 @@ async def take_step(
     for change in (*settled.effects, *taken):
         rows.add_step(change, owner, writing.mask_codes)
     await write(connection, rows, by_copy=by_copy)
-    if isinstance(steps, StepRefusal):
-        return StepAnswer(coupon=settled.coupon, refusal=steps)
-    return StepAnswer(coupon=steps[-1].coupon)
+    refusal = steps if isinstance(steps, StepRefusal) else None
+    after = taken[-1].coupon if taken else settled.coupon
+    return StepAnswer(before=before, coupon=after, at=locked.at, refusal=refusal)
 
 
 async def _taken(
