@@ -64,13 +64,14 @@ def decide_order_placed(
     for code in event.coupon_codes:
         result, steps = redeem_code(code, event, state, at)
         results.append(result)
-        effects += steps
-        state = evolve(state, steps)
+        if steps:
+            effects += steps
+            state = evolve(state, steps)
     left = dict(quota)
     for game, draw in zip(stamped_games(event, program, state), draws, strict=False):
+        # Cards of different games have nothing in common, so the state need not follow.
         stamping = stamp(game, event, state, left, at=at, draw=draw)
         effects += stamping
-        state = evolve(state, stamping)
         if isinstance(stamping[-1], IssueCoupon) and game.id in left:
             left[game.id] -= 1
     issue = next((effect for effect in effects if isinstance(effect, IssueCoupon)), None)

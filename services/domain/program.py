@@ -83,22 +83,22 @@ class Program:
     """The merged snapshot of rules that `decide` needs, by game id."""
 
     games: Mapping[int, Game] = field(default_factory=dict)
+    _stamp_games: dict[int, tuple[Game, ...]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def game_of(self, partner_id: int, game_id: int) -> Game | None:
         """The partner's own game, or None: another partner's game is as unknown as a missing one."""
         game = self.games.get(game_id)
         return game if game is not None and game.partner_id == partner_id else None
 
-    def stamp_games(self, partner_id: int) -> list[Game]:
-        """The partner's games of type `stamps`, by id."""
-        return sorted(
-            (
-                game
-                for game in self.games.values()
-                if game.partner_id == partner_id and game.game_type is GameType.STAMPS
-            ),
-            key=lambda game: game.id,
-        )
+    def stamp_games(self, partner_id: int) -> tuple[Game, ...]:
+        """The partner's games of type `stamps`, by id. Looked up once: every order asks."""
+        if partner_id not in self._stamp_games:
+            mine = (game for game in self.games.values() if game.partner_id == partner_id)
+            stamping = (game for game in mine if game.game_type is GameType.STAMPS)
+            self._stamp_games[partner_id] = tuple(sorted(stamping, key=lambda game: game.id))
+        return self._stamp_games[partner_id]
 
 
 def window(

@@ -81,50 +81,40 @@ NEW_CUSTOMER = CustomerState()
 
 def evolve(state: CustomerState, effects: Iterable[Effect]) -> CustomerState:
     """The customer after these effects, so that later events of the same batch see earlier ones."""
+    coupons, cards, stamps = dict(state.coupons), dict(state.cards), dict(state.stamps)
+    orders, issues = dict(state.orders), dict(state.issues)
     for effect in effects:
         match effect:
             case IssueCoupon():
-                coupon = issued(effect)
-                past = state.issues.get(effect.game_id, ())
-                state = replace(
-                    state,
-                    coupons={**state.coupons, coupon.id: coupon},
-                    issues={**state.issues, effect.game_id: (effect.issued_at, *past)},
-                )
+                coupons[effect.coupon_id] = issued(effect)
+                issues[effect.game_id] = (effect.issued_at, *issues.get(effect.game_id, ()))
             case ChangeCoupon():
-                changed = {**state.coupons, effect.coupon.id: effect.coupon}
-                state = replace(state, coupons=changed)
+                coupons[effect.coupon.id] = effect.coupon
             case AddStamp():
-                card = (
+                stamps[effect.order_id, effect.game_id] = Stamp(card_no=effect.card_no)
+                cards[effect.game_id] = (
                     StampCard(card_no=effect.card_no + 1)
                     if effect.fills_card
                     else StampCard(card_no=effect.card_no, stamps=effect.stamps)
                 )
-                stamp = Stamp(card_no=effect.card_no)
-                state = replace(
-                    state,
-                    cards={**state.cards, effect.game_id: card},
-                    stamps={**state.stamps, (effect.order_id, effect.game_id): stamp},
-                )
             case TakeStampBack():
                 place = (effect.order_id, effect.game_id)
-                card = StampCard(card_no=effect.card_no, stamps=effect.stamps)
-                state = replace(
-                    state,
-                    cards={**state.cards, effect.game_id: card},
-                    stamps={
-                        **state.stamps,
-                        place: replace(state.stamps[place], is_in_effect=False),
-                    },
-                )
+                stamps[place] = replace(stamps[place], is_in_effect=False)
+                cards[effect.game_id] = StampCard(card_no=effect.card_no, stamps=effect.stamps)
             case RecordOrder():
-                order = OrderState(is_reversed=effect.is_reversed)
-                state = replace(state, orders={**state.orders, effect.order_id: order})
+                orders[effect.order_id] = OrderState(is_reversed=effect.is_reversed)
             case DeclineIssuance():
                 pass
             case _:
                 assert_never(effect)
-    return state
+    return CustomerState(
+        coupons=coupons,
+        foreign_codes=state.foreign_codes,
+        cards=cards,
+        stamps=stamps,
+        orders=orders,
+        issues=issues,
+    )
 
 
 def issued(issue: IssueCoupon) -> Coupon:

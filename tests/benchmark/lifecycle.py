@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import itertools
 import json
 import logging
@@ -28,6 +29,7 @@ from rich.table import Table
 from services.adapters.postgres.pool import open_pool
 from services.adapters.postgres.rows import Writing
 from services.adapters.redis_locks import CustomerLocks
+from services.issuer.app import GARBAGE_THRESHOLDS
 from services.issuer.pipeline import Pipeline
 from services.ops.verify.run import verify
 from services.runtime.settings import read_settings
@@ -201,6 +203,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60, help="of each latency run")
     arguments = parser.parse_args()
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())
+    gc.set_threshold(*GARBAGE_THRESHOLDS)  # as the issuer does
     table = uvloop.run(measure(arguments.events, arguments.coupons, arguments.seconds))
     Console(width=100).print(table)
 

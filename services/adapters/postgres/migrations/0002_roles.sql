@@ -35,7 +35,6 @@ GRANT UPDATE ON SEQUENCE games_id_seq TO couponry_worker;
 
 -- Nobody rewrites history: decisions and steps are only added, and nothing that was issued, met or agreed is deleted.
 REVOKE UPDATE, DELETE ON decisions, coupon_history, game_versions FROM couponry_worker;
-REVOKE INSERT, UPDATE, DELETE ON coupon_transitions FROM couponry_worker;
 REVOKE DELETE ON coupons, customers, dead_letters, games, orders, order_stamps, partners, stamp_cards FROM couponry_worker;
 REVOKE INSERT, UPDATE, DELETE ON deployment, schema_migrations FROM couponry_worker;
 -- A coupon moves through its states; its code, owner, rule and validity are fixed at the first decision.
@@ -44,7 +43,7 @@ GRANT UPDATE (status, steps, notice_at, reserved_until, reserved_shop_id, redeem
               holds_single_place) ON coupons TO couponry_worker;
 
 GRANT SELECT ON games, game_versions, shops, products, customers, decisions, coupons,
-    coupon_history, coupon_transitions, stamp_cards TO couponry_api;
+    coupon_history, stamp_cards TO couponry_api;
 GRANT SELECT (id, name, time_zone, store_id, created_at) ON partners TO couponry_api;
 
 CREATE FUNCTION session_partner_id() RETURNS bigint LANGUAGE sql STABLE AS
