@@ -80,6 +80,7 @@ REFUSALS = [
     (coupon(CouponStatus.RESERVED), lambda c: redeem(c, NOW, shop_id=OTHER_SHOP), StepRefusal.RESERVED_ELSEWHERE),
     (coupon(CouponStatus.RESERVED), lambda c: redeem(c, NOW, shop_id=None), StepRefusal.RESERVED_ELSEWHERE),
     (coupon(CouponStatus.RESERVED), lambda c: release(c, NOW, shop_id=OTHER_SHOP), StepRefusal.RESERVED_ELSEWHERE),
+    (coupon(CouponStatus.RESERVED), lambda c: cancel(c, NOW, shop_id=OTHER_SHOP), StepRefusal.RESERVED_ELSEWHERE),
     (coupon(), lambda c: release(c, NOW, shop_id=SHOP), StepRefusal.NOT_RESERVED),
     (coupon(), lambda c: reinstate(c, NOW, game=GAME, holder=None), StepRefusal.NOT_REDEEMED),
     (coupon(CouponStatus.REDEEMED, expires_at=NOW), lambda c: reinstate(c, NOW, game=GAME, holder=None), StepRefusal.EXPIRED),
