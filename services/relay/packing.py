@@ -61,6 +61,30 @@ class Packed:
         return [id for parcel in self.parcels for id in parcel.ids]
 
 
+class EventHeaders:
+    """The headers of events, with what many of them share encoded once."""
+
+    def __init__(self, source: str) -> None:
+        self._source: Header = ("ce_source", source.encode())
+        self._types: dict[str, Header] = {}
+        self._microseconds = -1
+        self._time: Header = ("ce_time", b"")
+
+    def event(self, type: str, id: str, subject: str | None, microseconds: int) -> list[Header]:
+        """Of one event; its time is in microseconds since 2000."""
+        if microseconds != self._microseconds:
+            at = POSTGRES_EPOCH + timedelta(microseconds=microseconds)
+            self._microseconds, self._time = microseconds, ("ce_time", instant(at).encode())
+        type_header = self._types.get(type)
+        if type_header is None:
+            type_header = self._types[type] = ("ce_type", type.encode())
+        id_header = ("ce_id", id.encode())
+        if subject is None:
+            return [SPEC_VERSION, id_header, self._source, type_header, self._time, CONTENT_TYPE]
+        about = ("ce_subject", subject.encode())
+        return [SPEC_VERSION, id_header, self._source, type_header, self._time, about, CONTENT_TYPE]
+
+
 def pack(
     batch: Batch,
     *,
@@ -76,9 +100,7 @@ def pack(
     """
     packed = Packed()
     filling: dict[tuple[str, int], Parcel] = {}
-    source: Header = ("ce_source", event_source.encode())
-    types: dict[str, Header] = {}
-    last_time, time_header = None, ("ce_time", b"")
+    headers_of = EventHeaders(event_source)
     key: bytes | None
     value: bytes | None
     for id, topic, ce_type, ce_id, subject, key_text, value_text, ce_time, letter_id in batch.rows:
@@ -88,16 +110,7 @@ def pack(
                 continue
             key = None if key_text is None else key_text.encode()
             value = value_text.encode()
-            if ce_time != last_time:
-                last_time, time_header = ce_time, ("ce_time", _rfc3339(ce_time))
-            type_header = types.get(ce_type)
-            if type_header is None:
-                type_header = types[ce_type] = ("ce_type", ce_type.encode())
-            id_header = ("ce_id", ce_id.encode())
-            headers: list[Header] = [SPEC_VERSION, id_header, source, type_header, time_header]
-            if subject is not None:
-                headers.append(("ce_subject", subject.encode()))
-            headers.append(CONTENT_TYPE)
+            headers = headers_of.event(ce_type, ce_id, subject, ce_time)
         else:
             letter = batch.letters.get(letter_id)
             if letter is None:
@@ -124,7 +137,3 @@ def pack(
                 del filling[place]
         parcel.ids.append(id)
     return packed
-
-
-def _rfc3339(microseconds: int) -> bytes:
-    return instant(POSTGRES_EPOCH + timedelta(microseconds=microseconds)).encode()
