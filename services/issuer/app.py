@@ -20,7 +20,6 @@ from services.adapters.kafka import GAME_COMPLETED, ORDERS, broker_options, requ
 from services.adapters.postgres.pool import open_pool
 from services.adapters.postgres.rows import Writing
 from services.adapters.redis_locks import CustomerLocks
-from services.issuer import metrics
 from services.issuer.brake import Brake
 from services.issuer.failures import Kind, kind_of
 from services.issuer.lane import Lane
@@ -206,8 +205,7 @@ async def _monitor(lanes: Sequence[Lane], locks: CustomerLocks) -> None:
         await locks.look_again()
         for lane in lanes:
             try:
-                for place, lag in (await lane.measure_lag()).items():
-                    metrics.LAG.labels(place.topic, place.partition).set(lag)
+                await lane.measure_lag()
                 if lane.consumer is not None:
                     await lane.brake.release(lane.consumer)
             except Exception as error:

@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 from faststream.kafka import KafkaMessage
 
+from services.issuer import metrics
 from services.issuer.brake import Brake
 from services.issuer.failures import Kind, kind_of
 from services.issuer.pipeline import Pipeline
@@ -25,6 +26,8 @@ from services.runtime.crashpoints import reach
 
 STALLED_SECONDS = 120.0
 """No progress for this long while records wait: the process should be restarted. Above every timeout of a batch."""
+ANSWER_SECONDS = 5.0
+"""A broker that has not said by then where a partition ends is away."""
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +59,7 @@ class Lane:
         self._delays = delays()
         self._outage: str | None = None
         self._waiting: set[TopicPartition] = set()
+        self._silence: str | None = None
         self._lag: dict[TopicPartition, int] = {}
         self._progress_at = time.monotonic()
 
@@ -117,25 +121,30 @@ class Lane:
             if place in assigned:
                 self.consumer.seek(place, first)
 
-    async def measure_lag(self) -> dict[TopicPartition, int]:
-        """Committed records not yet read, by assigned partition, as far as fetches have told."""
-        lag: dict[TopicPartition, int] = {}
+    async def measure_lag(self) -> None:
+        """Ask Kafka how many committed records this lane has not read yet; no answer is a reason not to be ready."""
+        before, self._lag, self._silence = self._lag, {}, None
         if self.consumer is not None:
-            for place in self.consumer.assignment():
-                end = self.consumer.last_stable_offset(place)
-                if end is not None and end >= 0:
-                    lag[place] = max(0, end - await self.consumer.position(place))
-        self._lag = lag
-        # What another owner has got, or has dealt with before it came back, is not waiting here any more.
+            try:
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    self._lag = await _unread(self.consumer)
+            except IllegalStateError:
+                pass  # a partition went to another owner meanwhile
+            except (TimeoutError, KafkaError) as error:
+                self._silence = f"Kafka does not answer ({type(error).__name__})"
+        for place in before.keys() - self._lag.keys():
+            metrics.LAG.remove(place.topic, place.partition)
+        for place, lag in self._lag.items():
+            metrics.LAG.labels(place.topic, place.partition).set(lag)
+        # What another owner has got, or had decided before it came back, is not waiting here any more.
         mine = self.consumer.assignment() if self.consumer is not None else set()
-        self._waiting = {place for place in self._waiting & mine if lag.get(place) != 0}
-        return lag
+        self._waiting = {place for place in self._waiting & mine if self._lag.get(place) != 0}
 
     def readiness(self) -> str | None:
         """None, or why this lane cannot work now."""
         if self._outage is not None and self._waiting:
             return f"waiting for a server: {self._outage}"
-        return self.brake.reason()
+        return self._silence or self.brake.reason()
 
     def liveness(self) -> str | None:
         """None, or that records wait and none is being decided."""
@@ -145,3 +154,9 @@ class Lane:
         if not any(lag for place, lag in self._lag.items() if not self.brake.is_paused(place)):
             return None
         return f"no progress for {idle:.0f} s with records waiting"
+
+
+async def _unread(consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
+    places = consumer.assignment()
+    ends = await consumer.end_offsets(places)
+    return {place: max(0, ends[place] - await consumer.position(place)) for place in places}
