@@ -40,6 +40,8 @@ _MAX_TIME_CHARACTERS = 64
 
 
 class Mode(StrEnum):
+    """Where an event's attributes stand: in headers, or in the value beside the data."""
+
     BINARY = "binary"
     STRUCTURED = "structured"
 

@@ -62,6 +62,7 @@ def stale(directory: Path) -> list[str]:
 
 
 def write(directory: Path) -> None:
+    """Bring `directory` up to date; files that belong to no model are removed."""
     for name in stale(directory):
         (directory / name).unlink(missing_ok=True)
     for name, text in rendered().items():
@@ -69,6 +70,7 @@ def write(directory: Path) -> None:
 
 
 def main(arguments: list[str] | None = None, directory: Path = GENERATED) -> int:
+    """The command; returns its exit code."""
     parser = argparse.ArgumentParser(prog="python -m schemas.generate", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when stale")
     if not parser.parse_args(arguments).check:

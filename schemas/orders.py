@@ -24,6 +24,8 @@ Code = Annotated[str, Field(max_length=MAX_CODE_CHARACTERS, pattern=r"^[^\x00]*$
 
 
 class OrderLine(Incoming):
+    """One position of an order: a product, by our id or the shop's SKU, and how much of it at which price."""
+
     product_id: Id | None = None
     sku: Text | None = None
     collection_ids: Annotated[tuple[Id | Text, ...], FailFast()] = ()

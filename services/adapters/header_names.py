@@ -91,9 +91,9 @@ def unpacked(content: memoryview) -> Iterator[Unpacked]:
     """The records of one batch of the record format 2, names decoded as far as they can be."""
     batch = _DefaultRecordBatchPy(content)
     # Decompressing and the place of the first record are its own business; there is no public way to them.
-    batch._maybe_uncompress()  # noqa: SLF001
-    cursor = _Cursor(batch._buffer, batch._pos)  # noqa: SLF001
-    for _ in range(batch._num_records):  # noqa: SLF001
+    batch._maybe_uncompress()  # noqa: SLF001 - what its own iterator does, step by step
+    cursor = _Cursor(batch._buffer, batch._pos)  # noqa: SLF001 - what its own iterator does, step by step
+    for _ in range(batch._num_records):  # noqa: SLF001 - what its own iterator does, step by step
         cursor.varint()  # the record's length
         cursor.varint()  # attributes: one byte, always 0
         delta_ms = cursor.varint()

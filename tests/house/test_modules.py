@@ -10,6 +10,8 @@ from pathlib import Path
 from tests.house.repository import ROOT, name_of, python_files
 
 LONGEST_MODULE_LINES = 300
+LONGEST_TEST_MODULE_LINES = 450
+"""More, because a table of cases grows and is still read one case at a time."""
 LONGEST_FUNCTION_LINES = 60
 VAGUE_NAMES = {
     "utils",
@@ -32,7 +34,8 @@ def test_module_is_short_introduced_and_named() -> None:
     for path in python_files():
         text = path.read_text(encoding="utf-8")
         lines = len(text.splitlines())
-        if lines > LONGEST_MODULE_LINES:
+        is_test = name_of(path).startswith("tests/")
+        if lines > (LONGEST_TEST_MODULE_LINES if is_test else LONGEST_MODULE_LINES):
             wrong.append(f"{name_of(path)}: {lines} lines")
         if path.stem in VAGUE_NAMES:
             wrong.append(f"{name_of(path)}: says nothing about what is in it")

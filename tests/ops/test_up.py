@@ -148,7 +148,7 @@ def test_up_restarts_what_dies(state_dir: Path, given: dict[str, str]) -> None:
         for name in ("redis", "issuer"):
             before = line["pids"][name]
             os.kill(before, signal.SIGKILL)
-            eventually(lambda: current(state_dir)["pids"][name] != before, f"{name} is back")  # noqa: B023
+            eventually(lambda: current(state_dir)["pids"][name] != before, f"{name} is back")  # noqa: B023 - awaited within the same turn
         after = current(state_dir)
         assert after["redis"] == line["redis"]
         assert after["health"] == line["health"]
@@ -167,7 +167,7 @@ def test_up_restarts_at_most_five_times_a_minute(state_dir: Path, given: dict[st
         for _ in range(5):
             os.kill(pid, signal.SIGKILL)
             pid = eventually(
-                lambda: (found := current(state_dir)["pids"]["redis"]) != pid and found,  # noqa: B023
+                lambda: (found := current(state_dir)["pids"]["redis"]) != pid and found,  # noqa: B023 - awaited within the same turn
                 "redis is back",
             )
         os.kill(pid, signal.SIGKILL)
