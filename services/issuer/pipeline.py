@@ -7,7 +7,7 @@ decisions stand and the records that come again are repeats.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -17,6 +17,7 @@ import asyncpg
 from aiokafka import ConsumerRecord
 
 from services.adapters.postgres import inbox, quota, states
+from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.recording import record
 from services.adapters.postgres.rows import PLAIN, Writing
 from services.domain.arrival import CustomerKey, Incoming, Verdict, in_deciding_order
@@ -47,6 +48,11 @@ class Locks(Protocol):
     """Held around a batch; yields whether the locks were had. Decides nothing."""
 
     def held(self, customers: Sequence[CustomerKey]) -> AbstractAsyncContextManager[bool]: ...
+
+
+Alongside = Callable[[Connection, Sequence[Verdict], Sequence[DeadLetter], int], Awaitable[None]]
+"""Runs in the transaction that records a batch, or a part of one: given its connection, the verdicts, the dead letters
+and how many of those are new. What it writes commits with them or not at all."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -84,11 +90,13 @@ class Pipeline:
         *,
         clock_offset: timedelta = timedelta(),
         writing: Writing = PLAIN,
+        alongside: Alongside | None = None,
     ) -> None:
         self._pool = pool
         self._locks = locks
         self._clock_offset = clock_offset
         self._writing = writing
+        self._alongside = alongside
         self._programs = Programs()
 
     async def process(self, records: Sequence[ConsumerRecord]) -> Report:
@@ -167,18 +175,11 @@ class Pipeline:
                 async with connection.transaction():
                     decided = await self._decide(connection, fresh, customers)
                     early = [
-                        letter_for(records, one, Stage.TIME, _too_early(one))
+                        letter_for(records, one, Stage.TIME, why_too_early(one))
                         for one in decided.too_early
                     ]
                     with metrics.step("record"):
-                        await record(
-                            connection,
-                            decided.verdicts,
-                            decided.program,
-                            [*letters, *early],
-                            self._writing,
-                        )
-                        await self._programs.confirm(connection, decided.program)
+                        await self._record(connection, decided, [*letters, *early])
                     reach("issuer.after_record")
                 reach("issuer.after_commit")
                 await connection.execute(NOTIFY_RELAY)
@@ -186,9 +187,20 @@ class Pipeline:
         report.verdicts.extend(decided.verdicts)
         report.letters.extend([*letters, *early])
 
+    async def _record(
+        self, connection: Connection, decided: Decided, letters: Sequence[DeadLetter]
+    ) -> None:
+        """Write, and last of all make sure that the rules used are still in force."""
+        new_letters = await record(
+            connection, decided.verdicts, decided.program, letters, self._writing
+        )
+        if self._alongside is not None:
+            await self._alongside(connection, decided.verdicts, letters, new_letters)
+        await self._programs.confirm(connection, decided.program)
+
     async def _decide(
         self,
-        connection: asyncpg.Connection,
+        connection: Connection,
         arrivals: list[Incoming],
         customers: Sequence[CustomerKey],
     ) -> Decided:
@@ -232,7 +244,8 @@ def _halves(items: list[T]) -> tuple[list[T], list[T]]:
     return items[:middle], items[middle:]
 
 
-def _too_early(one: Incoming) -> ValueError:
+def why_too_early(one: Incoming) -> ValueError:
+    """What the dead letter of an event from the future says."""
     limit = int(MAX_PRODUCER_SKEW.total_seconds() // 60)
     return ValueError(
         f"ce_time {one.event.occurred_at.isoformat()} is more than {limit} minutes in the future: "

@@ -8,11 +8,12 @@ needs it. A game with nothing left costs one read.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import asyncpg
 
+from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
 from services.domain.completion import Quota
 
@@ -35,15 +36,15 @@ class HeldShares:
         }
 
 
-async def hold(connection: asyncpg.Connection, needed: Mapping[int, int]) -> HeldShares:
+async def hold(connection: Connection, needed: Mapping[int, int]) -> HeldShares:
     """Lock shares for up to `needed` coupons per game id, all games in one order."""
     held = HeldShares()
     if not needed:
         return held
-    left: dict[int, int] = dict(await connection.fetch(_SQL["left"], sorted(needed)))
+    still = await left(connection, needed)
     for game_id in sorted(needed):
         held.by_game[game_id] = []
-        if not left.get(game_id):
+        if not still.get(game_id):
             continue
         shares = await _free(connection, game_id, needed[game_id])
         if shares is None:
@@ -52,13 +53,17 @@ async def hold(connection: asyncpg.Connection, needed: Mapping[int, int]) -> Hel
     return held
 
 
+async def left(connection: Connection, games: Collection[int]) -> dict[int, int]:
+    """What these games may still issue, without holding any of it; a game without a limit is not in it."""
+    rows = await connection.fetch(_SQL["left"], sorted(games))
+    return {row["game_id"]: row["remaining"] for row in rows}
+
+
 class _NotEnough(Exception):
     """The shares that nobody else holds do not cover what is needed."""
 
 
-async def _free(
-    connection: asyncpg.Connection, game_id: int, needed: int
-) -> list[asyncpg.Record] | None:
+async def _free(connection: Connection, game_id: int, needed: int) -> list[asyncpg.Record] | None:
     """One share if it covers what is needed, else all free ones if they do; otherwise none is kept locked.
 
     The savepoint gives the locks back: two batches that each hold some and wait for all would wait for ever.
@@ -75,7 +80,7 @@ async def _free(
         return None
 
 
-async def use(connection: asyncpg.Connection, held: HeldShares, used: Mapping[int, int]) -> None:
+async def use(connection: Connection, held: HeldShares, used: Mapping[int, int]) -> None:
     """Take `used` coupons per game id from the shares held; never more than they have."""
     rows: list[tuple[int, int, int, int]] = []
     for game_id, count in used.items():

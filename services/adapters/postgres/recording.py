@@ -9,9 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import asyncpg
-
-from services.adapters.postgres.pool import SCHEMA
+from services.adapters.postgres.pool import SCHEMA, Connection
 from services.adapters.postgres.queries import queries
 from services.adapters.postgres.rows import Row, Rows, Writing, add_verdict, dead_letter_row
 from services.domain.arrival import Verdict
@@ -49,22 +47,25 @@ class LostRace(Exception):
 
 
 async def record(
-    connection: asyncpg.Connection,
+    connection: Connection,
     verdicts: Sequence[Verdict],
     program: Program,
     letters: Iterable[DeadLetter],
     writing: Writing,
-) -> None:
-    """Write all of it inside the caller's transaction. Raises LostRace, or what a constraint raises."""
+) -> int:
+    """Write all of it inside the caller's transaction; returns how many of the letters are new.
+
+    Raises LostRace, or what a constraint raises.
+    """
     rows = Rows()
     for verdict in verdicts:
         add_verdict(rows, verdict, program, writing)
-    for letter in letters:
-        await _bury(connection, letter, rows)
+    new_letters = [await _bury(connection, letter, rows) for letter in letters].count(True)
     await write(connection, rows)
+    return new_letters
 
 
-async def write(connection: asyncpg.Connection, rows: Rows, *, by_copy: bool = True) -> None:
+async def write(connection: Connection, rows: Rows, *, by_copy: bool = True) -> None:
     """Closed coupons first, since they free the places that opened and new ones take; the outbox last.
 
     `by_copy=False` for a role under row-level security, to which Postgres refuses COPY.
@@ -91,7 +92,7 @@ async def write(connection: asyncpg.Connection, rows: Rows, *, by_copy: bool = T
 
 
 async def _copy(
-    connection: asyncpg.Connection, table: str, columns: tuple[str, ...], rows: list[Row]
+    connection: Connection, table: str, columns: tuple[str, ...], rows: list[Row]
 ) -> None:
     if rows:
         await connection.copy_records_to_table(
@@ -100,7 +101,7 @@ async def _copy(
 
 
 async def _insert(
-    connection: asyncpg.Connection, table: str, columns: tuple[str, ...], rows: list[Row]
+    connection: Connection, table: str, columns: tuple[str, ...], rows: list[Row]
 ) -> None:
     if rows:
         names = ", ".join(f'"{column}"' for column in columns)
@@ -108,7 +109,7 @@ async def _insert(
         await connection.executemany(f"INSERT INTO {table} ({names}) VALUES ({values})", rows)  # noqa: S608 - names are ours
 
 
-async def _change(connection: asyncpg.Connection, changed: list[tuple[int, Coupon]]) -> None:
+async def _change(connection: Connection, changed: list[tuple[int, Coupon]]) -> None:
     """Bring coupons to their state after the batch, unless somebody else took a step on one meanwhile."""
     if not changed:
         return
@@ -125,7 +126,7 @@ async def _change(connection: asyncpg.Connection, changed: list[tuple[int, Coupo
         raise LostRace("somebody else took a step on a coupon of this batch")
 
 
-async def _put(connection: asyncpg.Connection, query: str, rows: Mapping[Any, Row]) -> None:
+async def _put(connection: Connection, query: str, rows: Mapping[Any, Row]) -> None:
     if rows:
         await connection.execute(_SQL[query], *_columns([rows[key] for key in sorted(rows)]))
 
@@ -134,8 +135,8 @@ def _columns(rows: Sequence[Row]) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)]
 
 
-async def _bury(connection: asyncpg.Connection, letter: DeadLetter, rows: Rows) -> None:
-    """Keep a dead letter and queue its publication, unless this place in the topic has one already."""
+async def _bury(connection: Connection, letter: DeadLetter, rows: Rows) -> bool:
+    """Keep a dead letter and queue its publication, unless this place in the topic has one already: then False."""
     letter_id = await connection.fetchval(
         _SQL["bury"],
         letter.position.topic, letter.position.partition, letter.position.offset,
@@ -146,6 +147,7 @@ async def _bury(connection: asyncpg.Connection, letter: DeadLetter, rows: Rows) 
     )  # fmt: skip
     if letter_id is not None:
         rows.outbox.append(dead_letter_row(letter_id))
+    return letter_id is not None
 
 
 def _record_time(timestamp_ms: int) -> datetime:

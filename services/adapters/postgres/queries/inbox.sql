@@ -5,6 +5,15 @@
 -- Which of these events have their decision already; id and source tell a repeat from a key collision.
 SELECT event_key, event_id, event_source FROM decisions WHERE event_key = ANY($1::uuid[]);
 
+-- name: not_decided_from
+-- Positions, in these arrays, of records of one topic that are not where the decision under their key was read from.
+SELECT read.position
+FROM unnest($2::uuid[], $3::integer[], $4::bigint[]) WITH ORDINALITY AS read (event_key, partition, "offset", position)
+WHERE (SELECT true FROM decisions d
+       WHERE d.event_key = read.event_key AND d."offset" = read."offset" AND d.partition = read.partition AND d.topic = $1
+       LIMIT 1) IS NULL
+ORDER BY read.position;
+
 -- name: lock_customers
 -- Lock the customers (arrays sorted, so that two batches cannot deadlock), add the missing ones, and take each one's
 -- decision instant: after its lock, from the database's clock, never before anything decided for that customer.
