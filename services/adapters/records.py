@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -24,6 +25,8 @@ POLL_RECORDS = 10_000
 POLL_MS = 500
 STALLED_SECONDS = 60.0
 """A part that does not move for this long will not. A transaction that a killed relay left open ends sooner."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 T = TypeVar("T")
 Offsets = Mapping[TopicPartition, int]
@@ -70,6 +73,21 @@ async def bounds_of(
     firsts = await consumer.beginning_offsets(places)
     ends = await consumer.end_offsets(places)
     return {place: Bounds(first=firsts[place], end=ends[place]) for place in places}
+
+
+async def first_since(
+    consumer: AIOKafkaConsumer, places: Sequence[TopicPartition], at: datetime | None = None
+) -> dict[TopicPartition, tuple[int, datetime] | None]:
+    """Offset and broker's time of each partition's first record from `at` on, or of all; None where there is none."""
+    # Whole milliseconds, rounded up; below zero the protocol has other meanings.
+    since_ms = 0 if at is None else max(0, -((_EPOCH - at) // timedelta(milliseconds=1)))
+    found = await consumer.offsets_for_times(dict.fromkeys(places, since_ms)) if places else {}
+    return {
+        place: None
+        if (one := found.get(place)) is None or one.offset < 0
+        else (one.offset, _EPOCH + timedelta(milliseconds=one.timestamp))
+        for place in places
+    }
 
 
 async def read_parts(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from zoneinfo import available_timezones
 
 import click
 
+from schemas.cloudevents import parse_time
 from schemas.fields import MAX_ID
 
 IDENTIFIER = click.IntRange(1, MAX_ID)
@@ -36,3 +38,13 @@ def time_zone(value: str) -> str:
     if value not in available_timezones() - _NO_ZONES:
         raise click.BadParameter(f"{value!r} is no time zone such as Europe/Vilnius")
     return value
+
+
+def instant(value: str) -> datetime:
+    """An RFC 3339 instant, in UTC."""
+    try:
+        return parse_time(value)
+    except ValueError:
+        raise click.BadParameter(
+            f"{value!r} is not RFC 3339 with a zone, such as 2026-05-01T09:30:00Z"
+        ) from None

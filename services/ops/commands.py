@@ -38,6 +38,7 @@ COMMANDS = {
         "services.ops.verify.command:verify",
         "Check every invariant over everything stored.",
     ),
+    "replay": ("services.ops.replay.command:replay", "Read a range of a topic again."),
 }
 """Name → where the click command is, and its line in `--help`."""
 

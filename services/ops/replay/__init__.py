@@ -1,0 +1,5 @@
+"""`couponry replay`: read a part of a topic again, into the same pipeline, beside the live group.
+
+`span` finds the offsets and says what is no longer there, `run` decides batch by batch and keeps how far it has come,
+`result` counts and words what came of it, `command` is the command line.
+"""
