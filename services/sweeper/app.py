@@ -1,4 +1,4 @@
-"""The sweeper process: end what is over, tell customers what is about to end.
+"""The sweeper process: end what is over, tell customers what is about to end; count, see `counting.py`.
 
 Any number may run: each batch takes customers nobody else is working on. Correctness never waits for it; without it
 subscribers would hear of an expiry only when the next event needs the coupon's place.
@@ -6,6 +6,7 @@ subscribers would hear of an expiry only when the next event needs the coupon's 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from datetime import timedelta
 
@@ -21,6 +22,7 @@ from services.runtime.backoff import delays, pause
 from services.runtime.crashpoints import reach
 from services.runtime.health import Health
 from services.runtime.settings import Settings, required
+from services.sweeper.counting import count_until_stopped
 
 ACTOR = "sweeper"
 BATCH_COUPONS = 1_000
@@ -38,9 +40,16 @@ log = logging.getLogger(__name__)
 
 
 async def serve(settings: Settings, health: Health) -> None:
-    """Sweep until told to stop: at once while something is due, every few seconds otherwise."""
+    """Sweep, and keep the games' counters current, until told to stop."""
     required(settings, "postgres_dsn")
     crashpoints.arm(settings.crash_at)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(_sweep(settings, health))
+        tasks.create_task(count_until_stopped(settings, health))
+
+
+async def _sweep(settings: Settings, health: Health) -> None:
+    """At once while something is due, every few seconds otherwise; an outage is waited out."""
     fault: list[str] = ["starting"]
     health.ready(lambda: fault[0] if fault else None, "postgres")
     waits = delays()

@@ -64,9 +64,9 @@ CREATE TABLE game_players (
 CREATE TABLE counting (
     only_row   boolean PRIMARY KEY DEFAULT true CONSTRAINT there_is_one_counting_row CHECK (only_row),
     counted_to bigint NOT NULL DEFAULT 0,
-    counted_at timestamptz NOT NULL DEFAULT '-infinity',
+    counted_at timestamptz NOT NULL DEFAULT '1970-01-01T00:00Z',
     noted_to   bigint NOT NULL DEFAULT 0,
-    noted_at   timestamptz NOT NULL DEFAULT '-infinity',
+    noted_at   timestamptz NOT NULL DEFAULT '1970-01-01T00:00Z',
     noted_xid  xid8 NOT NULL DEFAULT '0'
 );
 INSERT INTO counting DEFAULT VALUES;
