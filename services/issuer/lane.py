@@ -70,7 +70,7 @@ class Lane:
 
     async def handle(self, message: KafkaMessage) -> None:
         """Decide one poll. Never raises for an outage: FastStream would log it and go on without us."""
-        records: Sequence[ConsumerRecord] = message.raw_message  # type: ignore[assignment]
+        records: Sequence[ConsumerRecord] = message.raw_message
         assert self.consumer is not None
         reach("issuer.after_poll")
         try:

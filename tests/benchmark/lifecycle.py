@@ -81,7 +81,7 @@ async def _orders(stage: Stage, count: int) -> list[ConsumerRecord]:
         "SELECT code, customer_id FROM coupons JOIN customers USING (customer_no)"
         " WHERE status = 'active' AND game_id = $1 LIMIT $2", PLAIN, count,
     )  # fmt: skip
-    fixed = {"currency": "EUR", "total": "9.90", "shop_id": None, "lines": []}
+    fixed: dict[str, Any] = {"currency": "EUR", "total": "9.90", "shop_id": None, "lines": []}
     return [
         _record(
             "order.placed",

@@ -61,8 +61,8 @@ async def admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
         await client.close()
 
 
-async def members(settings: Settings) -> dict[str, set[TopicPartition]]:
-    """The group's members and what each owns; empty while it rebalances."""
+async def members(settings: Settings) -> dict[str, bool]:
+    """The group's members and whether each owns anything; empty while it rebalances."""
     async with admin(settings) as client:
         (response,) = await client.describe_consumer_groups([settings.consumer_group])
         (_, _, state, _, _, some, *_), *_ = response.groups

@@ -51,6 +51,7 @@ def record(record_headers: Headers, record_value: bytes | None) -> ConsumerRecor
 def read(record_headers: Headers, record_value: bytes | None) -> GameCompleted:
     incoming = read_record(record(record_headers, record_value))
     assert isinstance(incoming, Incoming), incoming
+    assert isinstance(incoming.event, GameCompleted)
     return incoming.event
 
 

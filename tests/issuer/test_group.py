@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from types import SimpleNamespace
+from typing import Any
 
 import asyncpg
 import pytest
@@ -47,7 +48,7 @@ async def assert_decided_once(database: asyncpg.Connection, events: int) -> None
     await audit(database)
 
 
-def reached(database: asyncpg.Connection, decisions: int) -> Callable[[], object]:
+def reached(database: asyncpg.Connection, decisions: int) -> Callable[[], Awaitable[bool]]:
     """A condition: at least so many events are decided."""
 
     async def enough() -> bool:
@@ -170,12 +171,14 @@ async def test_overlong_batch_goes_to_the_next_owner_and_its_late_commit_is_harm
     place = TopicPartition(topics.topic(GAME_COMPLETED), 0)
 
     async def polled(consumer: AIOKafkaConsumer) -> KafkaMessage:
-        async def some() -> Sequence[ConsumerRecord]:
+        async def some() -> Any:
             return (await consumer.getmany(timeout_ms=100)).get(place, ())
 
         return KafkaMessage(
-            raw_message=tuple(await eventually(some, "records come")), body=b"", consumer=None
-        )  # type: ignore[arg-type]
+            raw_message=tuple(await eventually(some, "records come")),
+            body=b"",
+            consumer=None,  # type: ignore[arg-type]
+        )
 
     def lane(consumer: AIOKafkaConsumer) -> Lane:
         return Lane(

@@ -8,7 +8,7 @@ import json
 import asyncpg
 import pytest
 
-from schemas.games import read_game
+from schemas.games import Game, read_game
 from services.adapters.postgres.games import games_by_id, update_games
 from services.adapters.postgres.recording import LostRace
 from services.adapters.redis_locks import CustomerLocks
@@ -211,7 +211,7 @@ async def test_rule_switch_against_issuing_never_leaves_two_active(
                 )
 
         async def switch(
-            game_id: int = game_id, single: object = single, pause: float = attempt * 0.004
+            game_id: int = game_id, single: Game = single, pause: float = attempt * 0.004
         ) -> bool:
             await asyncio.sleep(
                 pause
@@ -229,6 +229,6 @@ async def test_rule_switch_against_issuing_never_leaves_two_active(
             "SELECT rule_allow_multiple, count(*) FROM coupons WHERE game_id = $1 GROUP BY 1",
             game_id,
         )
-        issued = dict(rows)
+        issued = {row["rule_allow_multiple"]: row["count"] for row in rows}
         assert issued == ({False: 5} if switched else {True: 60}), (attempt, switched, issued)
     await audit(database)

@@ -89,10 +89,11 @@ async def test_value_that_no_column_takes_is_a_fault(
     database: asyncpg.Connection, value: object
 ) -> None:
     """The client itself refuses such a value, in a statement as in a COPY."""
-    columns = {"columns": ["customer_no"], "schema_name": "couponry"}
     for refused in (
         database.fetchval("SELECT $1::bigint", value),
-        database.copy_records_to_table("decisions", records=[(value,)], **columns),
+        database.copy_records_to_table(
+            "decisions", records=[(value,)], columns=["customer_no"], schema_name="couponry"
+        ),
     ):
         with pytest.raises(Exception) as refusal:
             await refused

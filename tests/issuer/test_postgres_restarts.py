@@ -61,6 +61,10 @@ async def test_issuer_outlives_its_database(
 
     async with issuer(settings) as running:
         await running.ready()
+
+        async def red() -> bool:
+            return "waiting for a server" in await running.complaint()
+
         for number, fault in enumerate((stop, crash)):
             events = [
                 completed(f"{number}-{n}", f"c-{n % 50}", partner_id=partner_id, game_id=game_id)
@@ -74,10 +78,6 @@ async def test_issuer_outlives_its_database(
 
             await eventually(at_work, "it is at work")
             await fault()
-
-            async def red() -> bool:
-                return "waiting for a server" in await running.complaint()
-
             await eventually(red, "it says what it waits for")
             await own_postgres.processes.restart("postgres")
             await finished(settings)

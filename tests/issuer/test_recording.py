@@ -59,7 +59,7 @@ async def test_decline_is_recorded_and_queued(
     )
 
     assert await outcomes(database) == [("e-1", "declined", reason)]
-    row = await database.fetchrow("SELECT * FROM outbox")
+    (row,) = await database.fetch("SELECT * FROM outbox")
     assert (row["topic"], row["ce_type"]) == DECLINED
     value = json.loads(row["value"])
     assert (value["reason"], value["blocking_coupon_id"]) == (reason, None)
@@ -159,7 +159,7 @@ async def test_expired_coupon_gives_way_in_the_same_transaction(
     assert [outcome for _, outcome, _ in await outcomes(database)] == ["issued", "issued"]
     assert await queued(database) == [ISSUED, EXPIRED, ISSUED]
     old, new = await database.fetch("SELECT * FROM coupons ORDER BY issued_at")
-    step = await database.fetchrow("SELECT * FROM coupon_history")
+    (step,) = await database.fetch("SELECT * FROM coupon_history")
     assert (old["status"], new["status"]) == ("expired", "active")
     assert (step["coupon_id"], step["status"], step["at"]) == (
         old["id"],
@@ -234,7 +234,8 @@ async def test_customers_time_never_runs_backwards(
 
     await pipeline.process([play("e-2"), play("b-2", "berta")])
 
-    decided = dict(await database.fetch("SELECT event_id, decided_at FROM decisions"))
+    rows = await database.fetch("SELECT event_id, decided_at FROM decisions")
+    decided = {row["event_id"]: row["decided_at"] for row in rows}
     assert decided["e-2"] == ahead
     assert decided["b-2"] < ahead - timedelta(days=7)
     assert ("e-2", "issued", None) in await outcomes(database)

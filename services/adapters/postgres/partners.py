@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
+from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
 
 _SQL = queries("partners")
@@ -27,7 +28,7 @@ class NewPartner:
     default_shop_id: int
 
 
-async def add_partner(connection: asyncpg.Connection, name: str, time_zone: str) -> NewPartner:
+async def add_partner(connection: Connection, name: str, time_zone: str) -> NewPartner:
     """Add a partner with a first shop of the same name, in one transaction."""
     store_id, api_key, secret_key = (
         secrets.token_hex(8),
@@ -55,33 +56,31 @@ def digest(key: str) -> bytes:
     return hashlib.sha256(key.encode()).digest()
 
 
-async def list_partners(connection: asyncpg.Connection) -> list[asyncpg.Record]:
+async def list_partners(connection: Connection) -> list[asyncpg.Record]:
     """`id, name, time_zone, store_id, created_at`, oldest first."""
     rows: list[asyncpg.Record] = await connection.fetch(_SQL["list_partners"])
     return rows
 
 
-async def known_partners(connection: asyncpg.Connection, ids: Collection[int]) -> set[int]:
+async def known_partners(connection: Connection, ids: Collection[int]) -> set[int]:
     """Those of the ids that are partners."""
     return {row["id"] for row in await connection.fetch(_SQL["known_partners"], list(ids))}
 
 
-async def add_shop(connection: asyncpg.Connection, partner_id: int, name: str) -> int | None:
+async def add_shop(connection: Connection, partner_id: int, name: str) -> int | None:
     """The new shop's id; None when there is no such partner."""
     shop_id: int | None = await connection.fetchval(_SQL["insert_shop"], partner_id, name)
     return shop_id
 
 
-async def list_shops(
-    connection: asyncpg.Connection, partner_id: int | None
-) -> list[asyncpg.Record]:
+async def list_shops(connection: Connection, partner_id: int | None) -> list[asyncpg.Record]:
     """`id, partner_id, name, created_at` of one partner's shops, or of all."""
     rows: list[asyncpg.Record] = await connection.fetch(_SQL["list_shops"], partner_id)
     return rows
 
 
 async def add_product(
-    connection: asyncpg.Connection, partner_id: int, name: str, sku: str | None
+    connection: Connection, partner_id: int, name: str, sku: str | None
 ) -> int | None:
     """The new product's id; None when there is no such partner."""
     product_id: int | None = await connection.fetchval(
@@ -90,9 +89,7 @@ async def add_product(
     return product_id
 
 
-async def list_products(
-    connection: asyncpg.Connection, partner_id: int | None
-) -> list[asyncpg.Record]:
+async def list_products(connection: Connection, partner_id: int | None) -> list[asyncpg.Record]:
     """`id, partner_id, name, sku, created_at` of one partner's products, or of all."""
     rows: list[asyncpg.Record] = await connection.fetch(_SQL["list_products"], partner_id)
     return rows
