@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from itertools import islice
 from typing import Any, Protocol, TypeVar
 
@@ -18,11 +19,9 @@ from services.adapters.postgres import operations
 from services.adapters.postgres.operations import Operation
 from services.adapters.postgres.pool import Connection
 from services.issuer.failures import Kind, kind_of
-from services.ops.addresses import reaching_kafka, reaching_postgres
 from services.ops.arguments import utf8_text
-from services.ops.output import CommandError, progress
+from services.ops.output import CommandError, instant_text, progress
 from services.runtime.backoff import delays
-from services.runtime.settings import Settings
 
 OUTAGES_WAITED_FOR = 5
 """In a row, with growing pauses; then the command gives up and can be resumed."""
@@ -87,15 +86,21 @@ async def begin_or_resume(
 
 
 @contextmanager
-def reaching_servers(settings: Settings, resumable: str | None = None) -> Iterator[None]:
-    """Turn a server that is away into one line; `resumable` is the command that can go on from there."""
+def resumable(command: str) -> Iterator[None]:
+    """Add to whatever stops the work how to go on with it."""
     try:
-        with reaching_postgres(settings), reaching_kafka(settings):
-            yield
+        yield
     except CommandError as error:
-        if resumable is None:
-            raise
-        raise CommandError(f"{error.message}; go on with `couponry {resumable} --resume`") from None
+        raise CommandError(f"{error.message}; go on with `couponry {command} --resume`") from None
+
+
+def as_request(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What was asked for, as JSON; empty if nothing was."""
+    return {
+        name: instant_text(value) if isinstance(value, datetime) else value
+        for name, value in options.items()
+        if value is not None and value != ()
+    }
 
 
 async def through_outages(work: Callable[[], Awaitable[T]]) -> T:

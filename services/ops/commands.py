@@ -39,6 +39,7 @@ COMMANDS = {
         "Check every invariant over everything stored.",
     ),
     "replay": ("services.ops.replay.command:replay", "Read a range of a topic again."),
+    "republish": ("services.ops.republish:republish", "Send coupon.issued again."),
 }
 """Name → where the click command is, and its line in `--help`."""
 

@@ -24,6 +24,8 @@ Header = tuple[str, bytes | None]
 
 SPEC_VERSION: Header = ("ce_specversion", b"1.0")
 CONTENT_TYPE: Header = ("content-type", b"application/json")
+REPUBLISHED: Header = ("couponry_republished", b"true")
+"""Added to an event that was published before: its id and data are those of the first time."""
 
 
 class Builder(Protocol):
@@ -103,7 +105,8 @@ def pack(
     headers_of = EventHeaders(event_source)
     key: bytes | None
     value: bytes | None
-    for id, topic, ce_type, ce_id, subject, key_text, value_text, ce_time, letter_id in batch.rows:
+    for row in batch.rows:
+        id, topic, ce_type, ce_id, subject, key_text, value_text, ce_time, letter_id, again = row
         if letter_id is None:
             if ce_type is None or ce_time is None:
                 packed.unfit[id] = "an event needs ce_type and ce_time"
@@ -111,6 +114,8 @@ def pack(
             key = None if key_text is None else key_text.encode()
             value = value_text.encode()
             headers = headers_of.event(ce_type, ce_id, subject, ce_time)
+            if again:
+                headers.append(REPUBLISHED)
         else:
             letter = batch.letters.get(letter_id)
             if letter is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 import click
@@ -13,18 +12,23 @@ from aiokafka import AIOKafkaConsumer
 from services.adapters.postgres import operations
 from services.adapters.postgres.operations import Operation
 from services.adapters.records import side_reader
-from services.ops.addresses import command_settings, postgres
+from services.ops.addresses import (
+    command_settings,
+    postgres,
+    reaching_kafka,
+    reaching_postgres,
+)
 from services.ops.arguments import instant, utf8_text
 from services.ops.bulk import (
+    as_request,
     begin_or_resume,
     rate_option,
-    reaching_servers,
     reason_option,
+    resumable,
     resume_option,
 )
 from services.ops.output import (
     dry_run_option,
-    instant_text,
     json_option,
     print_facts,
     print_json,
@@ -112,7 +116,7 @@ async def _replay(
     if asked["topic"] is not None:
         asked = {**asked, "topic": broker_topic(settings, asked["topic"])}
     read_only = "on" if dry_run else "off"
-    with reaching_servers(settings):
+    with reaching_postgres(settings), reaching_kafka(settings):
         async with (
             postgres(
                 settings, NAME, enable_seqscan="off", default_transaction_read_only=read_only
@@ -127,13 +131,13 @@ async def _replay(
             operation = await begin_or_resume(
                 connection,
                 NAME,
-                request=_request(asked),
+                request=as_request(asked),
                 resume=resume,
                 reason=reason,
                 at_first=lambda: _span(settings, consumer, asked),
             )
             span = Span.from_progress(operation.progress)
-            with reaching_servers(settings, NAME):
+            with resumable(NAME), reaching_postgres(settings), reaching_kafka(settings):
                 async with pipeline_of(settings, operation) as decide:
                     reading = Reading(settings, connection, span, rate=rate, operation=operation)
                     await reading.run(consumer, decide)
@@ -146,15 +150,6 @@ async def _span(settings: Settings, consumer: AIOKafkaConsumer, asked: Mapping[s
     for gap in span.missing:
         progress(gap_line(gap))
     return span
-
-
-def _request(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """What was asked for, as JSON; empty if nothing was."""
-    return {
-        name: instant_text(value) if isinstance(value, datetime) else value
-        for name, value in asked.items()
-        if value is not None and value != ()
-    }
 
 
 def _report(
