@@ -15,25 +15,21 @@ from base64 import b64decode
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from hashlib import blake2b
 from typing import Any, ClassVar, Final
 
 from aiokafka import ConsumerRecord
-from asyncpg.pgproto.pgproto import UUID  # ten times faster than uuid.UUID, and equal to it
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails, from_json
 
 from schemas import cloudevents
 from schemas.cloudevents import CONTENT_TYPE, Envelope, Mode
+from services.adapters.event_keys import event_key
 from services.domain.arrival import Incoming
 from services.domain.events import Cause, Event, Position
 from services.domain.letters import Stage
 from services.issuer.event_types import TYPES, EventType
 
 MAX_MESSAGE_CHARACTERS: Final = 500
-ID_DIGEST_BYTES: Final = 10
-SOURCE_DIGEST_BYTES: Final = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,32 +89,6 @@ def read_record(record: ConsumerRecord) -> Incoming | Poison:
         position=Position(topic=record.topic, partition=record.partition, offset=record.offset),
         timestamp_ms=record.timestamp,
     )
-
-
-def event_key(source: str, event_id: str) -> str:
-    """The key of an event's decision, as the text of a UUID: 10 bytes of the id's digest, 6 of the source's."""
-    return str(event_key_of_bytes(source.encode(), event_id.encode()))
-
-
-def event_key_of_bytes(source: bytes, event_id: bytes) -> UUID:
-    """The same key, of texts as headers carry them; nobody has checked that they are texts."""
-    digest = blake2b(event_id, digest_size=ID_DIGEST_BYTES).digest()
-    return UUID(digest + _source_digest(source))
-
-
-def event_keys_of(event_id: str) -> tuple[str, str]:
-    """The lowest and the highest key that events of this id can have, whatever their source; both inclusive."""
-    digest = blake2b(event_id.encode(), digest_size=ID_DIGEST_BYTES).digest()
-    return (
-        str(UUID(digest + bytes(SOURCE_DIGEST_BYTES))),
-        str(UUID(digest + b"\xff" * SOURCE_DIGEST_BYTES)),
-    )
-
-
-# Sources are few; the bound is against a producer that makes one up per event.
-@lru_cache(maxsize=4096)
-def _source_digest(source: bytes) -> bytes:
-    return blake2b(source, digest_size=SOURCE_DIGEST_BYTES).digest()
 
 
 def _mode(content_type: bytes | None) -> Mode:

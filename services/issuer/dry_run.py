@@ -14,6 +14,7 @@ from typing import Any
 
 from aiokafka import ConsumerRecord
 
+from services.adapters.drawing import draws
 from services.adapters.postgres import inbox, quota, states
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
@@ -27,7 +28,6 @@ from services.domain.letters import DeadLetter, Stage
 from services.domain.overlay import laid_over, with_effects
 from services.domain.program import Program
 from services.domain.state import NEW_CUSTOMER, CustomerState, Stamp
-from services.issuer.drawing import draws
 from services.issuer.letters import letter_for
 from services.issuer.pipeline import Report, read, why_too_early
 from services.issuer.programs import Programs, capped

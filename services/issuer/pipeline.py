@@ -16,6 +16,7 @@ from typing import Protocol, TypeVar
 import asyncpg
 from aiokafka import ConsumerRecord
 
+from services.adapters.drawing import draws
 from services.adapters.postgres import inbox, quota, states
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.recording import record
@@ -27,7 +28,6 @@ from services.domain.letters import DeadLetter, Stage
 from services.domain.program import Program
 from services.issuer import metrics
 from services.issuer.codec import Poison, read_record
-from services.issuer.drawing import draws
 from services.issuer.failures import Kind, kind_of
 from services.issuer.letters import letter_for, letter_from_poison
 from services.issuer.programs import Programs, capped

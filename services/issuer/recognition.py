@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from aiokafka import ConsumerRecord
 
 from schemas.cloudevents import MAX_ATTRIBUTE_BYTES
+from services.adapters.event_keys import event_key_of_bytes
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
-from services.issuer.codec import event_key_of_bytes
 
 _SQL = queries("inbox")
 

@@ -16,9 +16,9 @@ from uuid import UUID
 import asyncpg
 import click
 
+from services.adapters.event_keys import event_keys_of
 from services.adapters.postgres.queries import queries
 from services.domain.codes import parse
-from services.issuer.codec import event_keys_of
 from services.ops.addresses import command_settings, postgres
 from services.ops.arguments import IDENTIFIER, utf8_text
 from services.ops.output import json_option, print_facts, print_json

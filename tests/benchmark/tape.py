@@ -14,6 +14,7 @@ from typing import Any
 
 from aiokafka import ConsumerRecord
 
+from services.adapters.drawing import draws
 from services.adapters.kafka import GAME_COMPLETED
 from services.adapters.postgres.inbox import load_games
 from services.adapters.postgres.pool import SCHEMA
@@ -22,7 +23,6 @@ from services.adapters.postgres.rows import Writing
 from services.domain.arrival import LockedCustomer, Verdict
 from services.domain.folding import decide_batch
 from services.domain.program import Program
-from services.issuer.drawing import draws
 from services.issuer.pipeline import read
 from tests.benchmark.stage import Stage
 from tests.benchmark.workload import PARTNER_ID, Event, instant

@@ -14,9 +14,10 @@ from aiokafka import ConsumerRecord
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from services.adapters.event_keys import event_key, event_keys_of
 from services.domain.arrival import Incoming
 from services.domain.events import Cause, GameCompleted, Position
-from services.issuer.codec import Poison, event_key, event_keys_of, read_record
+from services.issuer.codec import Poison, read_record
 from tests.issuer.poison_corpus import (
     CORPUS,
     DATA,

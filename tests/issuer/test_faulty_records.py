@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 from aiokafka import ConsumerRecord
 
-from services.issuer.codec import event_key
+from services.adapters.event_keys import event_key
 from services.issuer.pipeline import Pipeline
 from tests.issuer.records import completed, headers, poison, raw
 from tests.issuer.stand import a_game, audit, letters, outcomes, queued

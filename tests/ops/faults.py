@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.issuer.codec import event_key
+from services.adapters.event_keys import event_key
 
 UNREAD = event_key("/games", "unread")
 WRONG_CODE = "0000000000000001"

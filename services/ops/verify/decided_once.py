@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from services.issuer.codec import event_key
+from services.adapters.event_keys import event_key
 from services.ops.verify.scan import SQL, Scan
 
 LOWEST, HIGHEST = UUID(int=0), UUID(int=2**128 - 1)

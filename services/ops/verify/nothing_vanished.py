@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from aiokafka import ConsumerRecord
 
 from schemas.cloudevents import CONTENT_TYPE, Mode, mode_of
+from services.adapters.event_keys import event_key
 from services.adapters.kafka import GAME_COMPLETED, ORDERS
 from services.adapters.records import bounds_of, group_offsets, read_parts, side_reader
-from services.issuer.codec import Poison, event_key, read_record
+from services.issuer.codec import Poison, read_record
 from services.ops.addresses import reaching_kafka
 from services.ops.verify.scan import SQL, Scan
 
