@@ -29,12 +29,14 @@ lint: install
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python -m schemas.generate --check
+	@$(BIN)/python -m services.partner_api.generate --check
 
 check: lint  ## lint, format, types, import rules; then the house's own rules, generated files among them
 	@$(BIN)/python -m pytest -q tests/house
 
 format: install  ## what check asks for, as far as a tool can do it
 	@$(BIN)/python -m schemas.generate
+	@$(BIN)/python -m services.partner_api.generate
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 

@@ -55,7 +55,9 @@ def _has_surrogate(text: str) -> bool:
 STORABLE = BeforeValidator(_storable)
 
 
-def characters(shortest: int, longest: int, pattern: str | None = None) -> StringConstraints:
+def characters(
+    shortest: int, longest: int, pattern: str | None = r"^[^\x00]*$"
+) -> StringConstraints:
     """So many characters after trimming. Stands before STORABLE in a text's type."""
     return StringConstraints(
         strip_whitespace=True, min_length=shortest, max_length=longest, pattern=pattern

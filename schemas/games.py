@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 
 from schemas.definitions import (
     STORABLE,
@@ -60,6 +60,7 @@ MESSAGES: Final[Mapping[str, str]] = {
 }
 """What is said of a value that breaks its field's rule. Required fields left out or null have their own text."""
 
+_YEARS = r"^(19[7-9]\d|[2-8]\d{3}|9[0-8]\d\d|99[0-8]\d|999[0-8])-\d\d-\d\d$"
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}").fullmatch
 
 
@@ -71,7 +72,12 @@ def _date(value: Any) -> Any:
     return value
 
 
-Day = Annotated[date, BeforeValidator(_date), Field(ge=date(1970, 1, 1), le=date(9998, 12, 31))]
+Day = Annotated[
+    date,
+    BeforeValidator(_date),
+    Field(ge=date(1970, 1, 1), le=date(9998, 12, 31)),
+    WithJsonSchema({"type": "string", "format": "date", "pattern": _YEARS}),
+]
 Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT)] | None
 
 

@@ -23,6 +23,11 @@ MESSAGES: Final[Mapping[str, str]] = {
     "dry_run": "Must be true or false",
     "game_type": "Invalid game type provided",
     "shop_id": "Must be a shop id",
+    "game_id": "Must be a game id",
+    "customer_id": "Must be between 1 and 128 characters",
+    "status": "Must be active, reserved (or pending), redeemed (or used), expired, cancelled or all",
+    "from": "Must be a day, like 2026-03-01",
+    "to": "Must be a day, like 2026-03-01",
 }
 """By parameter; whatever has none here gets a general sentence."""
 FALLBACK: Final = "Invalid value"
@@ -48,6 +53,7 @@ def _flag(value: Any) -> Any:
 
 
 Whole = BeforeValidator(_whole)
+"""Stands behind the bounds of a number: before them it would hide them from the description."""
 Flag = Annotated[bool, BeforeValidator(_flag)]
 DryRun = Annotated[
     Flag, Query(description="Check and count as if it were done, and change nothing.")
@@ -76,8 +82,8 @@ class Page:
 
 
 def _page(
-    page: Annotated[int, Whole, Query(ge=1, le=LAST_PAGE_NUMBER)] = 1,
-    per_page: Annotated[int, Whole, Query(ge=1, le=MOST_PER_PAGE)] = PER_PAGE,
+    page: Annotated[int, Query(ge=1, le=LAST_PAGE_NUMBER), Whole] = 1,
+    per_page: Annotated[int, Query(ge=1, le=MOST_PER_PAGE), Whole] = PER_PAGE,
 ) -> Page:
     return Page(number=page, size=per_page)
 

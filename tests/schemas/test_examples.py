@@ -11,7 +11,7 @@ import pytest
 
 from schemas import coupon_lifecycle, dead_letters, issuance_declined
 from schemas.fields import Outgoing
-from schemas.generate import EXAMPLES, GENERATED, MODELS, main, stale
+from schemas.generate import EXAMPLES, GENERATED, MODELS, OTHERS, main, stale
 from services.domain.coupon import CouponStatus
 from services.domain.decision import DeclineReason
 from services.domain.letters import Stage
@@ -44,7 +44,8 @@ def test_every_schema_has_an_example() -> None:
 def test_generated_files_are_current() -> None:
     """`python -m schemas.generate` was run after the last change of a model."""
     assert main(["--check"]) == 0
-    assert {path.stem for path in GENERATED.iterdir()} == set(MODELS)
+    own = {path.stem for path in GENERATED.iterdir() if path.name not in OTHERS}
+    assert own == set(MODELS)
 
 
 def test_check_names_stale_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -37,8 +37,8 @@ from services.partner_api.parameters import Flag, PageAsked, Whole
 router = APIRouter(prefix="/{locale}/partners/cards", tags=["cards"])
 
 Asked = Annotated[Call, Depends(calling("cards"))]
-CardId = Annotated[int, Whole, Path(ge=1, le=MAX_ID)]
-ShopId = Annotated[int, Whole, Query(ge=1, le=MAX_ID)]
+CardId = Annotated[int, Path(ge=1, le=MAX_ID), Whole]
+ShopId = Annotated[int, Query(ge=1, le=MAX_ID), Whole]
 
 DEPRECATED: Final = "default_coupon_validity_days"
 DEPRECATION: Final = {"deprecation": "@1767225600"}

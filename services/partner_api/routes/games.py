@@ -42,7 +42,7 @@ from services.partner_api.parameters import DryRun, Flag, PageAsked, Whole
 router = APIRouter(prefix="/{locale}/partners/games", tags=["games"])
 
 Asked = Annotated[Call, Depends(calling("games"))]
-GameId = Annotated[int, Whole, Path(ge=1, le=MAX_ID)]
+GameId = Annotated[int, Path(ge=1, le=MAX_ID), Whole]
 _LAST_SECOND = timedelta(seconds=1)
 
 

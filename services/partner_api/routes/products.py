@@ -20,7 +20,7 @@ router = APIRouter(prefix="/{locale}/partners/products", tags=["products"])
 
 RESOURCE = places.Resource(word="product", words="products", kind=PRODUCTS, read=read_product)
 Asked = Annotated[Call, Depends(calling("games"))]
-ProductId = Annotated[int, Whole, Path(ge=1, le=MAX_ID)]
+ProductId = Annotated[int, Path(ge=1, le=MAX_ID), Whole]
 
 
 @router.post(

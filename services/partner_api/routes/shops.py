@@ -20,7 +20,7 @@ router = APIRouter(prefix="/{locale}/partners/shops", tags=["shops"])
 
 RESOURCE = places.Resource(word="shop", words="shops", kind=SHOPS, read=read_shop)
 Asked = Annotated[Call, Depends(calling("games"))]
-ShopId = Annotated[int, Whole, Path(ge=1, le=MAX_ID)]
+ShopId = Annotated[int, Path(ge=1, le=MAX_ID), Whole]
 
 
 @router.post(
