@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -26,6 +25,7 @@ from services.issuer.lane import Lane
 from services.issuer.pipeline import Pipeline
 from services.runtime import crashpoints
 from services.runtime.backoff import delays, pause
+from services.runtime.garbage import look_only_when_told
 from services.runtime.health import Health
 from services.runtime.settings import Settings, required
 
@@ -37,10 +37,6 @@ HEARTBEAT_MS = 500
 """How soon a member hears that another joins or leaves. Lanes join one after the other, so every start waits for it."""
 MONITOR_SECONDS = 1.0
 
-GARBAGE_THRESHOLDS = (50_000, 20, 50)
-"""A batch makes tens of thousands of objects and no cycles: looking for cycles every 700 objects, as is Python's habit,
-takes several percent of the time."""
-
 log = logging.getLogger(__name__)
 
 
@@ -48,7 +44,7 @@ async def serve(settings: Settings, health: Health) -> None:
     """Issue coupons until told to stop. Raises what a bug raises: the process ends rather than lose a record."""
     required(settings, "kafka_bootstrap_servers", "postgres_dsn", "redis_url")
     crashpoints.arm(settings.crash_at)
-    gc.set_threshold(*GARBAGE_THRESHOLDS)
+    look_only_when_told()
     bug: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     locks = CustomerLocks(settings)
     health.ready(lambda: locks.fault, "redis")

@@ -23,6 +23,7 @@ from services.issuer.failures import Kind, kind_of
 from services.issuer.pipeline import Pipeline
 from services.runtime.backoff import delays, pause
 from services.runtime.crashpoints import reach
+from services.runtime.garbage import worked_on
 
 STALLED_SECONDS = 120.0
 """No progress for this long while records wait: the process should be restarted. Above every timeout of a batch."""
@@ -71,6 +72,7 @@ class Lane:
     async def handle(self, message: KafkaMessage) -> None:
         """Decide one poll. Never raises for an outage: FastStream would log it and go on without us."""
         records: Sequence[ConsumerRecord] = message.raw_message
+        message.raw_message = ()  # the framework keeps the message in a cycle, which would keep the poll
         assert self.consumer is not None
         reach("issuer.after_poll")
         try:
@@ -91,6 +93,7 @@ class Lane:
         self._outage, self._delays = None, delays()
         await self._commit(records)
         self._progress_at = time.monotonic()
+        worked_on(len(records))
 
     async def _commit(self, records: Sequence[ConsumerRecord]) -> None:
         """Commit what is still ours; another consumer meets the rest again, as repeats."""

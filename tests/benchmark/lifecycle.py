@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import itertools
 import json
 import logging
@@ -29,9 +28,9 @@ from rich.table import Table
 from services.adapters.postgres.pool import open_pool
 from services.adapters.postgres.rows import Writing
 from services.adapters.redis_locks import CustomerLocks
-from services.issuer.app import GARBAGE_THRESHOLDS
 from services.issuer.pipeline import Pipeline
 from services.ops.verify.run import verify
+from services.runtime.garbage import look_only_when_told, worked_on
 from services.runtime.settings import read_settings
 from tests.benchmark.children import Command, running
 from tests.benchmark.latency import LatencySample, measure_latency
@@ -117,6 +116,7 @@ async def _rate(pipeline: Pipeline, records: Sequence[ConsumerRecord]) -> float:
     async def lane(number: int) -> None:
         for batch in batches[number::LANES]:
             await pipeline.process(batch)
+            worked_on(len(batch))
 
     began = time.perf_counter()
     await asyncio.gather(*(lane(number) for number in range(LANES)))
@@ -203,7 +203,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60, help="of each latency run")
     arguments = parser.parse_args()
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())
-    gc.set_threshold(*GARBAGE_THRESHOLDS)  # as the issuer does
+    look_only_when_told()  # as the issuer does
     table = uvloop.run(measure(arguments.events, arguments.coupons, arguments.seconds))
     Console(width=100).print(table)
 
