@@ -83,7 +83,7 @@ async def test_idempotency_key_is_one_word(partner: Partner, key: str) -> None:
 
 async def _a_day_passes(partner: Partner) -> None:
     """The partner's key ages, and there are four more like it. Their owner does it: nobody else may."""
-    await partner.database.execute("RESET ROLE")
+    await partner.database.execute("SET ROLE none")
     await partner.database.execute(
         "INSERT INTO idempotency_keys (partner_id, key, request_hash) SELECT $1, 'old-' || n, '' FROM generate_series(1, 4) n",
         partner.id,
