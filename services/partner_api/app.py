@@ -21,13 +21,19 @@ from services.partner_api.description import describe
 from services.partner_api.edge import Edge
 from services.partner_api.keys import Keys, keys_by
 from services.partner_api.limits import Limits
-from services.partner_api.routes import cards, games, products, shops
+from services.partner_api.routes import cards, coupons, games, products, shops
 from services.runtime.backoff import delays, pause
 from services.runtime.docs_page import add_docs
 from services.runtime.health import Health, add_health, serving
 from services.runtime.settings import Settings, required
 
-ROUTERS: tuple[APIRouter, ...] = (games.router, cards.router, shops.router, products.router)
+ROUTERS: tuple[APIRouter, ...] = (
+    games.router,
+    cards.router,
+    coupons.router,
+    shops.router,
+    products.router,
+)
 GRACE_SECONDS = 10
 """How long requests in hand may take when the process stops."""
 WATCH_SECONDS = 5.0
@@ -63,6 +69,7 @@ def unserved_app() -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
     )
     app.state.routes = [route for router in ROUTERS for route in router.routes]
     for router in ROUTERS:

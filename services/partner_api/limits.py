@@ -80,11 +80,10 @@ class Limits:
         """Count a request of this token; None when there is no limit."""
         return self._take(f"requests:{key}", self.requests_per_minute, 1)
 
-    def lookups(self, key: str) -> None:
-        """Raise Problem 429 if this token has named too many unknown codes in this minute."""
+    def lookups(self, key: str) -> Standing | None:
+        """None, or where a token stands that has named as many unknown codes in this minute as it may."""
         standing = self._take(f"lookups:{key}", self.failed_lookups_per_minute, 0)
-        if standing is not None and standing.used >= standing.limit:
-            raise too_many(standing, "Too many unknown codes, try again later")
+        return standing if standing is not None and standing.used >= standing.limit else None
 
     def failed_lookup(self, key: str) -> None:
         """Count a code that this token named and that does not exist for it."""
