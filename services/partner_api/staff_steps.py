@@ -20,7 +20,7 @@ from services.adapters.postgres.recording import LostRace
 from services.adapters.postgres.steps import StepAnswer, StepRequest, take_step
 from services.domain import lifecycle
 from services.domain.coupon import Coupon, Step
-from services.domain.lifecycle import StepRefusal
+from services.domain.lifecycle import StepRefusal, closed_reason
 from services.partner_api import audit
 from services.partner_api.call import Call
 from services.partner_api.envelope import Reply, failure, invalid, not_found, success
@@ -52,6 +52,10 @@ async def take(call: Call, coupon_id: UUID, step: Step, asked: StaffStep) -> Rep
     async def work(connection: asyncpg.Connection) -> Reply:
         found = await by_id(connection, coupon_id, call.api.clock_offset, asked.shop_id)
         await _know_product(connection, call, found, asked.selected_product_id)
+        closed = closed_reason(found.stored)
+        if closed is not None and step is not Step.REINSTATED:
+            # Recorded for all to see: no need to wait for the owner's lock, where there may be a queue.
+            raise refused(closed, step, asked.shop_id, found.coupon, found_body(found))
         answer = await take_step(
             connection,
             request,
