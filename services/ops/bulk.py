@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import asyncpg
 import click
@@ -47,12 +47,6 @@ def rate_option(default: str) -> Callable[[Any], Any]:
     )
 
 
-class Progress(Protocol):
-    """Where an operation stands, as JSON."""
-
-    def as_progress(self) -> dict[str, Any]: ...
-
-
 async def begin_or_resume(
     connection: Connection,
     command: str,
@@ -60,17 +54,18 @@ async def begin_or_resume(
     request: Mapping[str, Any],
     resume: bool,
     reason: str | None,
-    at_first: Callable[[], Awaitable[Progress]],
+    at_first: Callable[[], Awaitable[Mapping[str, Any]]],
 ) -> Operation:
     """A new operation, or the interrupted one with this request; with an empty request, the newest of all.
 
-    Raises CommandError when there is nothing to resume.
+    `at_first` makes what a new operation begins with. Raises CommandError when there is nothing to resume.
     """
     if resume:
         if found := await operations.resume(connection, command, request or None):
             progress(f"going on with {command} {found.id}")
             return found
         raise CommandError(f"no {command} with these options was interrupted: leave out --resume")
+    progress_at_first = await at_first()
     if earlier := await operations.was_interrupted(connection, command, request):
         progress(
             f"{command} {earlier} with these options was interrupted; --resume goes on with it"
@@ -81,7 +76,7 @@ async def begin_or_resume(
         actor=f"{_user()}@{socket.gethostname()}",
         reason=reason,
         request=request,
-        progress=(await at_first()).as_progress(),
+        progress=progress_at_first,
     )
 
 

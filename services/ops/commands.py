@@ -40,6 +40,10 @@ COMMANDS = {
     ),
     "replay": ("services.ops.replay.command:replay", "Read a range of a topic again."),
     "republish": ("services.ops.republish:republish", "Send coupon.issued again."),
+    "dead-letters": (
+        "services.ops.dead_letters.command:dead_letters",
+        "List, show, redrive and discard dead letters.",
+    ),
 }
 """Name → where the click command is, and its line in `--help`."""
 

@@ -130,11 +130,11 @@ async def _republish(
     offset = timedelta(seconds=settings.clock_offset_seconds)
     async with _connection(settings) as connection:
 
-        async def at_first() -> Position:
+        async def at_first() -> dict[str, Any]:
             await _which(connection, request)
             # Without an end of its own a run would never catch up with what is being issued.
             until = request.get("to_at") or instant_text(await clock(connection, offset))
-            return Position(after=FIRST, until=until)
+            return Position(after=FIRST, until=until).as_progress()
 
         operation = await begin_or_resume(
             connection, NAME, request=request, resume=resume, reason=reason, at_first=at_first

@@ -134,7 +134,7 @@ async def _replay(
                 request=as_request(asked),
                 resume=resume,
                 reason=reason,
-                at_first=lambda: _span(settings, consumer, asked),
+                at_first=lambda: _first_progress(settings, consumer, asked),
             )
             span = Span.from_progress(operation.progress)
             with resumable(NAME), reaching_postgres(settings), reaching_kafka(settings):
@@ -150,6 +150,12 @@ async def _span(settings: Settings, consumer: AIOKafkaConsumer, asked: Mapping[s
     for gap in span.missing:
         progress(gap_line(gap))
     return span
+
+
+async def _first_progress(
+    settings: Settings, consumer: AIOKafkaConsumer, asked: Mapping[str, Any]
+) -> dict[str, Any]:
+    return (await _span(settings, consumer, asked)).as_progress()
 
 
 def _report(

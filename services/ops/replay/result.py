@@ -28,6 +28,15 @@ def counts_of(verdicts: Iterable[Verdict], new_letters: int = 0) -> Counter[str]
     return counts
 
 
+def declined_by_reason(counts: Mapping[str, int]) -> dict[str, int]:
+    """The declined ones of `counts_of`, by reason."""
+    return {
+        name.removeprefix(DECLINED): number
+        for name, number in sorted(counts.items())
+        if name.startswith(DECLINED)
+    }
+
+
 def document(counts: Mapping[str, int], *, dry_run: bool) -> dict[str, Any]:
     """The report as JSON has it. Every record that was read is in one of the five numbers after `read`."""
     read, dead = counts.get("read", 0), counts.get("dead", 0)
@@ -40,11 +49,7 @@ def document(counts: Mapping[str, int], *, dry_run: bool) -> dict[str, Any]:
         "newly_recorded": new[Outcome.RECORDED],
         "dead": dead,
         "dry_run": dry_run,
-        "declined": {
-            name.removeprefix(DECLINED): number
-            for name, number in sorted(counts.items())
-            if name.startswith(DECLINED)
-        },
+        "declined": declined_by_reason(counts),
         **{
             name: counts.get(name, 0)
             for name in ("new_coupons", "new_messages", "new_dead_letters")

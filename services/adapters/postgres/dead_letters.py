@@ -1,0 +1,125 @@
+"""Dead letters, page by page: found by filters, read whole, and settled with a trace of who did it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+
+from services.adapters.event_keys import event_key
+from services.adapters.postgres.pool import Connection
+from services.adapters.postgres.queries import queries
+from services.domain.letters import DeadLetter
+
+STATES = ("open", "decided", "already_decided", "discarded")
+
+_SQL = queries("dead_letters")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which letters: of each field any of the values, None is no filter; made from `from_at` on and before `to_at`."""
+
+    ids: Sequence[int] | None = None
+    topics: Sequence[str] | None = None
+    partitions: Sequence[int] | None = None
+    offsets: Sequence[int] | None = None
+    stages: Sequence[str] | None = None
+    states: Sequence[str] | None = None
+    exceptions: Sequence[str] | None = None
+    event_ids: Sequence[str] | None = None
+    messages: Sequence[str] | None = None
+    texts: Sequence[str] | None = None
+    from_at: datetime | None = None
+    to_at: datetime | None = None
+
+
+async def page(
+    connection: Connection,
+    selection: Selection,
+    *,
+    after: int,
+    limit: int,
+    not_by: int | None = None,
+) -> list[asyncpg.Record]:
+    """The next letters with ids above `after`, without their bytes; `not_by`: without those of this operation."""
+    return await connection.fetch(
+        _SQL["page"],
+        after,
+        limit,
+        selection.ids,
+        selection.topics,
+        selection.partitions,
+        selection.offsets,
+        selection.stages,
+        selection.states,
+        selection.exceptions,
+        selection.event_ids,
+        selection.messages,
+        selection.texts,
+        selection.from_at,
+        selection.to_at,
+        not_by,
+    )
+
+
+async def whole(connection: Connection, ids: Collection[int]) -> list[asyncpg.Record]:
+    """These letters with their bytes, by id."""
+    return await connection.fetch(_SQL["whole"], list(ids))
+
+
+async def at_place(
+    connection: Connection, topics: Collection[str], partition: int, offset: int
+) -> int | None:
+    """The number of the letter of a record, whose topic has one of these names."""
+    found: int | None = await connection.fetchval(_SQL["at_place"], list(topics), partition, offset)
+    return found
+
+
+async def settle(
+    connection: Connection,
+    operation_id: int,
+    ids: Collection[int],
+    state: str,
+    *,
+    tried: bool = False,
+) -> int:
+    """Move letters to a final state; `tried`: they went through the pipeline. Returns how many that changed."""
+    return len(await connection.fetch(_SQL["settle"], operation_id, sorted(ids), state, int(tried)))
+
+
+async def died_again(
+    connection: Connection, operation_id: int, letters: dict[int, DeadLetter]
+) -> int:
+    """Count another try of these letters, by id, which stay open. Returns how many that counted."""
+    ids = sorted(letters)
+    rows = await connection.fetch(
+        _SQL["died_again"],
+        operation_id,
+        ids,
+        [letters[id_].stage for id_ in ids],
+        [letters[id_].exception for id_ in ids],
+        [letters[id_].message for id_ in ids],
+    )
+    return len(rows)
+
+
+async def decided_meanwhile(connection: Connection, letters: Iterable[asyncpg.Record]) -> set[int]:
+    """The numbers of those letters (with `id`, `event_id`, `event_source`) whose event has a decision by now."""
+    by_event: dict[tuple[str, str], set[int]] = {}
+    for row in letters:
+        if row["event_id"] is not None and row["event_source"] is not None:
+            by_event.setdefault((row["event_id"], row["event_source"]), set()).add(row["id"])
+    keys = [event_key(source, event_id) for event_id, source in by_event]
+    decided = await connection.fetch(_SQL["decided_events"], keys)
+    return {
+        id_ for row in decided for id_ in by_event.get((row["event_id"], row["event_source"]), ())
+    }
+
+
+async def actions(connection: Connection, id_: int) -> list[dict[str, Any]]:
+    """What was done about a letter so far."""
+    return [dict(row) for row in await connection.fetch(_SQL["actions"], id_)]

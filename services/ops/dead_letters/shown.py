@@ -1,0 +1,102 @@
+"""One dead letter for people: its bytes decoded as far as they can be, the error explained, what was done about it."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Mapping
+from typing import Any
+
+import asyncpg
+from aiokafka import ConsumerRecord
+
+from services.domain.letters import Stage
+from services.issuer.codec import Poison, read_record
+
+EXPLAINED: Mapping[str, str] = {
+    Stage.HEADER: (
+        "The envelope cannot be read: an attribute is missing or wrong, or its type is none of ours. It will die"
+        " again until this release reads it. If the producer is at fault, have it send the event again, and discard."
+    ),
+    Stage.DECODE: (
+        "The value is missing or is not JSON. It will die again. Have the producer send the event again, and discard."
+    ),
+    Stage.SCHEMA: (
+        "The value is JSON, but not what its type asks for: the message names the field. It will die again until"
+        " this release reads it. If the producer is at fault, have it send the event again, and discard."
+    ),
+    Stage.TIME: (
+        "The event's own time was more than 5 minutes in the future: the producer's clock is ahead. Nothing is wrong"
+        " with the event: redrive it once its time has come."
+    ),
+    Stage.DECIDE: (
+        "Our rules failed on it: that is a bug of ours, and the event is good. Redrive it when the bug is fixed."
+    ),
+    Stage.STORE: (
+        "The database refused what was decided, for this event alone and more than once. Redrive it when what the"
+        " message names is mended."
+    ),
+}
+"""By stage: what it means, and what to do."""
+
+
+def document(row: asyncpg.Record, actions: list[dict[str, Any]]) -> dict[str, Any]:
+    """A letter, whole, as JSON has it."""
+    plain = ("id", "topic", "partition", "offset", "stage", "exception", "message", "created_at", "state",
+             "attempts", "record_time", "event_id")  # fmt: skip
+    read = read_record(record_of(row))
+    return {
+        **{name: row[name] for name in plain},
+        "source": row["event_source"],
+        "type": row["event_type"],
+        "explained": EXPLAINED[row["stage"]],
+        "reads_now": "as an event"
+        if not isinstance(read, Poison)
+        else f"{read.stage}: {read.message}",
+        "key": shown_bytes(row["key"]),
+        "value": shown_bytes(row["value"]),
+        "headers": [
+            {"name": name, **(shown_bytes(value) or {"text": None})}
+            for name, value in zip(row["header_names"], row["header_values"], strict=True)
+        ],
+        "actions": actions,
+    }
+
+
+def shown_bytes(raw: bytes | None) -> dict[str, Any] | None:
+    """Length, and the most that can be made of them: `json`, else `text`, else `base64`. None stays None."""
+    if raw is None:
+        return None
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        return {"bytes": len(raw), "base64": b64encode(raw).decode()}
+    try:
+        decoded = json.loads(text, parse_constant=_refuse)
+        # What could not be printed again: lone surrogates, and numbers too large for a double.
+        json.dumps(decoded, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError):
+        return {"bytes": len(raw), "text": text}
+    return {"bytes": len(raw), "text": text, "json": decoded}
+
+
+def record_of(row: asyncpg.Record) -> ConsumerRecord:
+    """The record as a consumer handed it over."""
+    key, value = row["key"], row["value"]
+    return ConsumerRecord(
+        topic=row["topic"],
+        partition=row["partition"],
+        offset=row["offset"],
+        timestamp=round(row["record_time"].timestamp() * 1000),
+        timestamp_type=1,
+        key=key,
+        value=value,
+        checksum=None,
+        serialized_key_size=len(key or b""),
+        serialized_value_size=len(value or b""),
+        headers=tuple(zip(row["header_names"], row["header_values"], strict=True)),
+    )
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
