@@ -82,7 +82,11 @@ async def test_brake_stops_one_partition_until_its_letters_are_settled(
 
         await eventually(red, "the partition is paused")
         assert await count(database, "dead_letters") == letters
-        assert await running.metric("couponry_paused_partitions") == 1
+
+        async def one_is_paused() -> bool:
+            return await running.metric("couponry_paused_partitions") == 1
+
+        await eventually(one_is_paused, "lanes it was moved between agree")
 
     async def decided(names: set[str]) -> None:
         async def all_of_them() -> bool:

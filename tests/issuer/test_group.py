@@ -62,8 +62,9 @@ async def test_stop_under_load_leaves_nothing_half_done(
 ) -> None:
     """SIGTERM in mid-run: exit code 0 within 30 s, and exactly the decided records are committed."""
     settings = topics.model_copy(update={"batch_max_records": 50})
-    await feed(settings, play("e", 6_000))
     async with issuer(settings) as running:
+        await running.ready()
+        await feed(settings, play("e", 6_000))
         await eventually(reached(database, 500), "it is at work")
         began = time.monotonic()
         assert await running.stopped() == 0
@@ -83,20 +84,31 @@ async def test_issuers_join_and_leave_under_load(
 ) -> None:
     """A second one takes its share, the first one leaves, the second one finishes what is left."""
     settings = topics.model_copy(update={"batch_max_records": 50})
-    await feed(settings, play("e", 9_000))
-    async with issuer(settings) as first:
-        await eventually(reached(database, 300), "the first is at work")
-        async with issuer(settings) as second:
-            await second.ready()
+    enough = asyncio.Event()
 
-            async def shares() -> bool:
-                return await second.metric("couponry_decisions_total") > 0
+    async def keep_feeding() -> int:
+        rounds = 0
+        while not enough.is_set():
+            await feed(settings, play(f"round-{rounds}", 500))
+            rounds += 1
+        return rounds * 500
 
-            await eventually(shares, "the second has its share")
+    async with issuer(settings) as first, issuer(settings) as second:
+        feeding = asyncio.create_task(keep_feeding())
+
+        async def both_work() -> bool:
+            done = [await one.metric("couponry_decisions_total") for one in (first, second)]
+            return all(done)
+
+        await eventually(both_work, "both have their share")
+        async with issuer(settings) as third:
+            await third.ready()
             assert await first.stopped() == 0
+            enough.set()
+            events = await feeding
             await finished(settings)
-            assert await second.stopped() == 0
-    await assert_decided_once(database, 9_000)
+            assert [await second.stopped(), await third.stopped()] == [0, 0]
+    await assert_decided_once(database, events)
 
 
 async def test_partition_that_moves_in_mid_batch_is_decided_once(
