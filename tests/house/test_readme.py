@@ -18,6 +18,7 @@ from services.ops.commands import COMMANDS
 from services.ops.demo.catalogue import game_file
 from services.ops.demo.records import Fate
 from services.ops.demo.workload import Game, Workload
+from services.partner_api import metrics as api_metrics
 from services.relay import metrics as relay_metrics
 from services.runtime.settings import PREFIX, Settings
 from tests.house.readme import TEXT, block, console, links, quoted, table
@@ -77,9 +78,9 @@ def test_readme_lists_every_reason_and_stage() -> None:
 
 
 def test_readme_lists_every_metric() -> None:
-    """The table of metrics is what issuer and relay define, with their kind, labels and description."""
+    """The table of metrics is what issuer, relay and API define, with their kind, labels and description."""
     expected = {}
-    for module in (issuer_metrics, relay_metrics):
+    for module in (issuer_metrics, relay_metrics, api_metrics):
         for metric in vars(module).values():
             if isinstance(metric, Counter | Gauge | Histogram):
                 (family,) = metric.describe()

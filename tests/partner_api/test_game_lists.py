@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
+from tests.house.readme import block, console
 from tests.partner_api.games import a_game
 from tests.partner_api.stand import Partner
 
@@ -70,3 +72,14 @@ async def test_game_g12_list_refuses_bad_queries(partner: Partner, query: str, e
     """G12: out of range is 422, never clamped; the parameter is named."""
     answer = await partner.get(f"/games?{query}")
     assert (answer.status_code, answer.json()["errors"]) == (422, errors)
+
+
+async def test_readme_shows_a_real_answer(partner: Partner) -> None:
+    """What the README shows below curl is what the games of its file give; only ids, times and counters are a run's own."""
+    shown = json.loads(console('curl -s -H "Authorization: Bearer $token" $API/en/partners/games'))
+    (entry,) = json.loads(block("games.json"))
+    game = await a_game(partner, **{name: entry[name] for name in entry if name != "partner_id"})
+    answer = (await partner.get("/games")).json()
+    (example,) = shown["data"]["games"]
+    own = {"id": game["id"], "created_at": game["created_at"], "total_players": 0}
+    assert answer == shown | {"data": shown["data"] | {"games": [example | own]}}
