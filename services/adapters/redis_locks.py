@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager, suppress
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from services.runtime.settings import Settings, required
+from services.runtime.settings import Settings, SettingsError, required
 
 # All or nothing: a batch that got half of its customers would only make others wait.
 # The keys come as one string: a batch names thousands, and packing each as an argument costs more than the locks.
@@ -51,9 +51,12 @@ class CustomerLocks:
         self._skip_seconds = settings.lock_skip_seconds
         self._prefix = f"{settings.topic_prefix}couponry:lock:"
         timeout = max(self._wait_seconds, 0.05)
-        self._redis = Redis.from_url(
-            url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=None
-        )
+        try:
+            self._redis = Redis.from_url(
+                url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=None
+            )
+        except ValueError as error:
+            raise SettingsError(f"COUPONRY_REDIS_URL: {error}") from None
         self._acquire = self._redis.register_script(_ACQUIRE)
         self._release = self._redis.register_script(_RELEASE)
         self._skip_until = 0.0

@@ -27,7 +27,7 @@ from services.runtime import crashpoints
 from services.runtime.backoff import delays, pause
 from services.runtime.garbage import look_only_when_told
 from services.runtime.health import Health
-from services.runtime.settings import Settings, required
+from services.runtime.settings import Settings, SettingsError, required
 
 SOURCE_TOPICS = (GAME_COMPLETED, ORDERS)
 
@@ -87,6 +87,8 @@ async def _started(
             )
             broker, lanes = _broker(settings, pool, pipeline, health, bug)
             await broker.start()
+        except asyncpg.ClientConfigurationError as error:
+            raise SettingsError(f"COUPONRY_POSTGRES_DSN: {error}") from None
         except Exception as error:
             await _close(broker, pool)
             if not isinstance(error, KafkaError) and kind_of(error) is not Kind.OUTAGE:
