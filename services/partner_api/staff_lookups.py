@@ -28,8 +28,8 @@ TIME: Final = "time"
 """The actor of what has come about by itself and is not recorded yet."""
 
 _SQL = queries("staff")
-_PAGE = f"SELECT * FROM ({_SQL['coupons']}) AS shown ORDER BY id DESC OFFSET $10 LIMIT $11"  # noqa: S608 - both are ours
-_COUNT = f"SELECT count(*) FROM ({_SQL['coupons']}) AS shown"  # noqa: S608 - as above
+_ANY_CUSTOMER = _SQL["page_of_coupons"].format(customer="$5::text IS NULL")
+_ONE_CUSTOMER = _SQL["page_of_coupons"].format(customer="cu.customer_id = $5::text")
 _words = re.compile(r"[0-9A-Za-z \t-]+").findall
 
 
@@ -113,13 +113,13 @@ async def page_of_coupons(
     )
     if not standing["is_own_shop"]:
         raise invalid(FOREIGN_SHOP)
-    filters = (
+    rows = await connection.fetch(
+        _ANY_CUSTOMER if wanted.customer_id is None else _ONE_CUSTOMER,
         partner_id, standing["at"], wanted.shop_id, wanted.status, wanted.customer_id,
         wanted.game_id, wanted.first_day, wanted.last_day, standing["time_zone"],
+        page.offset, page.size,
     )  # fmt: skip
-    total: int = await connection.fetchval(_COUNT, *filters)
-    rows = await connection.fetch(_PAGE, *filters, page.offset, page.size)
-    return [_found(row) for row in rows], total
+    return [_found(row) for row in rows if row["id"] is not None], rows[0]["total"]
 
 
 async def history_of(connection: asyncpg.Connection, found: Found) -> list[Mapping[str, Any]]:
