@@ -148,7 +148,9 @@ def test_wrong_lines_are_reported_once() -> None:
         (OrderRefunded, "customer_id", '""', False),
     ],
 )
-def test_reversal_names_its_order(model: type[BaseModel], field: str, raw: str, valid: bool) -> None:
+def test_reversal_names_its_order(
+    model: type[BaseModel], field: str, raw: str, valid: bool
+) -> None:
     """Cancellations and refunds name the order; a refund may say how much."""
     text = document(REVERSED, field, raw)
     if valid:
