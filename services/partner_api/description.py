@@ -31,8 +31,25 @@ ERRORS: Final[dict[int, str]] = {
 }
 
 
-def takes(model: type[BaseModel], *, partly: bool = False) -> dict[str, Any]:
-    """`openapi_extra` of a route that reads this body; `partly` where every field may be left out."""
+KEYED: Final[dict[str, Any]] = {
+    "parameters": [
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": False,
+            "description": "Repeated within 24 hours, the same request gets the same answer.",
+            "schema": {"type": "string", "pattern": r"^[\x21-\x7e]{1,255}$"},
+        }
+    ]
+}
+"""`openapi_extra` of a route that changes something, see `idempotency.py`."""
+
+
+def takes(model: type[BaseModel], *, partly: bool = False, changes: bool = True) -> dict[str, Any]:
+    """`openapi_extra` of a route that reads this body; `partly` where every field may be left out.
+
+    `changes=False` where nothing is changed, so that there is nothing to do once.
+    """
     schema = model.model_json_schema(ref_template=REF)
     _bodies.update(schema.pop("$defs", {}))
     name = model.__name__
@@ -44,7 +61,8 @@ def takes(model: type[BaseModel], *, partly: bool = False) -> dict[str, Any]:
             field.pop("default", None)
     _bodies[name] = schema
     content = {"application/json": {"schema": {"$ref": REF.format(model=name)}}}
-    return {"requestBody": {"required": True, "content": content}}
+    body = {"requestBody": {"required": True, "content": content}}
+    return body | KEYED if changes else body
 
 
 def gives(

@@ -24,6 +24,8 @@ HEADERS: Final = "couponry.headers"
 REQUEST_ID: Final = "couponry.request_id"
 """Keys of the ASGI scope: (name, value) pairs that the answer will carry, and the request's id."""
 
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
 _is_request_id = re.compile(r"[A-Za-z0-9._:-]{1,128}").fullmatch
 
 log = logging.getLogger(__name__)
@@ -80,8 +82,10 @@ class Edge:
             await failure(problem, request_id)(scope, receive, answered)
         finally:
             route: Any = scope.get("route")
-            path = getattr(route, "path", "unknown")
-            metrics.REQUESTS.labels(scope["method"], path, status).inc()
+            path = getattr(route, "path", "none")
+            # Neither label may be of a caller's making: every new value is a new series.
+            method = scope["method"] if scope["method"] in METHODS else "other"
+            metrics.REQUESTS.labels(method, path, status).inc()
             metrics.SECONDS.labels(path).observe(time.perf_counter() - begun_at)
 
 

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import asyncpg
 
-from services.adapters.postgres.pool import API_ROLE, open_pool
+from services.adapters.postgres.pool import API_ROLE, OUTAGES, open_pool
 from services.runtime.settings import Settings
 
 WAKE_RELAY = "NOTIFY couponry_outbox"
@@ -71,8 +71,15 @@ async def writing(
             return
         await transaction.commit()
         if wakes_relay:
-            # A statement of its own: inside the transaction it would serialise all commits.
-            await connection.execute(WAKE_RELAY)
+            await _wake_relay(connection)
+
+
+async def _wake_relay(connection: Any) -> None:
+    """A statement of its own: inside the transaction it would serialise all commits."""
+    try:
+        await connection.execute(WAKE_RELAY)
+    except OUTAGES:
+        pass  # what was asked for is done; the relay looks by itself before long
 
 
 async def _end(connection: Any, how: str) -> None:

@@ -17,8 +17,8 @@ from services.runtime.health import Health
 from services.runtime.settings import Settings
 
 _OUTAGES: tuple[type[BaseException], ...] = (*OUTAGES, asyncpg.PostgresError)
-INTERVAL_SECONDS = 5.0
-"""A decision is noted within one interval and counted within the next."""
+INTERVAL_SECONDS = 15.0
+"""A decision is noted within one interval and counted within the next: counters lag by half a minute at most."""
 
 log = logging.getLogger(__name__)
 

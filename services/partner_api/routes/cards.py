@@ -29,7 +29,7 @@ from services.adapters.postgres.cards import (
 from services.adapters.postgres.places import unknown_shops
 from services.partner_api import audit
 from services.partner_api.call import Call, calling
-from services.partner_api.description import gives, takes
+from services.partner_api.description import KEYED, gives, takes
 from services.partner_api.envelope import Reply, invalid, not_found, success
 from services.partner_api.idempotency import once
 from services.partner_api.parameters import Flag, PageAsked, Whole
@@ -132,7 +132,11 @@ async def change_card(call: Asked, card_id: CardId) -> Reply:
     return await once(call, work)
 
 
-@router.delete("/{card_id}", responses=gives(200, Done, "It is gone; what was issued stays."))
+@router.delete(
+    "/{card_id}",
+    responses=gives(200, Done, "It is gone; what was issued stays."),
+    openapi_extra=KEYED,
+)
 async def remove_card(call: Asked, card_id: CardId) -> Reply:
     """Delete a card. Coupons that were issued are untouched."""
 

@@ -127,7 +127,7 @@ async def issue_coupon(call: Asked) -> Reply:
 @router.post(
     "/verify",
     responses=gives(200, CouponVerified, "A coupon that can be used.", 400, 409, 413),
-    openapi_extra=takes(VerifyCode),
+    openapi_extra=takes(VerifyCode, changes=False),
 )
 async def verify_code(call: Asked) -> Reply:
     """Say whose coupon a code is and whether it can be used; nothing changes."""
@@ -146,7 +146,7 @@ async def get_coupon(call: Asked, coupon_id: CouponId) -> Reply:
 @router.post(
     "/{coupon_id}/preview",
     responses=gives(200, CouponPreview, "What redeeming would do.", 400, 413),
-    openapi_extra=takes(StaffStep),
+    openapi_extra=takes(StaffStep, changes=False),
 )
 async def preview_redeeming(call: Asked, coupon_id: CouponId) -> Reply:
     """Say what redeeming would do; nothing changes."""

@@ -15,7 +15,7 @@ WITH fresh AS MATERIALIZED (
       AND EXISTS (SELECT FROM games g WHERE g.id = d.game_id AND g.partner_id = d.partner_id)
 ), met AS (
     INSERT INTO game_players (game_id, customer_no, partner_id)
-    SELECT DISTINCT game_id, customer_no, partner_id FROM fresh
+    SELECT DISTINCT game_id, customer_no, partner_id FROM fresh ORDER BY game_id, customer_no
     ON CONFLICT (game_id, customer_no) DO NOTHING
     RETURNING game_id, partner_id
 )
