@@ -143,6 +143,7 @@ async def waiting(database: asyncpg.Connection) -> int:
     return int(await database.fetchval(query))
 
 
+@pytest.mark.slow
 async def test_frozen_issuer_holds_nobody_up_for_longer_than_the_limits(
     topics: Settings, database: asyncpg.Connection, owner: asyncpg.Connection, play: Play
 ) -> None:

@@ -16,7 +16,7 @@ from tests.issuer.stand import a_game, audit
 
 CONTENDERS = 64
 ROUNDS = int(os.environ.get("RACE_ROUNDS", "6"))
-"""`RACE_ROUNDS=500 pytest tests/issuer/test_races.py` for an hour's worth."""
+"""For a long run: `RACE_ROUNDS=500 pytest --timeout 0 tests/issuer/test_races.py`."""
 NOBODY_LISTENS = "redis://127.0.0.1:1/0"
 
 
