@@ -38,6 +38,9 @@ GRACE_SECONDS = 10
 """How long requests in hand may take when the process stops."""
 WATCH_SECONDS = 5.0
 
+_AWAY: tuple[type[BaseException], ...] = (*OUTAGES, asyncpg.PostgresError)
+"""Whatever keeps us from the database (away, not there yet, not migrated yet), waiting is right."""
+
 log = logging.getLogger(__name__)
 
 
@@ -116,7 +119,7 @@ async def _pool(settings: Settings, health: Health) -> AsyncIterator[asyncpg.Poo
     while not health.stopping.is_set():
         try:
             pool = await tenant.open_tenant_pool(settings)
-        except OUTAGES as error:
+        except _AWAY as error:
             waiting[:] = [f"waiting for Postgres: {type(error).__name__}: {error}"]
             log.warning(waiting[0])
             await pause(health.stopping, next(waits))
@@ -127,7 +130,7 @@ async def _pool(settings: Settings, health: Health) -> AsyncIterator[asyncpg.Poo
         finally:
             try:
                 await asyncio.wait_for(pool.close(), 5)
-            except OUTAGES:
+            except _AWAY:
                 pool.terminate()
         return
     yield None
@@ -142,5 +145,5 @@ async def _watch(pool: asyncpg.Pool, health: Health) -> None:
             async with pool.acquire(timeout=WATCH_SECONDS) as connection:
                 await connection.fetchval("SELECT 1")
             fault.clear()
-        except OUTAGES as error:
+        except _AWAY as error:
             fault[:] = [f"Postgres does not answer ({type(error).__name__})"]

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from jwt import PyJWK, PyJWKError
 from jwt.exceptions import InvalidKeyError
 
+from services.partner_api.envelope import Problem
 from services.runtime.settings import Settings, SettingsError
 
 SECRET_ALGORITHMS = ("HS256",)
@@ -57,7 +58,10 @@ class Secret:
 
 
 class KeySet:
-    """A JSON Web Key Set behind a URL. When it cannot be fetched, the keys known last stay in use."""
+    """A JSON Web Key Set behind a URL. When it cannot be fetched, the keys known last stay in use.
+
+    Before it was fetched once nobody can be judged: Problem 503.
+    """
 
     algorithms: tuple[str, ...] = KEY_SET_ALGORITHMS
 
@@ -75,6 +79,8 @@ class KeySet:
             async with self._fetching:
                 if self._is_due(key_id):
                     await self._fetch()
+        if self._fetched_at == float("-inf"):
+            raise Problem(503)
         if key_id is None and len(self._keys) == 1:
             return next(iter(self._keys.values()))
         return self._keys.get(key_id)

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
 from services.partner_api.app import build_app
+from services.partner_api.envelope import Problem
 from services.partner_api.keys import Keys, KeySet, Secret, keys_by
 from services.partner_api.limits import Limits
 from services.partner_api.tenant import open_tenant_pool
@@ -185,14 +186,17 @@ async def test_access_takes_keys_from_a_key_set(api_settings: Settings, partner:
 
 
 async def test_access_asks_for_unknown_keys_with_restraint() -> None:
-    """Strangers' key ids do not make us fetch the set each time; a set that is away refuses, and fails nothing."""
+    """Strangers' key ids do not make us fetch the set each time; before it was fetched once the answer is 503."""
     served: list[int] = []
     with serving({"keys": []}, served) as url:
         keys = KeySet(url)
         for number in range(20):
             assert await keys.key(f"key-{number}") is None
     assert len(served) == 1
-    assert await KeySet(url).key("any") is None
+    assert await keys.key("key-0") is None
+    with pytest.raises(Problem) as away:
+        await KeySet(url).key("any")
+    assert away.value.status == 503
 
 
 def test_access_needs_a_key_to_verify_with(api_settings: Settings) -> None:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from services.runtime.settings import Settings
-from tests.partner_api.games import WHOLE, a_game
+from tests.partner_api.games import WHOLE, a_coupon, a_game
 from tests.partner_api.stand import Partner, a_tenant
 
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z").fullmatch
@@ -231,6 +231,17 @@ async def test_game_change_raises_its_version_and_is_audited(partner: Partner) -
     assert tuple(trail[1]) == (
         "api", "r-1", "game.updated", '{"name": "Laimės ratas"}', '{"name": "Kitas ratas"}',
     )  # fmt: skip
+
+
+async def test_game_caps_can_be_changed(partner: Partner) -> None:
+    """A new total limit is shared out anew, less what was issued; null takes a limit away."""
+    game = await a_game(partner, total_limit=50)
+    await a_coupon(partner, game["id"])
+    quota = "SELECT sum(q.remaining) FROM game_quota q JOIN games g ON g.id = q.game_id AND g.quota_epoch = q.epoch WHERE g.id = $1"
+    for limit, left in ((5, 4), (1, 0), (None, None)):
+        changed = await partner.put(f"/games/{game['id']}", {"total_limit": limit})
+        assert changed.json()["data"]["total_limit"] == limit
+        assert await partner.database.fetchval(quota, game["id"]) == left
 
 
 async def test_game_of_another_partner_is_unknown(partner: Partner, stranger: Partner) -> None:
