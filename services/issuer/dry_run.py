@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 
 from aiokafka import ConsumerRecord
@@ -21,12 +22,12 @@ from services.adapters.postgres.queries import queries
 from services.domain.arrival import CustomerKey, Incoming, LockedCustomer, Verdict
 from services.domain.completion import Draw
 from services.domain.decide import draws_needed
-from services.domain.decision import AddStamp
+from services.domain.decision import AddStamp, DeclineIssuance, Effect, IssueCoupon
 from services.domain.events import GameCompleted, OrderReversed
 from services.domain.folding import RuleFailed, decide_batch, issued_by_game
 from services.domain.letters import DeadLetter, Stage
 from services.domain.overlay import laid_over, with_effects
-from services.domain.program import Program
+from services.domain.program import NO_LIMITS, Program
 from services.domain.state import NEW_CUSTOMER, CustomerState, Stamp
 from services.issuer.letters import letter_for
 from services.issuer.pipeline import Report, read, why_too_early
@@ -36,7 +37,11 @@ _SQL = queries("dry_run")
 
 
 class DryRun:
-    """Takes batches like `Pipeline`. Keeps every event it decides and every customer it changes in memory."""
+    """Takes batches like `Pipeline`.
+
+    Keeps in memory the key of each event it decides, and of each customer what later events can come upon: up to 1.5 KB
+    for each new event, nothing for one that was decided before.
+    """
 
     def __init__(self, connection: Connection, *, clock_offset: timedelta) -> None:
         self._connection = connection
@@ -85,17 +90,18 @@ class DryRun:
         limited = capped(program, fresh)
         still = await quota.left(connection, limited)
         left = {game_id: still.get(game_id, 0) - self._issued[game_id] for game_id in limited}
+        drawn = iter(draws(sum(draws_needed(one.event, program) for one in fresh)))
         for one in fresh:
             if one.event_key in self._decided:
                 continue
             state = self._state(one, stored.get(one.customer, NEW_CUSTOMER))
-            mine = draws(draws_needed(one.event, program))
+            mine = list(islice(drawn, draws_needed(one.event, program)))
             answer = _answer(one, records, program, state, customers, left, mine)
             if isinstance(answer, DeadLetter):
                 report.letters.append(answer)
                 continue
             report.verdicts.append(answer)
-            self._keep(answer, state)
+            self._keep(answer, state, program)
             for game_id, count in issued_by_game([answer], left).items():
                 left[game_id] -= count
                 self._issued[game_id] += count
@@ -142,15 +148,26 @@ class DryRun:
         }
         return replace(state, stamps={**state.stamps, **foreign}) if foreign else state
 
-    def _keep(self, verdict: Verdict, before: CustomerState) -> None:
-        incoming, effects = verdict.incoming, verdict.decision.effects
+    def _keep(self, verdict: Verdict, before: CustomerState, program: Program) -> None:
+        incoming = verdict.incoming
         self._decided.add(incoming.event_key)
+        effects = [one for one in verdict.decision.effects if _matters_later(one, program)]
+        if not effects:
+            return
         changes = self._changes.get(incoming.customer, NEW_CUSTOMER)
         self._changes[incoming.customer] = with_effects(changes, before, effects)
         for effect in effects:
             if isinstance(effect, AddStamp):
                 order = self._stamped.setdefault((incoming.customer[0], effect.order_id), {})
                 order[effect.game_id] = (incoming.customer, effect.card_no)
+
+
+def _matters_later(effect: Effect, program: Program) -> bool:
+    """Whether a later event can come upon it: not upon a coupon that is in nobody's way, whose code nobody knows."""
+    if isinstance(effect, IssueCoupon):
+        game = program.games[effect.game_id]
+        return not game.allow_multiple_active_coupons or game.customer_limits is not NO_LIMITS
+    return not isinstance(effect, DeclineIssuance)
 
 
 def _answer(
