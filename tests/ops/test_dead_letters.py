@@ -54,7 +54,7 @@ async def process(settings: Settings) -> AsyncIterator[Process]:
 
 
 @pytest.fixture
-async def game(database: asyncpg.Connection) -> dict[str, int]:
+async def game(database: asyncpg.Connection) -> dict[str, Any]:
     """A partner and a game of many coupons, as `completed` takes them."""
     partner_id = await a_partner(database)
     game_id = await a_game(database, partner_id, allow_multiple_active_coupons=True)
@@ -72,12 +72,12 @@ def at_last(settings: Settings) -> Settings:
     return settings.model_copy(update={"allow_test_clock": True, "clock_offset_seconds": 7200})
 
 
-def early(event_id: str, game: dict[str, int]) -> ConsumerRecord:
+def early(event_id: str, game: dict[str, Any]) -> ConsumerRecord:
     """An event from the future: good, but not yet."""
     return completed(event_id, at=datetime.now(UTC) + FUTURE, **game)
 
 
-async def kinds(process: Process, game: dict[str, int]) -> None:
+async def kinds(process: Process, game: dict[str, Any]) -> None:
     """Letters 1 to 5: no JSON, wrong data, from the future, no envelope, and one whose event is sent again, mended."""
     for record in (
         raw(headers("broken"), b'{"customer_id": "anna'),
@@ -99,7 +99,7 @@ async def rows(database: asyncpg.Connection, columns: str) -> list[tuple[Any, ..
 
 
 async def test_list_shows_what_the_filters_let_through(
-    process: Process, game: dict[str, int], couponry: Command, database: asyncpg.Connection
+    process: Process, game: dict[str, Any], couponry: Command, database: asyncpg.Connection
 ) -> None:
     """Oldest first, with the contract's fields; alternatives within a field, every field must hold."""
     await kinds(process, game)
@@ -138,7 +138,7 @@ async def test_list_shows_what_the_filters_let_through(
 
 
 async def test_show_decodes_what_it_can_and_explains_the_error(
-    process: Process, game: dict[str, int], couponry: Command
+    process: Process, game: dict[str, Any], couponry: Command
 ) -> None:
     """JSON as JSON, text as text, anything else as base64; what it means, and how it would read today."""
     await kinds(process, game)
@@ -174,7 +174,7 @@ async def test_show_prints_values_that_json_cannot(process: Process, couponry: C
 
 
 async def test_redrive_settles_each_letter_by_what_became_of_its_event(
-    process: Process, game: dict[str, int], later: Command, database: asyncpg.Connection
+    process: Process, game: dict[str, Any], later: Command, database: asyncpg.Connection
 ) -> None:
     """Decided now, decided meanwhile, dead again: counted on the same row, with no second record; then nothing is left."""
     await kinds(process, game)
@@ -220,7 +220,7 @@ async def test_redrive_settles_each_letter_by_what_became_of_its_event(
 
 
 async def test_redrive_tries_what_the_filter_lets_through(
-    process: Process, game: dict[str, int], couponry: Command, database: asyncpg.Connection
+    process: Process, game: dict[str, Any], couponry: Command, database: asyncpg.Connection
 ) -> None:
     """By filter, by number and by place; an event that is still early stays a letter of the same stage."""
     await kinds(process, game)
@@ -241,7 +241,7 @@ async def test_redrive_tries_what_the_filter_lets_through(
 
 
 async def test_redrive_of_an_event_that_died_twice_decides_it_once(
-    process: Process, game: dict[str, int], later: Command, database: asyncpg.Connection
+    process: Process, game: dict[str, Any], later: Command, database: asyncpg.Connection
 ) -> None:
     """Two letters of one event, side by side: one is decided, the other already."""
     first = early("twice", game)
@@ -252,7 +252,7 @@ async def test_redrive_of_an_event_that_died_twice_decides_it_once(
 
 
 async def test_discard_keeps_the_row_and_says_who_and_why(
-    process: Process, game: dict[str, int], later: Command, database: asyncpg.Connection
+    process: Process, game: dict[str, Any], later: Command, database: asyncpg.Connection
 ) -> None:
     """Discarded letters are left alone by both commands, until one is asked for by its number."""
     await kinds(process, game)
@@ -291,7 +291,7 @@ KILLS = [
 @pytest.mark.parametrize("points", KILLS)
 async def test_redrive_killed_twice_handles_each_letter_once(
     process: Process,
-    game: dict[str, int],
+    game: dict[str, Any],
     settings: Settings,
     later: Command,
     database: asyncpg.Connection,

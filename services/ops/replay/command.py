@@ -44,11 +44,18 @@ NAME = "replay"
 
 
 @click.command()
-@click.option("--topic", type=utf8_text, help="game-completed or orders, with or without prefix.")
+@click.option(
+    "--topic", type=utf8_text, metavar="T", help="game-completed or orders, with or without prefix."
+)
 @click.option("--from", "from_at", type=instant, metavar="TIME", help="RFC 3339, included.")
 @click.option("--to", "to_at", type=instant, metavar="TIME", help="RFC 3339, not included.")
 @click.option(
-    "--partition", "partitions", type=click.IntRange(0), multiple=True, help="Repeatable; all."
+    "--partition",
+    "partitions",
+    type=click.IntRange(0),
+    multiple=True,
+    metavar="N",
+    help="Repeatable; without it, all.",
 )
 @click.option(
     "--from-offset", type=click.IntRange(0), metavar="N", help="Of one partition, included."
