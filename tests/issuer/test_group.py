@@ -91,6 +91,7 @@ async def test_issuers_join_and_leave_under_load(
         while not enough.is_set():
             await feed(settings, play(f"round-{rounds}", 500))
             rounds += 1
+            await eventually(reached(database, rounds * 500 - 1_500), "the backlog stays short")
         return rounds * 500
 
     async with issuer(settings) as first, issuer(settings) as second:
