@@ -15,6 +15,7 @@ from typing import Any
 import asyncpg
 
 from schemas.games import Game
+from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
 from services.adapters.postgres.recording import LostRace
 from services.adapters.postgres.rows import PLAIN, Writing
@@ -47,21 +48,19 @@ class MultipleInUse:
     MESSAGE = "Cannot disable multiple coupons when customers have active coupons"
 
 
-async def keep_other_changes_out(connection: asyncpg.Connection) -> None:
+async def keep_other_changes_out(connection: Connection) -> None:
     """Until the commit nobody else adds or changes games; needed before `reserve_ids`."""
     await connection.execute(_SQL["keep_other_changes_out"])
 
 
-async def games_by_id(
-    connection: asyncpg.Connection, ids: Collection[int]
-) -> dict[int, StoredGame]:
+async def games_by_id(connection: Connection, ids: Collection[int]) -> dict[int, StoredGame]:
     """Those of these games that exist."""
     rows = await connection.fetch(_SQL["games"], list(ids))
     return {row["id"]: stored_game(row) for row in rows}
 
 
 async def list_games(
-    connection: asyncpg.Connection,
+    connection: Connection,
     *,
     partner_id: int | None = None,
     is_active: bool | None = None,
@@ -73,7 +72,7 @@ async def list_games(
 
 
 async def unknown_products(
-    connection: asyncpg.Connection, partner_id: int, product_ids: Collection[int]
+    connection: Connection, partner_id: int, product_ids: Collection[int]
 ) -> set[int]:
     """Those of the ids that are no product of this partner."""
     if not product_ids:
@@ -82,13 +81,13 @@ async def unknown_products(
     return {row["id"] for row in rows}
 
 
-async def reserve_ids(connection: asyncpg.Connection, highest: int) -> None:
+async def reserve_ids(connection: Connection, highest: int) -> None:
     """New games get ids above this one from now on, also if the transaction is rolled back."""
     await connection.execute(_SQL["reserve_ids"], highest)
 
 
 async def insert_game(
-    connection: asyncpg.Connection, partner_id: int, game: Game, game_id: int | None = None
+    connection: Connection, partner_id: int, game: Game, game_id: int | None = None
 ) -> StoredGame:
     """Add a game of an existing partner, with this id or the next one."""
     (row,) = await connection.fetch(_SQL["insert_game"], game_id, partner_id, *_values(game))
@@ -96,7 +95,7 @@ async def insert_game(
 
 
 async def update_games(
-    connection: asyncpg.Connection,
+    connection: Connection,
     changes: Mapping[int, Game],
     *,
     actor: str,
@@ -146,7 +145,7 @@ def _disables_multiple(before: Game, after: Game) -> bool:
     return before.allow_multiple_active_coupons and not after.allow_multiple_active_coupons
 
 
-async def count_active(connection: asyncpg.Connection, game_id: int, at: datetime) -> MultipleInUse:
+async def count_active(connection: Connection, game_id: int, at: datetime) -> MultipleInUse:
     """How many coupons of a game are active at that instant, and how many customers hold them."""
     (row,) = await connection.fetch(_SQL["active_coupons"], game_id, at)
     return MultipleInUse(game_id=game_id, **row)
