@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import secrets
 import shutil
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -22,6 +23,10 @@ from services.adapters.postgres.migrate import migrate
 from services.local.servers import SETTING, start_servers
 from services.runtime.settings import Settings, read_settings
 from tests.containers import running_containers
+
+# A shell that runs us in the background has us ignore SIGINT, and whatever we start inherits that: tests of Ctrl-C
+# would wait for ever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _RUN = secrets.token_hex(3)
 _number = itertools.count(1)

@@ -25,7 +25,6 @@ from services.issuer.lane import Lane
 from services.issuer.pipeline import Pipeline
 from services.runtime import crashpoints
 from services.runtime.backoff import delays, pause
-from services.runtime.garbage import look_only_when_told
 from services.runtime.health import Health
 from services.runtime.settings import Settings, SettingsError, required
 
@@ -44,7 +43,6 @@ async def serve(settings: Settings, health: Health) -> None:
     """Issue coupons until told to stop. Raises what a bug raises: the process ends rather than lose a record."""
     required(settings, "kafka_bootstrap_servers", "postgres_dsn", "redis_url")
     crashpoints.arm(settings.crash_at)
-    look_only_when_told()
     bug: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     locks = CustomerLocks(settings)
     health.ready(lambda: locks.fault, "redis")

@@ -20,5 +20,7 @@ def issuer() -> int:
     required(settings, "kafka_bootstrap_servers", "postgres_dsn", "redis_url")
     # The work's imports take most of the start-up, after a signal is answered.
     from services.issuer.app import serve
+    from services.runtime.garbage import look_only_when_told
 
+    look_only_when_told()
     return run_service("issuer", settings, lambda health: serve(settings, health))
