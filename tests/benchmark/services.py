@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from services.runtime.settings import Settings
 from tests.benchmark.children import Command
 from tests.benchmark.race import Service
 from tests.benchmark.stage import Stage
 
 COUPONRY = "services.ops.cli"
 PEERS = "tests.benchmark.peers"
+LANES: int = Settings.model_fields["issuer_lanes"].default
+"""Consumers of one issuer: all must have joined, or their joining is measured too."""
 
 
 def couponry(issuers: int) -> Service:
@@ -19,7 +22,7 @@ def couponry(issuers: int) -> Service:
         commands=(*(issuer for _ in range(issuers)), relay),
         environment=Stage.service_environment,
         group=lambda stage: stage.settings.consumer_group,
-        members=issuers,
+        members=issuers * LANES,
         publishes_once=True,
     )
 
