@@ -21,6 +21,7 @@ from services.domain.coupon import Coupon, CouponStatus
 from services.domain.lifecycle import settle
 from services.partner_api.envelope import invalid, not_found
 from services.partner_api.parameters import Page
+from services.partner_api.tenant import ACQUIRE_SECONDS
 
 FOREIGN_SHOP: Final = {"shop_id": ["Must be the id of one of your shops"]}
 LONGEST_PREFIX: Final = 12
@@ -90,10 +91,17 @@ async def by_id(
 
 
 async def by_code(
-    connection: asyncpg.Connection, code: str, shop_id: int, clock_offset: timedelta
+    pool: asyncpg.Pool, partner_id: int, code: str, shop_id: int, clock_offset: timedelta
 ) -> tuple[FoundInGame, int, int] | None:
-    """By code, with its owner's active coupons: how many, of how many games. Raises Problem 422 as above."""
-    (row,) = await connection.fetch(_SQL["coupon_of_code"], code, shop_id, clock_offset)
+    """By code, with its owner's active coupons: how many, of how many games. Raises Problem 422 as above.
+
+    Tills ask for this all day, so it is one round trip: the statement sets the partner for itself.
+    """
+    async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
+        row = await connection.fetchrow(
+            _SQL["coupon_of_code"], partner_id, code, shop_id, clock_offset
+        )
+    assert row is not None
     if not row["is_own_shop"]:
         raise invalid(FOREIGN_SHOP)
     found = _found_in_game(row)

@@ -22,8 +22,8 @@ async def verify(call: Call, asked: VerifyCode) -> Reply:
     _stop_guessing(call)
     prefix, code = code_in(asked.code) or ("", "")
     # Asked also where there is no code: the shop is judged first, and an answer takes as long either way.
-    async with call.reading() as connection:
-        looked_up = await by_code(connection, code, asked.shop_id, call.api.clock_offset)
+    api = call.api
+    looked_up = await by_code(api.pool, call.partner_id, code, asked.shop_id, api.clock_offset)
     if looked_up is None or prefix not in ("", looked_up[0].coupon.code_prefix):
         raise _unknown(call)
     found, coupons_count, games_count = looked_up

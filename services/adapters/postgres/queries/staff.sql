@@ -14,20 +14,8 @@ FROM (VALUES (1)) AS one (row) LEFT JOIN (
 ) AS found ON true;
 
 -- name: coupon_of_code
--- The same by code, with how many active coupons its owner has, and of how many games.
-SELECT EXISTS (SELECT FROM shops s WHERE s.id = $2) AS is_own_shop, found.*, held.coupons, held.games
-FROM (VALUES (1)) AS one (row) LEFT JOIN (
-    SELECT c.id, c.code, c.code_prefix, c.game_id, c.status, c.issued_at, c.expires_at, c.holds_single_place, c.steps,
-           c.notice_at, c.reserved_until, c.reserved_shop_id, c.redeemed_at, c.redeemed_order_id, cu.customer_id,
-           greatest(cu.last_at, clock_timestamp() + $3::interval) AS at,
-           g.name, g.reward_description, g.product_ids, c.customer_no
-    FROM coupons c JOIN customers cu USING (customer_no) JOIN games g ON g.id = c.game_id
-    WHERE c.code = $1
-) AS found ON true LEFT JOIN LATERAL (
-    SELECT count(*) AS coupons, count(DISTINCT h.game_id) AS games FROM coupons h
-    WHERE h.customer_no = found.customer_no AND h.status IN ('active', 'reserved')
-      AND (h.expires_at IS NULL OR h.expires_at > found.at)
-) AS held ON true;
+-- The same by code, with how many active coupons its owner has, and of how many games. Outside any transaction.
+SELECT * FROM staff_coupon_of_code($1, $2, $3, $4);
 
 -- name: history
 -- Everything recorded of a coupon, its issue first. By hand somebody issued it, who is in the audit trail.
