@@ -19,9 +19,10 @@ from fastapi import FastAPI
 
 from services.domain.coupon import TRANSITIONS, CouponStatus, Step
 from services.runtime.health import serving
+from services.runtime.settings import Settings
 from tests.partner_api.games import a_game
 from tests.partner_api.staff_stand import STEPS, a_coupon, queued, step
-from tests.partner_api.stand import Partner
+from tests.partner_api.stand import Partner, token
 
 ROUNDS = int(os.environ.get("RACE_ROUNDS", "4"))
 AT_ONCE = 50
@@ -40,9 +41,9 @@ async def server(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-async def staff(partner: Partner, server: httpx.AsyncClient) -> Partner:
-    """The partner of this test, at that server."""
-    return replace(partner, http=server)
+async def staff(partner: Partner, server: httpx.AsyncClient, api_settings: Settings) -> Partner:
+    """The partner of this test, at that server, with a token that lasts."""
+    return replace(partner, http=server, token=token(api_settings, partner.id, ttl_seconds=86_400))
 
 
 async def assert_history_is_a_path(
