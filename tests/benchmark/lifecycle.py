@@ -150,9 +150,8 @@ async def sweeping(stage: Stage, seconds: float) -> tuple[LatencySample, Latency
     return quiet, loaded, took, overdue
 
 
-async def measure(events: int, coupons: int, seconds: float) -> Table:
+async def measure(table: Table, events: int, coupons: int, seconds: float) -> None:
     """Everything, in the order of the table."""
-    table = Table("what", "figure", "target", title="The life of a coupon")
     settings = read_settings(topic_partitions=16)
     state = (settings.state_dir / "benchmark-lifecycle").resolve()
     async with open_stage(settings.model_copy(update={"state_dir": state}), _progress) as stage:
@@ -184,7 +183,6 @@ async def measure(events: int, coupons: int, seconds: float) -> Table:
             table.add_row(
                 f"pipeline: {name}", f"{rate:,.0f}/s, {rate / plain:.2f} of plain", target
             )
-    return table
 
 
 def _progress(line: str) -> None:
@@ -204,8 +202,12 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())
     look_only_when_told()  # as the issuer does
-    table = uvloop.run(measure(arguments.events, arguments.coupons, arguments.seconds))
-    Console(width=100).print(table)
+    table = Table("what", "figure", "target", title="The life of a coupon")
+    try:
+        uvloop.run(measure(table, arguments.events, arguments.coupons, arguments.seconds))
+    finally:
+        # Also before a traceback: what was measured until then took its time.
+        Console(width=100).print(table)
 
 
 if __name__ == "__main__":
