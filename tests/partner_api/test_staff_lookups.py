@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -73,6 +74,15 @@ async def test_unknown_codes_are_limited(partner: Partner, app, api_settings) ->
         assert answer.headers.get_list("ratelimit-remaining") == ["0"]
         other = replace(one, token=token(api_settings, partner.id, "staff"))
         assert (await verify(other, coupon["code"])).status_code == 200
+
+
+async def test_unknown_codes_at_once_are_limited_too(partner: Partner, app, api_settings) -> None:
+    """Fifty guesses at the same moment learn no more than fifty in a row."""
+    settings = api_settings.model_copy(update={"api_failed_lookups_per_minute": 5})
+    async with later(app, settings, partner, 0) as one:
+        answers = await asyncio.gather(*(verify(one, "nonsense") for _ in range(50)))
+    learned = [answer for answer in answers if answer.status_code == 404]
+    assert 5 <= len(learned) <= 10  # a minute may end meanwhile
 
 
 async def test_code_of_a_closed_coupon_says_why(partner: Partner, app, api_settings) -> None:
