@@ -18,7 +18,7 @@ from aiokafka import ConsumerRecord
 
 from services.adapters.drawing import draws
 from services.adapters.postgres import inbox, quota, states
-from services.adapters.postgres.pool import Connection
+from services.adapters.postgres.pool import WAKE_RELAY, Connection
 from services.adapters.postgres.recording import record
 from services.adapters.postgres.rows import PLAIN, Writing
 from services.domain.arrival import CustomerKey, Incoming, Verdict, in_deciding_order
@@ -36,8 +36,6 @@ from services.runtime.crashpoints import reach
 LOST_RACES_IN_A_ROW = 8
 """A race is lost to somebody who won, so this many in a row are no race but a fault of the batch."""
 FAULTS_BEFORE_HALVING = 2
-
-NOTIFY_RELAY = "NOTIFY couponry_outbox"
 
 T = TypeVar("T")
 
@@ -182,7 +180,7 @@ class Pipeline:
                         await self._record(connection, decided, [*letters, *early])
                     reach("issuer.after_record")
                 reach("issuer.after_commit")
-                await connection.execute(NOTIFY_RELAY)
+                await connection.execute(WAKE_RELAY)
                 reach("issuer.after_wake")
         report.verdicts.extend(decided.verdicts)
         report.letters.extend([*letters, *early])

@@ -18,11 +18,10 @@ import click
 from schemas.cloudevents import parse_time
 from services.adapters.postgres import operations
 from services.adapters.postgres.operations import Operation
-from services.adapters.postgres.pool import Connection
+from services.adapters.postgres.pool import WAKE_RELAY, Connection
 from services.adapters.postgres.queries import queries
 from services.adapters.postgres.republishing import FIRST, Republisher, Unaccounted, Which
 from services.adapters.postgres.settling import clock
-from services.issuer.pipeline import NOTIFY_RELAY
 from services.ops.addresses import command_settings, postgres, reaching_postgres
 from services.ops.arguments import IDENTIFIER, instant, utf8_text
 from services.ops.bulk import (
@@ -174,7 +173,7 @@ async def _queue_all(
         if not count:
             return
         reach("republish.after_commit")
-        await connection.execute(NOTIFY_RELAY)
+        await connection.execute(WAKE_RELAY)
         total += count
         if telling.is_due():
             progress(f"republish: {total:,} coupons queued")

@@ -12,10 +12,9 @@ from typing import Any, cast
 
 import asyncpg
 
-from services.adapters.postgres.pool import API_ROLE, OUTAGES, open_pool
+from services.adapters.postgres.pool import API_ROLE, OUTAGES, WAKE_RELAY, open_pool
 from services.runtime.settings import Settings
 
-WAKE_RELAY = "NOTIFY couponry_outbox"
 POOL_SIZE = 10
 ACQUIRE_SECONDS = 5.0
 """How long a request waits for a connection before it is told to try again."""

@@ -136,6 +136,8 @@ async def _relay(
                     without=condition.passed_over(),
                     max_rows=ROWS_WHILE_ALONE if condition.alone else None,
                 )
+                if batch.rows:
+                    metrics.BATCH_ROWS.observe(len(batch.rows))
                 if batch.rows and await _all_known(batch, publisher, condition):
                     await _publish(batch, outbox, publisher, condition, database)
             if not batch.rows:

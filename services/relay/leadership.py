@@ -17,12 +17,11 @@ from typing import Any
 
 import asyncpg
 
-from services.adapters.postgres.pool import connect
+from services.adapters.postgres.pool import OUTBOX_CHANNEL, connect
 from services.relay.outbox import PLANNING, SQL, Floor
 from services.runtime.backoff import pause
 from services.runtime.settings import Settings
 
-CHANNEL = "couponry_outbox"
 LOCK_KEY = int.from_bytes(
     hashlib.blake2b(b"couponry relay", digest_size=8).digest(), "big", signed=True
 )
@@ -90,7 +89,7 @@ async def leadership(
                 yield None
                 return
         held = Leadership(connection=connection)
-        await connection.add_listener(CHANNEL, lambda *_: held.wake.set())
+        await connection.add_listener(OUTBOX_CHANNEL, lambda *_: held.wake.set())
         yield held
     finally:
         connection.terminate()

@@ -14,7 +14,7 @@ from datetime import timedelta
 import asyncpg
 from prometheus_client import Counter, Gauge
 
-from services.adapters.postgres.pool import OUTAGES, connect
+from services.adapters.postgres.pool import OUTAGES, WAKE_RELAY, connect
 from services.adapters.postgres.recording import LostRace
 from services.adapters.postgres.rows import Writing
 from services.adapters.postgres.settling import Settlement, settle_due
@@ -31,8 +31,6 @@ BATCH_COUPONS = 1_000
 COUPONS_PER_SECOND = 8_000
 """Of one sweeper. What it queues leaves in one line with new coupons: unpaced, a million overdue ones would hold those
 up for half a minute. A million still take little more than two."""
-
-NOTIFY_RELAY = "NOTIFY couponry_outbox"
 
 SETTLED = Counter("couponry_settled_coupons", "What the sweeper recorded, by kind.", ["kind"])
 SWEPT_AT = Gauge("couponry_swept_at_seconds", "When nothing was left to sweep, as Unix time.")
@@ -105,7 +103,7 @@ async def sweep_once(
         return Settlement()
     reach("sweeper.after_commit")
     if settlement.total:
-        await connection.execute(NOTIFY_RELAY)
+        await connection.execute(WAKE_RELAY)
         for kind in ("expired", "released", "notified"):
             SETTLED.labels(kind).inc(getattr(settlement, kind))
     return settlement
