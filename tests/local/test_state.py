@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -91,6 +92,8 @@ def test_leftover_that_is_frozen_is_killed(
     """A process that does not follow the signal in time is killed."""
     monkeypatch.setattr("services.local.state.LEFTOVER_STOP_SECONDS", 0.2)
     sleeper.send_signal(signal.SIGSTOP)
+    # Of two signals that wait together the lower number goes first, and SIGTERM's is lower.
+    os.waitid(os.P_PID, sleeper.pid, os.WSTOPPED)
     state = StateDir(tmp_path)
     state.record("relay", sleeper.pid, signal.SIGTERM)
     assert state.stop_leftovers() == ["relay"]
