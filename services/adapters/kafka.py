@@ -15,7 +15,7 @@ from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import TopicAlreadyExistsError, for_code
+from aiokafka.errors import NodeNotReadyError, TopicAlreadyExistsError, for_code
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
 from services.adapters.header_names import accept_any_header_name
@@ -126,7 +126,7 @@ async def ensure_topics(settings: Settings, plan_only: bool = False) -> list[str
     that we have no opinion about stay. Raises KafkaError when the cluster refuses or is away.
     """
     specs = topic_specs(settings)
-    async with _admin(settings) as admin:
+    async with admin_client(settings) as admin:
         existing = {topic["topic"]: topic for topic in await admin.describe_topics()}
         missing = [spec for spec in specs if spec.name not in existing]
         present = [spec for spec in specs if spec.name in existing]
@@ -161,7 +161,7 @@ async def ensure_topics(settings: Settings, plan_only: bool = False) -> list[str
 
 async def require_topics(settings: Settings, names: Collection[str]) -> None:
     """Raises SettingsError naming the first of our topics (without prefix) that does not exist."""
-    async with _admin(settings) as admin:
+    async with admin_client(settings) as admin:
         existing = await admin.list_topics()
     for name in names:
         if settings.topic(name) not in existing:
@@ -172,13 +172,28 @@ async def require_topics(settings: Settings, names: Collection[str]) -> None:
 
 
 @asynccontextmanager
-async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(**client_options(settings), client_id="couponry-admin")
-    try:
-        await admin.start()
-        yield admin
-    finally:
-        await admin.close()
+async def admin_client(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+    """A client for the cluster's affairs. Raises KafkaError when nobody answers.
+
+    A broker that was away for longer than its session answers before its controller has let it in again, and names
+    no broker to ask, not even itself: that is waited for.
+    """
+    deadline = time.monotonic() + METADATA_SECONDS
+    while True:
+        admin = AIOKafkaAdminClient(**client_options(settings), client_id="couponry-admin")
+        try:
+            await admin.start()
+            try:
+                await admin.describe_cluster()
+            except NodeNotReadyError:
+                if time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(0.2)
+                continue
+            yield admin
+            return
+        finally:
+            await admin.close()
 
 
 async def _create(admin: AIOKafkaAdminClient, specs: list[TopicSpec]) -> None:

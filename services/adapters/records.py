@@ -15,10 +15,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
-from services.adapters.kafka import client_options
+from services.adapters.kafka import admin_client, client_options
 from services.runtime.settings import Settings
 
 POLL_RECORDS = 10_000
@@ -137,7 +136,7 @@ async def written(
 
 async def partitions_of(settings: Settings, topics: Collection[str]) -> list[TopicPartition]:
     """Every partition of those topics that exist, sorted."""
-    async with _admin(settings) as admin:
+    async with admin_client(settings) as admin:
         return sorted(
             TopicPartition(topic["topic"], partition["partition"])
             for topic in await admin.describe_topics()
@@ -148,7 +147,7 @@ async def partitions_of(settings: Settings, topics: Collection[str]) -> list[Top
 
 async def group_offsets(settings: Settings, group: str) -> dict[TopicPartition, int]:
     """What a consumer group has committed, by partition; empty for a group nobody has seen."""
-    async with _admin(settings) as admin:
+    async with admin_client(settings) as admin:
         committed = await _once_coordinated(lambda: admin.list_consumer_group_offsets(group))
         return {place: at.offset for place, at in committed.items() if at.offset >= 0}
 
@@ -163,13 +162,3 @@ async def _once_coordinated(ask: Callable[[], Awaitable[T]]) -> T:
             if not error.retriable or time.monotonic() > deadline:
                 raise
             await asyncio.sleep(0.2)
-
-
-@asynccontextmanager
-async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(**client_options(settings), client_id="couponry-reader")
-    try:
-        await admin.start()
-        yield admin
-    finally:
-        await admin.close()

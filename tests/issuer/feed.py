@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
 
 from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.protocol.group import LeaveGroupRequest
 
-from services.adapters.kafka import GAME_COMPLETED, client_options
+from services.adapters.kafka import GAME_COMPLETED, admin_client, client_options
 from services.adapters.records import bounds_of, group_offsets, partitions_of, side_reader
 from services.runtime.settings import Settings
 from tests.issuer.stand import eventually
@@ -50,20 +48,9 @@ async def finished(settings: Settings, why: str = "every record is committed") -
     await eventually(committed, why, seconds=60)
 
 
-@asynccontextmanager
-async def admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
-    """A client for the group's affairs."""
-    client = AIOKafkaAdminClient(**client_options(settings))
-    await client.start()
-    try:
-        yield client
-    finally:
-        await client.close()
-
-
 async def members(settings: Settings) -> dict[str, bool]:
     """The group's members and whether each owns anything; empty while it rebalances."""
-    async with admin(settings) as client:
+    async with admin_client(settings) as client:
         (response,) = await client.describe_consumer_groups([settings.consumer_group])
         (_, _, state, _, _, some, *_), *_ = response.groups
         return {member[0]: bool(member[4]) for member in some} if state == "Stable" else {}
@@ -71,7 +58,7 @@ async def members(settings: Settings) -> dict[str, bool]:
 
 async def forget_dead_members(settings: Settings) -> None:
     """What the session timeout does for processes that were killed, without the wait."""
-    async with admin(settings) as client:
+    async with admin_client(settings) as client:
         group = settings.consumer_group
         (response,) = await client.describe_consumer_groups([group])
         coordinator = await client.find_coordinator(group)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+import time
 from collections.abc import AsyncIterator
 
 import asyncpg
@@ -17,6 +19,9 @@ from tests.issuer.processes import issuer
 from tests.issuer.records import completed
 from tests.issuer.stand import a_game, audit, count, eventually
 
+BROKER_SESSION_SECONDS = 11.0
+"""A little more than Kafka's default `broker.session.timeout.ms`."""
+
 
 @pytest.fixture
 async def own_kafka(settings: Settings) -> AsyncIterator[Servers]:
@@ -29,6 +34,7 @@ async def own_kafka(settings: Settings) -> AsyncIterator[Servers]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(240)
 async def test_issuer_outlives_its_broker(
     settings: Settings, own_kafka: Servers, database: asyncpg.Connection, partner_id: int
 ) -> None:
@@ -59,8 +65,11 @@ async def test_issuer_outlives_its_broker(
 
             await eventually(at_work, "it is at work")
             os.kill(pid, fault)
+            frozen_at = time.monotonic()
             await eventually(red, "it says what it waits for")
             if fault == signal.SIGSTOP:
+                # Long enough for its controller to shut it out: then for a moment it answers and names no broker.
+                await asyncio.sleep(BROKER_SESSION_SECONDS - (time.monotonic() - frozen_at))
                 os.kill(pid, signal.SIGCONT)
             else:
                 await own_kafka.processes.restart("kafka")
