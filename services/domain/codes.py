@@ -18,7 +18,8 @@ RANDOM_BYTES_PER_CODE = 10
 
 _VALUE = {symbol: value for value, symbol in enumerate(ALPHABET)}
 _FROM_RFC4648 = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", ALPHABET.encode())
-_READ = str.maketrans("OIL", "011", "- \t")
+_READ = str.maketrans("OIL", "011")
+_UNSPACED = str.maketrans("", "", "- \t")
 
 
 def _addend(value: int, factor: int) -> int:
@@ -71,7 +72,7 @@ def parse(text: str) -> tuple[str, str] | None:
     The last 16 symbols are the code. What stands before them is the prefix, returned without dashes and in
     upper case but otherwise as written, because a prefix may contain O, I and L.
     """
-    plain = text.upper().translate({ord("-"): None, ord(" "): None, ord("\t"): None})
+    plain = text.upper().translate(_UNSPACED)
     if len(plain) < CODE_SYMBOLS:
         return None
     prefix, code = plain[:-CODE_SYMBOLS], plain[-CODE_SYMBOLS:].translate(_READ)

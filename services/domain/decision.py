@@ -131,14 +131,13 @@ class TakeStampBack:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecordOrder:
-    """Remember that the customer's order was placed or reversed, for whatever arrives about it later."""
+class CloseOrder:
+    """Remember that the customer's order was reversed: whatever arrives about it later changes nothing."""
 
     order_id: str
-    is_reversed: bool
 
 
-Effect = IssueCoupon | ChangeCoupon | DeclineIssuance | AddStamp | TakeStampBack | RecordOrder
+Effect = IssueCoupon | ChangeCoupon | DeclineIssuance | AddStamp | TakeStampBack | CloseOrder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from services.domain.completion import Draw, Quota, complete
 from services.domain.coupon import CouponStatus
 from services.domain.decision import (
     AddStamp,
+    CloseOrder,
     CodeOutcome,
     CodeReason,
     CodeResult,
@@ -22,7 +23,6 @@ from services.domain.decision import (
     IssueCoupon,
     OrderReason,
     Outcome,
-    RecordOrder,
     TakeStampBack,
 )
 from services.domain.events import OrderPlaced, OrderReversed
@@ -47,8 +47,7 @@ def decide_order_placed(
     draws: Sequence[Draw],
 ) -> Decision:
     """Redeem each code (a refused one does not stop the others), then stamp every game the order qualifies for."""
-    order = state.orders.get(event.order_id)
-    if order is not None and order.is_reversed:
+    if event.order_id in state.reversed_orders:
         reason = CodeReason.ORDER_ALREADY_REVERSED
         return Decision(
             outcome=Outcome.RECORDED,
@@ -59,7 +58,7 @@ def decide_order_placed(
                 for code in event.coupon_codes
             ),
         )
-    effects: list[Effect] = [RecordOrder(order_id=event.order_id, is_reversed=False)]
+    effects: list[Effect] = []
     results = []
     for code in event.coupon_codes:
         result, steps = redeem_code(code, event, state, at)
@@ -152,14 +151,13 @@ def decide_order_reversed(
     event: OrderReversed, program: Program, state: CustomerState, *, at: datetime
 ) -> Decision:
     """Undo whatever of the customer's order is still in effect; before its order, close it."""
-    order = state.orders.get(event.order_id)
-    if order is not None and order.is_reversed:
+    if event.order_id in state.reversed_orders:
         return Decision(
             outcome=Outcome.RECORDED,
             decided_at=at,
             reason=OrderReason.ORDER_ALREADY_REVERSED,
         )
-    effects: list[Effect] = [RecordOrder(order_id=event.order_id, is_reversed=True)]
+    effects: list[Effect] = [CloseOrder(order_id=event.order_id)]
     results = []
     redeemed = [
         coupon

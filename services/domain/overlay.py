@@ -21,7 +21,7 @@ def laid_over(stored: CustomerState, changes: CustomerState) -> CustomerState:
         foreign_codes=stored.foreign_codes,
         cards={**stored.cards, **changes.cards},
         stamps={**stored.stamps, **changes.stamps},
-        orders={**stored.orders, **changes.orders},
+        reversed_orders=stored.reversed_orders | changes.reversed_orders,
         issues={
             game_id: (*changes.issues.get(game_id, ()), *stored.issues.get(game_id, ()))
             for game_id in games

@@ -11,10 +11,10 @@ from services.domain.coupon import OPEN_STATUSES, Coupon, CouponStatus
 from services.domain.decision import (
     AddStamp,
     ChangeCoupon,
+    CloseOrder,
     DeclineIssuance,
     Effect,
     IssueCoupon,
-    RecordOrder,
     TakeStampBack,
 )
 
@@ -37,27 +37,20 @@ class Stamp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OrderState:
-    """What this customer's events have said of an order so far."""
-
-    is_reversed: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CustomerState:
     """One customer, as far as the events at hand can touch.
 
     `coupons` by id: the holders of single places, and coupons named by an order's codes or redeemed by it.
     `foreign_codes`: codes named that belong to another customer of the partner. `stamps` by (order id, game id),
-    other customers' among them. `issues` by capped game: instants of past issues, newest first, no more than the
-    largest cap needs.
+    other customers' among them. `reversed_orders`: ids of this customer's. `issues` by capped game: instants of past
+    issues, newest first, no more than the largest cap needs.
     """
 
     coupons: Mapping[str, Coupon] = field(default_factory=dict)
     foreign_codes: frozenset[str] = frozenset()
     cards: Mapping[int, StampCard] = field(default_factory=dict)
     stamps: Mapping[tuple[str, int], Stamp] = field(default_factory=dict)
-    orders: Mapping[str, OrderState] = field(default_factory=dict)
+    reversed_orders: frozenset[str] = frozenset()
     issues: Mapping[int, tuple[datetime, ...]] = field(default_factory=dict)
 
     def holder(self, game_id: int) -> Coupon | None:
@@ -82,7 +75,7 @@ NEW_CUSTOMER = CustomerState()
 def evolve(state: CustomerState, effects: Iterable[Effect]) -> CustomerState:
     """The customer after these effects, so that later events of the same batch see earlier ones."""
     coupons, cards, stamps = dict(state.coupons), dict(state.cards), dict(state.stamps)
-    orders, issues = dict(state.orders), dict(state.issues)
+    issues, reversed_orders = dict(state.issues), state.reversed_orders
     for effect in effects:
         match effect:
             case IssueCoupon():
@@ -101,8 +94,8 @@ def evolve(state: CustomerState, effects: Iterable[Effect]) -> CustomerState:
                 place = (effect.order_id, effect.game_id)
                 stamps[place] = replace(stamps[place], is_in_effect=False)
                 cards[effect.game_id] = StampCard(card_no=effect.card_no, stamps=effect.stamps)
-            case RecordOrder():
-                orders[effect.order_id] = OrderState(is_reversed=effect.is_reversed)
+            case CloseOrder():
+                reversed_orders |= {effect.order_id}
             case DeclineIssuance():
                 pass
             case _:
@@ -112,7 +105,7 @@ def evolve(state: CustomerState, effects: Iterable[Effect]) -> CustomerState:
         foreign_codes=state.foreign_codes,
         cards=cards,
         stamps=stamps,
-        orders=orders,
+        reversed_orders=reversed_orders,
         issues=issues,
     )
 

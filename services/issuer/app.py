@@ -34,6 +34,7 @@ SESSION_TIMEOUT_MS = 10_000
 """How long a killed issuer's partitions wait for their next owner."""
 HEARTBEAT_MS = 500
 """How soon a member hears that another joins or leaves. Lanes join one after the other, so every start waits for it."""
+FETCH_MIN_BYTES = 64 * 1024
 MONITOR_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
@@ -171,6 +172,8 @@ def _broker(
             max_records=settings.batch_max_records,
             batch_timeout_ms=settings.batch_timeout_ms,
             fetch_max_bytes=settings.batch_max_bytes,
+            fetch_min_bytes=FETCH_MIN_BYTES,
+            fetch_max_wait_ms=settings.batch_timeout_ms,
             session_timeout_ms=SESSION_TIMEOUT_MS,
             heartbeat_interval_ms=HEARTBEAT_MS,
         )

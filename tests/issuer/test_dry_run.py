@@ -24,7 +24,7 @@ from tests.issuer import records
 from tests.issuer.stand import a_game
 
 CUSTOMERS = ("anna", "bert", "carl")
-TABLES = ("decisions", "coupons", "coupon_history", "customers", "orders", "order_stamps", "stamp_cards",
+TABLES = ("decisions", "coupons", "coupon_history", "customers", "reversed_orders", "order_stamps", "stamp_cards",
           "game_quota", "dead_letters", "outbox")  # fmt: skip
 
 

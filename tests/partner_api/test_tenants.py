@@ -42,7 +42,7 @@ coupon AS (
 history AS (
     INSERT INTO coupon_history (coupon_id, step, partner_id, at, word, was, status, actor)
     VALUES ($2, 1, $1, now(), 'redeemed', 'active', 'redeemed', 'a')),
-reversal AS (INSERT INTO orders (partner_id, order_id, customer_no, is_reversed, event_key) VALUES ($1, 'o', $1, false, $2)),
+reversal AS (INSERT INTO reversed_orders (partner_id, order_id, customer_no, event_key) VALUES ($1, 'o', $1, $2)),
 stamp AS (
     INSERT INTO order_stamps (partner_id, order_id, game_id, customer_no, card_no, event_key) VALUES ($1, 'o', $1, $1, 1, $2))
 INSERT INTO stamp_cards (customer_no, game_id, partner_id, card_no, stamps) VALUES ($1, $1, $1, 1, 1)

@@ -16,7 +16,7 @@ _GAMES = (
     (TOTAL, "scratch", True, 30, None, 5),
 )
 _EMPTIED = (
-    "decisions, coupons, coupon_history, orders, order_stamps, stamp_cards, outbox, dead_letters,"
+    "decisions, coupons, coupon_history, reversed_orders, order_stamps, stamp_cards, outbox, dead_letters,"
     " customers, game_quota, game_versions, games"
 )
 

@@ -39,6 +39,7 @@ _HISTORY_COLUMNS = (
     "coupon_id", "step", "partner_id", "at", "event_key", "shop_id", "order_id", "word", "was",
     "status", "actor", "reason",
 )  # fmt: skip
+_REVERSED_COLUMNS = ("partner_id", "order_id", "customer_no", "event_key")
 _STAMP_COLUMNS = ("partner_id", "order_id", "game_id", "customer_no", "card_no", "event_key")
 
 
@@ -82,7 +83,7 @@ async def write(connection: Connection, rows: Rows, *, by_copy: bool = True) -> 
     await add(connection, "coupons", _COUPON_COLUMNS, rows.coupons)
     await add(connection, "coupon_history", _HISTORY_COLUMNS, rows.history)
     await add(connection, "order_stamps", _STAMP_COLUMNS, rows.stamps)
-    await _put(connection, "put_orders", rows.orders)
+    await add(connection, "reversed_orders", _REVERSED_COLUMNS, rows.reversed_orders)
     await _put(connection, "put_cards", rows.cards)
     if rows.stamps_back:
         taken = await connection.fetch(_SQL["take_stamps_back"], *_columns(rows.stamps_back))

@@ -18,10 +18,10 @@ from services.domain.coupon import Coupon
 from services.domain.decision import (
     AddStamp,
     ChangeCoupon,
+    CloseOrder,
     Decision,
     DeclineIssuance,
     IssueCoupon,
-    RecordOrder,
     TakeStampBack,
 )
 from services.domain.events import Cause, GameCompleted
@@ -58,7 +58,7 @@ class Rows:
     stamps: list[Row] = field(default_factory=list)
     stamps_back: list[Row] = field(default_factory=list)
     changed: dict[str, tuple[int, Coupon]] = field(default_factory=dict)
-    orders: dict[tuple[int, str, int], Row] = field(default_factory=dict)
+    reversed_orders: list[Row] = field(default_factory=list)
     cards: dict[tuple[int, int], Row] = field(default_factory=dict)
 
     def add_step(self, change: ChangeCoupon, owner: Owner, mask_codes: bool) -> None:
@@ -171,7 +171,7 @@ def add_verdict(rows: Rows, verdict: Verdict, program: Program, writing: Writing
                     cause=cause,
                 )
                 rows.add_step(effect, owner, writing.mask_codes)
-            case AddStamp() | TakeStampBack() | RecordOrder():
+            case AddStamp() | TakeStampBack() | CloseOrder():
                 _add_order_effect(rows, verdict, effect)
             case _:
                 assert_never(effect)
@@ -235,7 +235,7 @@ def _add_decline(rows: Rows, verdict: Verdict, decline: DeclineIssuance, program
 
 
 def _add_order_effect(
-    rows: Rows, verdict: Verdict, effect: AddStamp | TakeStampBack | RecordOrder
+    rows: Rows, verdict: Verdict, effect: AddStamp | TakeStampBack | CloseOrder
 ) -> None:
     partner_id, key = verdict.incoming.event.partner_id, verdict.incoming.event_key
     number = verdict.customer_no
@@ -255,10 +255,8 @@ def _add_order_effect(
             rows.cards[number, effect.game_id] = (
                 number, effect.game_id, partner_id, effect.card_no, effect.stamps,
             )  # fmt: skip
-        case RecordOrder():
-            rows.orders[partner_id, effect.order_id, number] = (
-                partner_id, effect.order_id, number, effect.is_reversed, key,
-            )  # fmt: skip
+        case CloseOrder():
+            rows.reversed_orders.append((partner_id, effect.order_id, number, key))
         case _:
             assert_never(effect)
 

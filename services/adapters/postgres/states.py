@@ -20,9 +20,12 @@ from services.domain.codes import parse
 from services.domain.coupon import Coupon, CouponStatus
 from services.domain.events import GameCompleted, OrderPlaced, OrderReversed
 from services.domain.program import NO_LIMITS, Game, Program
-from services.domain.state import CustomerState, OrderState, Stamp, StampCard
+from services.domain.state import CustomerState, Stamp, StampCard
 
 _SQL = queries("states")
+_STATUS = {
+    status.value: status for status in CouponStatus
+}  # a tenth of what calling the enum costs
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,7 +36,7 @@ class _Gathered:
     foreign_codes: set[str] = field(default_factory=set)
     cards: dict[int, StampCard] = field(default_factory=dict)
     stamps: dict[tuple[str, int], Stamp] = field(default_factory=dict)
-    orders: dict[str, OrderState] = field(default_factory=dict)
+    reversed_orders: set[str] = field(default_factory=set)
     issues: dict[int, tuple[datetime, ...]] = field(default_factory=dict)
 
     def state(self) -> CustomerState:
@@ -42,7 +45,7 @@ class _Gathered:
             foreign_codes=frozenset(self.foreign_codes),
             cards=self.cards,
             stamps=self.stamps,
-            orders=self.orders,
+            reversed_orders=frozenset(self.reversed_orders),
             issues=self.issues,
         )
 
@@ -152,9 +155,8 @@ async def _gather_orders(
         assert isinstance(one.event, (OrderPlaced, OrderReversed))
         number = customers[one.customer].number
         names.add((one.event.partner_id, one.event.order_id, number))
-    for row in await _fetch(connection, "orders", names):
-        state = OrderState(is_reversed=row["is_reversed"])
-        gathering.of_number(row["customer_no"]).orders[row["order_id"]] = state
+    for row in await _fetch(connection, "reversed_orders", names):
+        gathering.of_number(row["customer_no"]).reversed_orders.add(row["order_id"])
     await _gather_stamps(connection, names, gathering)
     numbers = sorted({number for _, _, number in names})
     for row in await connection.fetch(_SQL["stamp_cards"], numbers):
@@ -223,7 +225,7 @@ def coupon_from(row: asyncpg.Record) -> Coupon:
         code=row["code"],
         code_prefix=row["code_prefix"],
         game_id=row["game_id"],
-        status=CouponStatus(row["status"]),
+        status=_STATUS[row["status"]],
         issued_at=row["issued_at"],
         expires_at=row["expires_at"],
         holds_single_place=row["holds_single_place"],

@@ -14,14 +14,6 @@ FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::integer[], $5::timestampt
 WHERE c.id = n.id AND c.steps = n.steps_seen
 RETURNING c.id;
 
--- name: put_orders
--- Remember what was said of customers' orders; a reversal stays.
-INSERT INTO orders AS known (partner_id, order_id, customer_no, is_reversed, event_key)
-SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::boolean[], $5::uuid[])
-ON CONFLICT (partner_id, order_id, customer_no)
-    DO UPDATE SET is_reversed = known.is_reversed OR excluded.is_reversed
-    WHERE known.is_reversed <> excluded.is_reversed;
-
 -- name: put_cards
 -- The cards as they stand after the batch.
 INSERT INTO stamp_cards (customer_no, game_id, partner_id, card_no, stamps)

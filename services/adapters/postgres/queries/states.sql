@@ -31,12 +31,12 @@ CROSS JOIN LATERAL (
     OFFSET 0
 ) AS used;
 
--- name: orders
--- What is known of each customer's order.
-SELECT found.customer_no, found.order_id, found.is_reversed
+-- name: reversed_orders
+-- Those of each customer's orders that were reversed.
+SELECT found.customer_no, found.order_id
 FROM unnest($1::bigint[], $2::text[], $3::bigint[]) AS named (partner_id, order_id, customer_no)
 CROSS JOIN LATERAL (
-    SELECT * FROM orders o
+    SELECT * FROM reversed_orders o
     WHERE o.partner_id = named.partner_id AND o.order_id = named.order_id AND o.customer_no = named.customer_no
     LIMIT 1
 ) AS found;
