@@ -6,7 +6,7 @@ or limit is concerned.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -69,13 +69,34 @@ async def redeemed_by_orders(
     arrivals: Iterable[Incoming],
     customers: Mapping[CustomerKey, LockedCustomer],
 ) -> list[asyncpg.Record]:
-    """Rows of the coupons that reversed orders have redeemed: their games must be in the program too."""
-    pairs = {
+    """Rows of the coupons that reversed orders have redeemed, or will have if their order stands before them in this
+    batch: their games must be in the program too."""
+    reversed_orders = {
         (customers[one.customer].number, one.event.order_id)
         for one in arrivals
         if isinstance(one.event, OrderReversed)
     }
-    return await _fetch(connection, "coupons_of_orders", pairs)
+    if not reversed_orders:
+        return []
+    owners: dict[str, set[int]] = {}
+    for one in arrivals:
+        if isinstance(one.event, OrderPlaced):
+            number = customers[one.customer].number
+            if (number, one.event.order_id) in reversed_orders:
+                for code in _codes_of(one.event):
+                    owners.setdefault(code, set()).add(number)
+    named = await _fetch(connection, "coupons_of_codes", {(code,) for code in owners})
+    return [
+        *await _fetch(connection, "coupons_of_orders", reversed_orders),
+        *(row for row in named if row["customer_no"] in owners[row["code"]]),
+    ]
+
+
+def _codes_of(order: OrderPlaced) -> Iterator[str]:
+    """The stored form of each code of an order that can be one."""
+    for text in order.coupon_codes:
+        if read := parse(text):
+            yield read[1]
 
 
 async def load_states(
@@ -174,9 +195,8 @@ async def _gather_codes(
     askers: dict[str, set[CustomerKey]] = {}
     for one in orders:
         if isinstance(one.event, OrderPlaced):
-            for text in one.event.coupon_codes:
-                if read := parse(text):
-                    askers.setdefault(read[1], set()).add(one.customer)
+            for code in _codes_of(one.event):
+                askers.setdefault(code, set()).add(one.customer)
     if not askers:
         return
     for row in await connection.fetch(_SQL["coupons_of_codes"], sorted(askers)):
