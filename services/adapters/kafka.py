@@ -16,7 +16,6 @@ from typing import Any
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import NodeNotReadyError, TopicAlreadyExistsError, for_code
-from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
 from services.adapters.header_names import accept_any_header_name
 from services.runtime.settings import Settings, SettingsError, required
@@ -89,6 +88,9 @@ def client_options(settings: Settings) -> dict[str, Any]:
 
 def broker_options(settings: Settings) -> dict[str, Any]:
     """The same as arguments of FastStream's `KafkaBroker`."""
+    # A third of a command's start-up, which only the issuer needs.
+    from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
+
     (servers,) = required(settings, "kafka_bootstrap_servers")
     context = _ssl_context(settings)
     encrypted = context is not None

@@ -33,7 +33,10 @@ COMMANDS = {
     "coupons": ("services.ops.coupons:coupons", "List coupons."),
     "token": ("services.ops.token:token", "A signed development token for the partner API."),
     "status": ("services.ops.status:status", "Lag, outbox, dead letters, decisions per second."),
-    "explain": ("services.ops.explain:explain", "Why an event did or did not issue a coupon."),
+    "explain": (
+        "services.ops.explain.command:explain",
+        "Why an event did or did not issue a coupon.",
+    ),
     "verify": (
         "services.ops.verify.command:verify",
         "Check every invariant over everything stored.",

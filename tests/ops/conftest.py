@@ -8,15 +8,20 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
 import pytest
+from aiokafka import ConsumerRecord
 
+from services.adapters.postgres.pool import connect, open_pool
+from services.adapters.redis_locks import CustomerLocks
+from services.issuer.pipeline import Pipeline, Report
 from services.ops.commands import execute
 from services.runtime.settings import PREFIX, Settings
+from tests.issuer.stand import a_game, a_partner
 from tests.ops.world import World, make_world
 
 ENVIRONMENT = (
@@ -41,6 +46,7 @@ class Result:
 
 Command = Callable[..., Awaitable[Result]]
 CommandOn = Callable[[Settings], Command]
+Process = Callable[[Sequence[ConsumerRecord]], Awaitable[Report]]
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -74,6 +80,32 @@ def couponry_on(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
 def couponry(settings: Settings, couponry_on: CommandOn) -> Command:
     """Run command lines against the test's own database and topics."""
     return couponry_on(settings)
+
+
+@pytest.fixture
+async def database(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
+    """A connection as workers have it."""
+    connection = await connect(settings, "test")
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def process(settings: Settings) -> AsyncIterator[Process]:
+    """An issuer's pipeline, fed by hand."""
+    pool = await open_pool(settings, "test", enable_seqscan="off")
+    locks = CustomerLocks(settings)
+    yield Pipeline(pool, locks).process
+    await locks.close()
+    pool.terminate()
+
+
+@pytest.fixture
+async def game(database: asyncpg.Connection) -> dict[str, Any]:
+    """A partner and a game of many coupons, as `completed` takes them."""
+    partner_id = await a_partner(database)
+    game_id = await a_game(database, partner_id, allow_multiple_active_coupons=True)
+    return {"partner_id": partner_id, "game_id": game_id}
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,13 +12,9 @@ import asyncpg
 import pytest
 from aiokafka import ConsumerRecord
 
-from services.adapters.postgres.pool import connect, open_pool
-from services.adapters.redis_locks import CustomerLocks
-from services.issuer.pipeline import Pipeline, Report
 from services.runtime.settings import Settings
 from tests.issuer.records import completed, headers, raw
-from tests.issuer.stand import a_game, a_partner
-from tests.ops.conftest import Command, CommandOn, run_process
+from tests.ops.conftest import Command, CommandOn, Process, run_process
 
 KEYS = [
     "id",
@@ -31,34 +27,7 @@ KEYS = [
     "created_at",
     "state",
 ]
-Process = Callable[[Sequence[ConsumerRecord]], Awaitable[Report]]
 FUTURE = timedelta(hours=1)
-
-
-@pytest.fixture
-async def database(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
-    """A connection as workers have it."""
-    connection = await connect(settings, "test")
-    yield connection
-    await connection.close()
-
-
-@pytest.fixture
-async def process(settings: Settings) -> AsyncIterator[Process]:
-    """An issuer's pipeline, fed by hand."""
-    pool = await open_pool(settings, "test", enable_seqscan="off")
-    locks = CustomerLocks(settings)
-    yield Pipeline(pool, locks).process
-    await locks.close()
-    pool.terminate()
-
-
-@pytest.fixture
-async def game(database: asyncpg.Connection) -> dict[str, Any]:
-    """A partner and a game of many coupons, as `completed` takes them."""
-    partner_id = await a_partner(database)
-    game_id = await a_game(database, partner_id, allow_multiple_active_coupons=True)
-    return {"partner_id": partner_id, "game_id": game_id}
 
 
 @pytest.fixture

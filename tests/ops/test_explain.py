@@ -14,7 +14,7 @@ from tests.ops.world import NOBODYS_GAME, OTHER_SOURCE, SOURCE, World
 
 KEYS = [
     "event_id", "source", "type", "outcome", "reason", "rule_version", "blocking_coupon_id", "coupon_id",
-    "codes", "decided_at", "topic", "partition", "offset", "dead_letters",
+    "codes", "decided_at", "topic", "partition", "offset", "dead_letters", "timeline",
 ]  # fmt: skip
 
 
@@ -45,7 +45,7 @@ async def test_explain_says_what_was_issued(world: World, explain: Command) -> N
     answer: Any = await explain("jonas-single-1")
     assert list(answer) == KEYS
     coupon = await _coupon(world, "jonas", world.single)
-    assert answer | {"decided_at": None, "partition": None, "offset": None} == {
+    assert answer | {"decided_at": None, "partition": None, "offset": None, "timeline": []} == {
         "event_id": "jonas-single-1",
         "source": SOURCE,
         "type": "game.completed",
@@ -60,6 +60,7 @@ async def test_explain_says_what_was_issued(world: World, explain: Command) -> N
         "partition": None,
         "offset": None,
         "dead_letters": [],
+        "timeline": [],
     }
     assert answer["decided_at"].endswith("Z")
 

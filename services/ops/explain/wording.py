@@ -1,0 +1,65 @@
+"""The words of `explain`: rules, reasons and steps as one would say them to a customer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import asyncpg
+
+from services.domain.decision import DeclineReason, OrderReason
+
+REASONS: Mapping[str, str] = {
+    DeclineReason.GAME_NOT_FOUND: "the partner has no such game",
+    DeclineReason.RESULT_LOST: "the game was lost",
+    DeclineReason.GAME_INACTIVE: "the game was switched off",
+    DeclineReason.GAME_NOT_STARTED: "the game had not started when it was played",
+    DeclineReason.GAME_ENDED: "the game was over when it was played",
+    DeclineReason.CUSTOMER_LIMIT_REACHED: "the customer has had as many coupons of this game as one may have",
+    DeclineReason.GAME_LIMIT_REACHED: "all coupons of this game have been given out",
+    DeclineReason.ACTIVE_COUPON_EXISTS: "the customer already held an active coupon of this game",
+    OrderReason.ORDER_ALREADY_REVERSED: "the order had been cancelled or refunded before",
+}
+"""By decline reason; an order's own reason is among them."""
+
+_LIMITS = {
+    "customer_limit": "a customer",
+    "customer_limit_per_day": "a customer and day",
+    "customer_limit_per_week": "a customer and week",
+    "customer_limit_per_month": "a customer and month",
+    "total_limit": "all together",
+}
+
+
+def rule_in_words(rules: Mapping[str, Any]) -> str:
+    """What of a game's version an issue depends on: "one active coupon per customer, valid 7 days"."""
+    days = rules["coupon_validity_days"]
+    parts = [
+        "any number of active coupons per customer"
+        if rules["allow_multiple_active_coupons"]
+        else "one active coupon per customer",
+        "valid without end" if days is None else f"valid {days} day{'s' if days > 1 else ''}",
+    ]
+    parts += [f"at most {rules[name]:,} for {whom}" for name, whom in _LIMITS.items() if rules.get(name)]  # fmt: skip
+    if rules["game_type"] == "stamps":
+        parts.append(f"{rules['stamps_required']} stamps fill a card")
+    for name, word in (("start_date", "from"), ("end_date", "until")):
+        parts += [f"{word} {rules[name]}"] if rules[name] else []
+    if not rules["is_active"]:
+        parts.append("switched off")
+    return ", ".join(parts)
+
+
+def game_in_words(game_id: int, rules: Mapping[str, Any] | None) -> str:
+    """A game by id, and by name where its version is known."""
+    return f"game {game_id}" + (f" “{rules['name']}”" if rules else "")
+
+
+def coupon_in_words(coupon: asyncpg.Record) -> str:
+    """A coupon by the last symbols of its code: enough to tell it from others, not enough to use it."""
+    return f"coupon …{coupon['code'][-4:]}"
+
+
+def reason_in_words(reason: str) -> str:
+    """A reason, said and named."""
+    return f"{REASONS[reason]} ({reason})" if reason in REASONS else reason
