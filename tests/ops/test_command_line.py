@@ -72,10 +72,9 @@ def test_server_that_is_away_is_one_line(settings: Settings) -> None:
     assert "secret" not in result.err
 
     away = settings.model_copy(update={"kafka_bootstrap_servers": "127.0.0.1:1"})
-    for command in ("status", "verify"):
-        result = run_process(away, command, "--json")
-        assert (result.code, result.out) == (2, "")
-        assert "COUPONRY_KAFKA_BOOTSTRAP_SERVERS: cannot use Kafka" in result.err.splitlines()[-1]
+    result = run_process(away, "verify", "--json")
+    assert (result.code, result.out) == (2, "")
+    assert "COUPONRY_KAFKA_BOOTSTRAP_SERVERS: cannot use Kafka" in result.err.splitlines()[-1]
 
 
 async def test_database_without_schema_says_migrate(

@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaProducer
 from services.adapters.kafka import GAME_COMPLETED, client_options, ensure_topics
 from services.adapters.postgres.pool import connect
 from services.issuer.app import serve as serve_issuer
-from services.ops.status import figures
+from services.ops.status.figures import figures
 from services.relay.app import serve as serve_relay
 from services.runtime.health import Health
 from services.runtime.settings import Settings

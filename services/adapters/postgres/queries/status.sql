@@ -1,16 +1,58 @@
 -- What an operator wants to see at a glance.
 
+-- name: server
+-- When all this was so, and what answers.
+SELECT clock_timestamp() AS at, split_part(current_setting('server_version'), ' ', 1) AS version;
+
 -- name: outbox
--- Rows that wait, age of the oldest in seconds, and rows that Kafka refused for good.
+-- Rows that wait, age of the oldest in seconds, and rows that Kafka refused for good, with the first one's reason.
 SELECT (SELECT count(*) FROM outbox WHERE refused IS NULL) AS depth,
        coalesce((SELECT extract(epoch FROM clock_timestamp() - queued_at)::float8
                  FROM outbox WHERE refused IS NULL ORDER BY id LIMIT 1), 0) AS oldest_age_seconds,
-       (SELECT count(*) FROM outbox WHERE refused IS NOT NULL) AS unpublishable;
+       (SELECT count(*) FROM outbox WHERE refused IS NOT NULL) AS unpublishable,
+       (SELECT refused FROM outbox WHERE refused IS NOT NULL ORDER BY id LIMIT 1) AS unpublishable_reason;
 
 -- name: dead_letters
--- How many in each state.
-SELECT state, count(*) AS letters FROM dead_letters GROUP BY state;
+-- How many in each state, by stage, and since when.
+SELECT state, stage, count(*) AS letters, min(created_at) AS oldest_at,
+       extract(epoch FROM clock_timestamp() - min(created_at))::float8 AS oldest_age_seconds
+FROM dead_letters GROUP BY state, stage ORDER BY state, stage;
 
 -- name: decisions_since
 -- Decisions of the last seconds, by the clock they were made with.
 SELECT count(*) FROM decisions WHERE decided_at > clock_timestamp() + $1::interval - $2::interval;
+
+-- name: sweeping
+-- When a sweeper was last seen (it notes how far it has counted every few seconds), and what is due and not settled
+-- ($2 at most), since when.
+SELECT c.seen_at, extract(epoch FROM clock_timestamp() - c.seen_at)::float8 AS seen_seconds_ago,
+       due.overdue, due.overdue_since,
+       coalesce(extract(epoch FROM clock_timestamp() + $1::interval - due.overdue_since)::float8, 0) AS overdue_seconds
+FROM (SELECT nullif(noted_at, '1970-01-01T00:00Z') AS seen_at FROM counting) AS c
+CROSS JOIN (
+    SELECT count(*) AS overdue, min(at) AS overdue_since FROM (
+        SELECT least(notice_at, reserved_until, expires_at) AS at FROM coupons
+        WHERE status IN ('active', 'reserved') AND (expires_at IS NOT NULL OR reserved_until IS NOT NULL)
+          AND least(notice_at, reserved_until, expires_at) <= clock_timestamp() + $1::interval
+        ORDER BY least(notice_at, reserved_until, expires_at) LIMIT $2) AS first_due
+) AS due;
+
+-- name: operations
+-- Bulk operations that have not ended; one whose advisory lock (class $1) nobody holds was interrupted.
+SELECT o.id, o.command, o.actor, o.reason, o.started_at, o.moved_at, EXISTS (
+    SELECT FROM pg_locks l
+    WHERE l.locktype = 'advisory' AND l.classid = $1::integer::oid AND l.objid = o.id::oid AND l.objsubid = 2
+      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS is_running
+FROM operations o WHERE o.finished_at IS NULL ORDER BY o.id;
+
+-- name: sessions
+-- How many sessions of each of our processes are connected. A relay that waits for another one has only its lock's.
+SELECT split_part(application_name, '-', 2) AS process, count(*) AS sessions
+FROM pg_stat_activity
+WHERE datname = current_database()
+  AND application_name IN ('couponry-issuer', 'couponry-relay', 'couponry-relay-lock', 'couponry-sweeper', 'couponry-api')
+GROUP BY process;
+
+-- name: applied
+-- Migrations of this database, oldest first.
+SELECT name FROM schema_migrations ORDER BY version;

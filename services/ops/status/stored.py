@@ -1,0 +1,80 @@
+"""What Postgres knows of how things stand: what waits, what died, what is overdue, who is at work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from services.adapters.postgres.migrate import migrations
+from services.adapters.postgres.operations import LOCK_CLASS
+from services.adapters.postgres.pool import Connection
+from services.adapters.postgres.queries import queries
+from services.runtime.settings import Settings
+
+RATE_SECONDS = 10
+"""Decisions per second is the mean over this long."""
+STATES = ("open", "decided", "already_decided", "discarded")
+PROCESSES = ("issuer", "relay", "sweeper", "api")
+MOST_OVERDUE = 10_000
+"""Counted no further: whether a sweeper is needed shows before that."""
+
+_SQL = queries("status")
+
+
+async def stored(connection: Connection, settings: Settings) -> dict[str, Any]:
+    """The part of the status that comes out of Postgres, in the shape of its JSON."""
+    offset = timedelta(seconds=settings.clock_offset_seconds)
+    (server,) = await connection.fetch(_SQL["server"])
+    (outbox,) = await connection.fetch(_SQL["outbox"])
+    decided = await connection.fetchval(
+        _SQL["decisions_since"], offset, timedelta(seconds=RATE_SECONDS)
+    )
+    (sweeping,) = await connection.fetch(_SQL["sweeping"], offset, MOST_OVERDUE)
+    operations = await connection.fetch(_SQL["operations"], LOCK_CLASS)
+    async with connection.transaction():
+        # A worker's role is not shown what other sessions are; the login role that all of them share is.
+        await connection.execute("SET LOCAL ROLE NONE")
+        sessions = await connection.fetch(_SQL["sessions"])
+    return {
+        "at": server["at"],
+        "decisions_per_second": decided / RATE_SECONDS,
+        "outbox": {
+            "depth": outbox["depth"],
+            "oldest_age_seconds": outbox["oldest_age_seconds"],
+        },
+        "unpublishable": outbox["unpublishable"],
+        "unpublishable_reason": outbox["unpublishable_reason"],
+        **_letters(await connection.fetch(_SQL["dead_letters"])),
+        "sweeper": dict(sweeping),
+        "operations": [dict(row) for row in operations],
+        "sessions": dict.fromkeys(PROCESSES, 0)
+        | {row["process"]: row["sessions"] for row in sessions},
+        "versions": await _versions(connection, server["version"]),
+    }
+
+
+def _letters(rows: list[Any]) -> dict[str, Any]:
+    by_state = dict.fromkeys(STATES, 0)
+    for row in rows:
+        by_state[row["state"]] += row["letters"]
+    still_open = [row for row in rows if row["state"] == "open"]
+    oldest = min(still_open, key=lambda row: row["oldest_at"], default=None)
+    return {
+        "dead_letters": by_state,
+        "open_dead_letters": {
+            "oldest_at": oldest and oldest["oldest_at"],
+            "oldest_age_seconds": max((row["oldest_age_seconds"] for row in still_open), default=0),
+            "by_stage": {row["stage"]: row["letters"] for row in still_open},
+        },
+    }
+
+
+async def _versions(connection: Connection, postgres: str) -> Mapping[str, Any]:
+    """Ours are added by `figures`. `schema_missing`: what `couponry migrate` would apply."""
+    applied = [row["name"] for row in await connection.fetch(_SQL["applied"])]
+    return {
+        "schema": applied[-1] if applied else None,
+        "schema_missing": [one.name for one in migrations() if one.name not in applied],
+        "postgres": postgres,
+    }

@@ -1,0 +1,124 @@
+"""Is all well? Judges the figures: each problem is a line that says what is wrong and where to read what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+RUNBOOK = "docs/runbook.md"
+OUTBOX_AGE_SECONDS = 30.0
+"""A relay empties the outbox within a second or two, and a successor takes over within 30 s."""
+OVERDUE_SECONDS = 60.0
+"""A sweeper looks every second; a million coupons that end at once take it two minutes."""
+LAG_SECONDS = 60.0
+"""At the present rate; shorter backlogs come and go."""
+
+Figures = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """`what` is wrong, and `do`: a command, or a section of the runbook."""
+
+    what: str
+    do: str
+
+
+def problems(figures: Figures) -> list[Problem]:
+    """Everything that is not as it should be, the gravest first; none: all is well."""
+    return [
+        *_servers(figures),
+        *_schema(figures),
+        *_stopped(figures),
+        *_late(figures),
+        *_left(figures),
+    ]
+
+
+def section(title: str) -> str:
+    """Where in the runbook to read on."""
+    return f"see “{title}” in {RUNBOOK}"
+
+
+def _servers(figures: Figures) -> Iterator[Problem]:
+    servers = figures["servers"]
+    if servers["kafka"]:
+        what = f"Kafka is away, lag and paused partitions are unknown: {servers['kafka']}"
+        yield Problem(
+            what=what, do="bring it back; whatever is decided meanwhile waits in the outbox"
+        )
+    if servers["redis"]:
+        what = f"Redis is away, coupons are issued without its locks: {servers['redis']}"
+        yield Problem(what=what, do=section("Redis is gone"))
+
+
+def _schema(figures: Figures) -> Iterator[Problem]:
+    if missing := figures["versions"]["schema_missing"]:
+        yield Problem(what=f"the schema lacks {', '.join(missing)}", do="run `couponry migrate`")
+
+
+def _stopped(figures: Figures) -> Iterator[Problem]:
+    """What does not go on by itself."""
+    for place in figures["paused"] or ():
+        name = f"{place['topic']}:{place['partition']}"
+        yield Problem(
+            what=f"{name} is paused, {place['open']} of its last 1,000 records are dead letters",
+            do=section("A bad deploy filled the dead letters"),
+        )
+    if figures["total_lag"] and not figures["sessions"]["issuer"]:
+        what = f"{figures['total_lag']:,} records wait and no issuer is connected"
+        yield Problem(what=what, do="start `couponry issuer`")
+    if figures["unpublishable"]:
+        what = f"{figures['unpublishable']:,} events were refused by Kafka for good: {figures['unpublishable_reason']}"
+        yield Problem(what=what, do=section("The outbox grows"))
+
+
+def _late(figures: Figures) -> Iterator[Problem]:
+    """What takes longer than it should."""
+    lag, rate = figures["total_lag"] or 0, figures["decisions_per_second"]
+    grows = figures["lag_per_second"] is not None and figures["lag_per_second"] >= 0
+    if (
+        figures["sessions"]["issuer"]
+        and not figures["paused"]
+        and grows
+        and lag > rate * LAG_SECONDS
+    ):
+        what = f"{lag:,} records wait, more than a minute's work, and they do not get fewer"
+        yield Problem(what=what, do="start more issuers, as many as there are partitions at most")
+    outbox = figures["outbox"]
+    if outbox["oldest_age_seconds"] > OUTBOX_AGE_SECONDS:
+        who = "" if figures["sessions"]["relay"] else ", and no relay is connected"
+        age = span(outbox["oldest_age_seconds"])
+        what = f"{outbox['depth']:,} events wait to be published, the oldest for {age}{who}"
+        yield Problem(what=what, do=section("The outbox grows"))
+    sweeper = figures["sweeper"]
+    if sweeper["overdue_seconds"] > OVERDUE_SECONDS:
+        who = "" if figures["sessions"]["sweeper"] else ", and no sweeper is connected"
+        age = span(sweeper["overdue_seconds"])
+        what = f"{sweeper['overdue']:,} coupons are due and not swept, the first for {age}{who}"
+        yield Problem(
+            what=what, do="start `couponry sweeper`; coupons end without it, only the news is late"
+        )
+
+
+def _left(figures: Figures) -> Iterator[Problem]:
+    """What waits for an operator."""
+    if count := figures["dead_letters"]["open"]:
+        age = span(figures["open_dead_letters"]["oldest_age_seconds"])
+        what = f"{count:,} dead letters are open, the oldest for {age}"
+        yield Problem(what=what, do=section("A bad deploy filled the dead letters"))
+    for operation in figures["operations"]:
+        if not operation["is_running"]:
+            command = operation["command"]
+            full = command if command in ("replay", "republish") else f"dead-letters {command}"
+            what = f"{full} {operation['id']} of {operation['actor']} was interrupted"
+            yield Problem(what=what, do=f"go on with `couponry {full} --resume`")
+
+
+def span(seconds: float) -> str:
+    """A length of time as people say it: the largest unit that it has two of."""
+    for size, unit in ((86_400, "days"), (3_600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
