@@ -28,3 +28,7 @@ SELECT version, name, checksum FROM couponry.schema_migrations ORDER BY version;
 -- name: log
 -- Remember a file, in the transaction that applied it.
 INSERT INTO couponry.schema_migrations (version, name, checksum) VALUES ($1, $2, $3);
+
+-- name: renew_identity
+-- Another identity: nothing that relay-progress says of the old one counts any more.
+UPDATE deployment SET id = gen_random_uuid() RETURNING id;
