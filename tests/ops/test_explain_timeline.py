@@ -117,7 +117,10 @@ async def test_timeline_says_what_still_waits(
     answer = await explained(couponry, "e-1")
     (entry,) = [one for one in answer["timeline"] if one["what"] == "queued"]
     assert entry["at"].startswith(queued_at.strftime("%Y-%m-%dT%H:%M:%S.%f"))
-    assert entry["detail"] == "coupon.issued: waits in the outbox to be published in coupon-issued"
+    code = await database.fetchval("SELECT code FROM coupons")
+    assert entry["detail"] == (
+        f"coupon.issued of coupon …{code[-4:]}: waits in the outbox to be published in coupon-issued"
+    )
     assert "published" not in whats(answer)
     await database.execute("UPDATE outbox SET refused = 'MESSAGE_TOO_LARGE'")
     assert "MESSAGE_TOO_LARGE" in detail(await explained(couponry, "e-1"), "set aside")
@@ -153,6 +156,7 @@ async def test_timeline_follows_the_coupon(
     customer = ("--customer", "anna", "--partner-id", game["partner_id"])
     told = (await couponry("explain", *customer)).out
     assert len(re.findall(r" redeemed +coupon ", told)) == 1
+    assert told.count(" queued ") == 3  # issued, redeemed, reinstated: each once
     assert "Europe/Vilnius" in told
     assert code not in told
     answers = await explained(couponry, *customer)

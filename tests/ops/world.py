@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.structs import OffsetAndMetadata
 
 from services.adapters.kafka import GAME_COMPLETED, client_options, ensure_topics
 from services.adapters.postgres.pool import connect
@@ -143,6 +144,17 @@ async def send(settings: Settings, messages: Iterable[Message]) -> None:
         await asyncio.gather(*sent)
     finally:
         await producer.stop()
+
+
+async def commit(settings: Settings, offsets: Mapping[TopicPartition, int]) -> None:
+    """Move the issuers' group there; it must have no members."""
+    consumer = AIOKafkaConsumer(
+        **client_options(settings), group_id=settings.consumer_group, enable_auto_commit=False
+    )
+    await consumer.start()
+    consumer.assign(list(offsets))
+    await consumer.commit({place: OffsetAndMetadata(at, "") for place, at in offsets.items()})
+    await consumer.stop()
 
 
 async def until_settled(settings: Settings) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -76,7 +76,7 @@ def _zone(known: Sequence[Known], gathered: Gathered) -> tzinfo | None:
     return None
 
 
-def _tell(answer: Row, told: Iterable[Entry], zone: tzinfo | None) -> None:
+def _tell(answer: Row, told: Sequence[Entry], zone: tzinfo | None) -> None:
     """One answer in words, what is not known left out, and how it came about."""
     reason = f": {answer['reason']}" if answer["reason"] else ""
     facts = {
@@ -104,16 +104,26 @@ def _tell_customer(customer: str, stories: Sequence[Story], zone: tzinfo | None)
     )
     print_facts([("customer", customer), ("events", len(stories)), *outcomes.items()])
     print()
-    _tell_timeline(merged([told for _, told in stories]), zone)
+    every = merged([(answer["event_id"], told) for answer, told in stories])
+    _tell_timeline([entry for _, entry in every], zone, [event_id for event_id, _ in every])
 
 
-def _tell_timeline(told: Iterable[Entry], zone: tzinfo | None) -> None:
-    columns = ("UTC", *([str(zone)] if zone else []), "what", "")
+def _tell_timeline(
+    told: Sequence[Entry], zone: tzinfo | None, events: Sequence[str] | None = None
+) -> None:
+    """A line for each entry: when, in the partner's own time as well; of which of the `events`; what."""
+    columns = ("UTC", *([str(zone)] if zone else []), *(["event"] if events else []), "what", "")
     print_table(
         columns,
         (
-            (entry.at, *([_local(entry.at, zone)] if zone else []), entry.what, entry.detail)
-            for entry in told
+            (
+                entry.at,
+                *([_local(entry.at, zone)] if zone else []),
+                *([events[number]] if events else []),
+                entry.what,
+                entry.detail,
+            )
+            for number, entry in enumerate(told)
         ),
     )
 

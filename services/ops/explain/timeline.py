@@ -5,8 +5,8 @@ An entry without an instant (`at` None) happened right after the one before it; 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -31,12 +31,16 @@ Row = asyncpg.Record
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """`what` is one of a few words, `detail` a sentence; `after` puts an entry without an instant in its place."""
+    """`what` is one of a few words, `detail` a sentence; `after` puts an entry without an instant in its place.
+
+    `is_shared`: another event may tell of it too, as the order that used a coupon and the completion that earned it.
+    """
 
     at: datetime | None
     what: str
     detail: str
     after: datetime
+    is_shared: bool = False
 
     def document(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -51,10 +55,13 @@ def timeline(known: Known, gathered: Gathered) -> list[Entry]:
     return sorted(entries, key=lambda entry: entry.after)
 
 
-def merged(stories: list[list[Entry]]) -> list[Entry]:
-    """Several of one customer in one: a step that two events know of is told once."""
-    every = dict.fromkeys(entry for story in stories for entry in story)
-    return sorted(every, key=lambda entry: entry.after)
+def merged(stories: Sequence[tuple[str, Sequence[Entry]]]) -> list[tuple[str, Entry]]:
+    """Several of one customer in one, each entry with its event: what two events know of is told by the first."""
+    every: dict[tuple[int | None, Entry], tuple[str, Entry]] = {}
+    for number, (event_id, story) in enumerate(stories):
+        for entry in story:
+            every.setdefault((None if entry.is_shared else number, entry), (event_id, entry))
+    return sorted(every.values(), key=lambda told: told[1].after)
 
 
 class _Story:
@@ -165,7 +172,11 @@ class _Story:
         )
         ce_id = f"{coupon['id']}.issued"
         yield from published(
-            self._gathered, ce_id, "coupon.issued", COUPON_ISSUED, coupon["issued_at"]
+            self._gathered,
+            ce_id,
+            f"coupon.issued of {coupon_in_words(coupon)}",
+            COUPON_ISSUED,
+            coupon["issued_at"],
         )
         for step in self._gathered.steps_of_coupon.get(coupon["id"], []):
             yield from self._step(step)
@@ -179,16 +190,18 @@ class _Story:
         parts += [f"order {step['order_id']}"] if step["order_id"] else []
         parts += [f"shop {step['shop_id']}"] if step["shop_id"] else []
         parts += [step["reason"]] if step["reason"] else []
+        name = coupon_in_words(coupon)
         yield Entry(
             at=step["at"],
             what=step["word"],
-            detail=f"{coupon_in_words(coupon)} {', '.join(parts)}",
+            detail=f"{name} {', '.join(parts)}",
             after=step["at"],
+            is_shared=True,
         )
         ce_id = f"{step['coupon_id']}.{step['step']}.{step['word']}"
-        yield from published(
-            self._gathered, ce_id, f"coupon.{step['word']}", COUPON_LIFECYCLE, step["at"]
-        )
+        told = f"coupon.{step['word']} of {name}"
+        for entry in published(self._gathered, ce_id, told, COUPON_LIFECYCLE, step["at"]):
+            yield replace(entry, is_shared=True)
 
 
 def _letters(known: Known, gathered: Gathered) -> Iterator[Entry]:

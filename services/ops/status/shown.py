@@ -7,7 +7,7 @@ from typing import Any
 
 from services.ops.output import print_facts, print_table
 from services.ops.status.stored import STATES
-from services.ops.status.verdict import Problem, span
+from services.ops.status.verdict import Problem, many, span
 
 Figures = Mapping[str, Any]
 
@@ -31,7 +31,7 @@ def show(figures: Figures, found: Sequence[Problem]) -> None:
 
 def heading(count: int) -> str:
     """The first line."""
-    return "all is well" if not count else f"{count} problem{'s' if count > 1 else ''}"
+    return many(count, "problem") if count else "all is well"
 
 
 def _state(part: Mapping[str, Any], paused: set[tuple[str, int]]) -> str:

@@ -67,10 +67,10 @@ def _stopped(figures: Figures) -> Iterator[Problem]:
             do=section("A bad deploy filled the dead letters"),
         )
     if figures["total_lag"] and not figures["sessions"]["issuer"]:
-        what = f"{figures['total_lag']:,} records wait and no issuer is connected"
+        what = f"{many(figures['total_lag'], 'record')} waiting and no issuer connected"
         yield Problem(what=what, do="start `couponry issuer`")
     if figures["unpublishable"]:
-        what = f"{figures['unpublishable']:,} events were refused by Kafka for good: {figures['unpublishable_reason']}"
+        what = f"{many(figures['unpublishable'], 'event')} refused by Kafka for good: {figures['unpublishable_reason']}"
         yield Problem(what=what, do=section("The outbox grows"))
 
 
@@ -84,19 +84,21 @@ def _late(figures: Figures) -> Iterator[Problem]:
         and grows
         and lag > rate * LAG_SECONDS
     ):
-        what = f"{lag:,} records wait, more than a minute's work, and they do not get fewer"
+        what = f"{many(lag, 'record')} waiting, more than a minute's work, and not getting fewer"
         yield Problem(what=what, do="start more issuers, as many as there are partitions at most")
     outbox = figures["outbox"]
     if outbox["oldest_age_seconds"] > OUTBOX_AGE_SECONDS:
-        who = "" if figures["sessions"]["relay"] else ", and no relay is connected"
+        who = "" if figures["sessions"]["relay"] else ", and no relay connected"
         age = span(outbox["oldest_age_seconds"])
-        what = f"{outbox['depth']:,} events wait to be published, the oldest for {age}{who}"
+        what = (
+            f"{many(outbox['depth'], 'event')} waiting to be published, the oldest for {age}{who}"
+        )
         yield Problem(what=what, do=section("The outbox grows"))
     sweeper = figures["sweeper"]
     if sweeper["overdue_seconds"] > OVERDUE_SECONDS:
-        who = "" if figures["sessions"]["sweeper"] else ", and no sweeper is connected"
+        who = "" if figures["sessions"]["sweeper"] else ", and no sweeper connected"
         age = span(sweeper["overdue_seconds"])
-        what = f"{sweeper['overdue']:,} coupons are due and not swept, the first for {age}{who}"
+        what = f"{many(sweeper['overdue'], 'coupon')} due and not swept, the first for {age}{who}"
         yield Problem(
             what=what, do="start `couponry sweeper`; coupons end without it, only the news is late"
         )
@@ -106,7 +108,7 @@ def _left(figures: Figures) -> Iterator[Problem]:
     """What waits for an operator."""
     if count := figures["dead_letters"]["open"]:
         age = span(figures["open_dead_letters"]["oldest_age_seconds"])
-        what = f"{count:,} dead letters are open, the oldest for {age}"
+        what = f"{many(count, 'dead letter')} open, the oldest for {age}"
         yield Problem(what=what, do=section("A bad deploy filled the dead letters"))
     for operation in figures["operations"]:
         if not operation["is_running"]:
@@ -114,6 +116,11 @@ def _left(figures: Figures) -> Iterator[Problem]:
             full = command if command in ("replay", "republish") else f"dead-letters {command}"
             what = f"{full} {operation['id']} of {operation['actor']} was interrupted"
             yield Problem(what=what, do=f"go on with `couponry {full} --resume`")
+
+
+def many(count: int, noun: str) -> str:
+    """So many of them."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def span(seconds: float) -> str:
