@@ -1,4 +1,4 @@
-"""The benchmark runs, and every contestant gives the workload its due: correctness, not time."""
+"""The benchmarks run, and every contestant gives the workload its due: correctness, not time."""
 
 from __future__ import annotations
 
@@ -44,3 +44,20 @@ async def test_quick_run_has_every_contestant_issue_the_same_coupons(
         workload = make_workload(max(QUICK.events.values())).first(QUICK.events[name])
         assert samples[name]["issued"] == len(workload.issued()), name
         assert name in output.decode()
+
+
+async def test_explain_benchmark_finds_what_it_asks_for(servers: Settings, run_dir: Path) -> None:
+    """`python -m tests.benchmark.explain` on a small database: every way of asking is answered, and measured."""
+    addresses = {
+        f"COUPONRY_{name.upper()}": str(getattr(servers, name)) for name in SETTING.values()
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.benchmark.explain", "--decisions", "1000", "--queued", "10",
+        env={**os.environ, **addresses, "COUPONRY_STATE_DIR": str(run_dir)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    output, errors = await process.communicate()
+    assert process.returncode in (0, 1), errors.decode()  # 1: a busy machine took a second
+    for way in ("EVENT_ID", "--coupon ID", "--coupon CODE", "--customer", "the command"):
+        assert f"{way} " in output.decode(), errors.decode()

@@ -93,6 +93,26 @@ async def test_timeline_does_without_kafka(
     assert await explained(couponry, place) == whole
 
 
+async def test_arrival_is_that_of_the_event_itself(
+    copied: Settings, couponry_on: CommandOn
+) -> None:
+    """A topic that was made anew has another event at the same place: its instant is not taken."""
+    owner = await asyncpg.connect(copied.postgres_dsn)
+    await owner.execute(
+        """
+        UPDATE couponry.decisions d SET "offset" = other."offset" FROM couponry.decisions other
+        WHERE d.event_id = 'lost' AND other.event_id = 'nobodys'
+        """
+    )
+    await owner.close()
+    answer = await explained(couponry_on(copied), "lost")
+    assert answer["timeline"][1] == {
+        "at": None,
+        "what": "arrived",
+        "detail": f"as {answer['topic']}:{answer['partition']}:{answer['offset']}",
+    }
+
+
 async def test_place_of_a_repeat_leads_to_the_decision(
     world: World, couponry_on: CommandOn
 ) -> None:
