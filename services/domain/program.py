@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as time_of_day
 from enum import StrEnum
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 
@@ -119,7 +120,13 @@ def window(
 def period_starts(at: datetime, time_zone: str) -> tuple[datetime, datetime, datetime]:
     """UTC instants at which the day, the week (Monday) and the month of `at` began in that zone."""
     zone = ZoneInfo(time_zone)
-    today = at.astimezone(zone).date()
+    return _periods_of(at.astimezone(zone).date(), zone)
+
+
+@lru_cache(
+    maxsize=256
+)  # asked for every completion of a limited game; few days are at hand at once
+def _periods_of(today: date, zone: ZoneInfo) -> tuple[datetime, datetime, datetime]:
     monday = today - timedelta(days=today.weekday())
     return midnight(today, zone), midnight(monday, zone), midnight(today.replace(day=1), zone)
 

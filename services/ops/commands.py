@@ -43,6 +43,10 @@ COMMANDS = {
     ),
     "replay": ("services.ops.replay.command:replay", "Read a range of a topic again."),
     "republish": ("services.ops.republish:republish", "Send coupon.issued again."),
+    "what-if": (
+        "services.ops.what_if.command:what_if_command",
+        "Decide a game's history again under changed rules, in memory.",
+    ),
     "dead-letters": (
         "services.ops.dead_letters.command:dead_letters",
         "List, show, redrive and discard dead letters.",

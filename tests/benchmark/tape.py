@@ -55,10 +55,17 @@ async def program_of(stage: Stage) -> Program:
 
 
 async def taped(
-    program: Program, events: Iterable[Event], batch: int, first_customer_no: int = 1
+    program: Program,
+    events: Iterable[Event],
+    batch: int,
+    first_customer_no: int = 1,
+    at: datetime | None = None,
 ) -> list[list[Copy]]:
-    """The COPYs of these events, a list per batch of `batch` events. Customers are numbered as they appear."""
-    at = datetime.now(UTC)
+    """The COPYs of these events, a list per batch of `batch` events, all decided at one instant (now).
+
+    Customers are numbered as they appear.
+    """
+    at = at or datetime.now(UTC)
     incoming, letters = read(list(_records(events, at)))
     assert not letters
     customers = {

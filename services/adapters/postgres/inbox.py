@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
+from typing import Any, TypeAlias
 
 import asyncpg
 
@@ -13,6 +14,8 @@ from services.domain.arrival import CustomerKey, Incoming, LockedCustomer
 from services.domain.program import NO_LIMITS, CustomerLimits, Game, GameType, window
 
 _SQL = queries("inbox")
+
+_Row: TypeAlias = "asyncpg.Record | Mapping[str, Any]"
 
 
 class KeyCollision(Exception):
@@ -55,7 +58,7 @@ async def lock_customers(
 async def load_games(connection: Connection, ids: Collection[int]) -> dict[int, Game]:
     """The games of these ids that exist."""
     rows = await connection.fetch(_SQL["games"], sorted(ids))
-    return {row["id"]: _game(row) for row in rows}
+    return {row["id"]: game_from(row) for row in rows}
 
 
 async def stamp_game_versions(
@@ -66,7 +69,8 @@ async def stamp_game_versions(
     return {row["id"]: row["version"] for row in rows}
 
 
-def _game(row: asyncpg.Record) -> Game:
+def game_from(row: _Row) -> Game:
+    """A game's rules from a row that has its columns and the partner's `time_zone`."""
     starts_at, ends_at = window(row["start_date"], row["end_date"], row["time_zone"])
     return Game(
         id=row["id"],
@@ -88,7 +92,7 @@ def _game(row: asyncpg.Record) -> Game:
     )
 
 
-def _customer_limits(row: asyncpg.Record) -> CustomerLimits:
+def _customer_limits(row: _Row) -> CustomerLimits:
     """`NO_LIMITS` itself where there is none: the rules ask for it by identity, for every event."""
     limits = CustomerLimits(
         lifetime=row["customer_limit"],
