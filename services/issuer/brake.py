@@ -8,12 +8,13 @@ been redriven or discarded, or the limit was raised.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from services.adapters.postgres.inbox import open_letters_before
+from services.domain.letters import DeadLetter
 from services.issuer import metrics
 
 WINDOW_RECORDS = 1_000
@@ -28,6 +29,9 @@ class Brake:
         self._pool = pool
         self._limit = limit
         self._paused: dict[TopicPartition, int] = {}
+        self._clean: dict[tuple[str, int], int] = {}
+        """The offset before which a partition of ours has no open letter: there is nothing to ask about it then. One
+        that somebody else had meanwhile goes on at another offset, and is asked about."""
 
     def is_paused(self, place: TopicPartition) -> bool:
         return place in self._paused
@@ -53,7 +57,8 @@ class Brake:
         for record in records:
             place = (record.topic, record.partition)
             firsts[place] = min(firsts.get(place, record.offset), record.offset)
-        poisoned = await self._poisoned(firsts)
+        unknown = {place: at for place, at in firsts.items() if self._clean.get(place) != at}
+        poisoned = await self._poisoned(unknown) if unknown else set()
         if not poisoned:
             return records
         for topic, partition in poisoned:
@@ -64,6 +69,15 @@ class Brake:
                 self._hold(place, firsts[topic, partition])
                 log.error("paused %s:%s: too many dead letters", topic, partition)
         return [r for r in records if (r.topic, r.partition) not in poisoned]
+
+    def note(self, records: Iterable[ConsumerRecord], letters: Iterable[DeadLetter]) -> None:
+        """These records have been decided, but for these letters."""
+        for record in records:
+            place = (record.topic, record.partition)
+            if place in self._clean:
+                self._clean[place] = max(self._clean[place], record.offset + 1)
+        for letter in letters:
+            self._clean.pop((letter.position.topic, letter.position.partition), None)
 
     async def release(self, consumer: AIOKafkaConsumer) -> None:
         """Resume what may go on again; forget partitions that are no longer ours."""
@@ -93,4 +107,9 @@ class Brake:
     async def _poisoned(self, firsts: dict[tuple[str, int], int]) -> set[tuple[str, int]]:
         async with self._pool.acquire() as connection:
             letters = await open_letters_before(connection, firsts, WINDOW_RECORDS)
+        for place, open_ in letters.items():
+            if open_:
+                self._clean.pop(place, None)
+            else:
+                self._clean[place] = firsts[place]
         return {place for place, open_ in letters.items() if open_ >= self._limit}

@@ -77,7 +77,7 @@ class Lane:
         reach("issuer.after_poll")
         try:
             records = await self.brake.let_through(self.consumer, records)
-            await self._pipeline.process(records)
+            report = await self._pipeline.process(records)
         except Exception as error:
             if kind_of(error) is not Kind.OUTAGE:
                 self._seek_back(records)
@@ -91,6 +91,7 @@ class Lane:
             await pause(self._stopping, next(self._delays))
             return
         self._outage, self._delays = None, delays()
+        self.brake.note(records, report.letters)
         await self._commit(records)
         self._progress_at = time.monotonic()
         worked_on(len(records))

@@ -28,12 +28,7 @@ async def open_tenant_pool(settings: Settings) -> asyncpg.Pool:
         role=API_ROLE,
         min_size=2,
         max_size=POOL_SIZE,
-        reset=_keep,
     )
-
-
-async def _keep(_connection: asyncpg.Connection) -> None:
-    """Nothing to clean: every setting of ours ends with its transaction."""
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Coroutine
 from typing import Any
 from uuid import UUID
@@ -38,6 +39,9 @@ RECOVERY_SECONDS = 20.0
 LONGEST_IDLE_SECONDS = 30.0
 """However seldom the settings let it poll, it must be seen to live."""
 assert LONGEST_IDLE_SECONDS < STUCK_AFTER_SECONDS
+GATHER_SECONDS = 0.025
+"""At the least from one transaction that took all there was to the next: a transaction costs the broker a marker in
+every partition, whatever is in it."""
 ROWS_WHILE_ALONE = 100
 """Batch size while rows travel in record batches of their own, one request after the other."""
 
@@ -130,6 +134,7 @@ async def _relay(
         while not stopping.is_set():
             condition.moved()
             leader.wake.clear()
+            began_at, passed_over = time.monotonic(), False
             with condition.batch():
                 batch = await outbox.read(
                     leader.floor.id,
@@ -138,10 +143,16 @@ async def _relay(
                 )
                 if batch.rows:
                     metrics.BATCH_ROWS.observe(len(batch.rows))
-                if batch.rows and await _all_known(batch, publisher, condition):
-                    await _publish(batch, outbox, publisher, condition, database)
+                if batch.rows:
+                    if await _all_known(batch, publisher, condition):
+                        await _publish(batch, outbox, publisher, condition, database)
+                    else:
+                        passed_over = True
             if not batch.rows:
                 condition.alone.clear()
+            if batch.is_all and not passed_over:
+                if batch.rows:
+                    await pause(stopping, GATHER_SECONDS - (time.monotonic() - began_at))
                 seconds = min(settings.relay_poll_seconds, LONGEST_IDLE_SECONDS)
                 await leader.idle(seconds, stopping)
 

@@ -46,6 +46,8 @@ class Batch:
 
     rows: Sequence[Any]
     letters: Mapping[int, Letter]
+    is_all: bool
+    """Nothing else waited when this was read. False means that it is not known."""
 
 
 class Outbox:
@@ -69,12 +71,19 @@ class Outbox:
         As many as the settings say, or fewer, `max_rows`; see also BATCH_BYTES.
         """
         with metrics.step("read"):
+            limit = min(max_rows or self._max_rows, self._max_rows)
             rows = await self._connection.fetch(
-                SQL["next_rows"], floor, list(without), min(max_rows or self._max_rows, self._max_rows), BATCH_BYTES,
+                SQL["next_rows"], floor, list(without), limit, BATCH_BYTES,
                 timeout=self._timeout_seconds,
             )  # fmt: skip
             named = [row[8] for row in rows if row[8] is not None]
-            return Batch(rows=rows, letters=await self._letters(named) if named else {})
+            # At most four bytes a character; letters are not measured.
+            is_small = not named and sum(len(row[6]) for row in rows) * 4 < BATCH_BYTES
+            return Batch(
+                rows=rows,
+                letters=await self._letters(named) if named else {},
+                is_all=len(rows) < limit and is_small,
+            )
 
     async def _letters(self, ids: list[int]) -> dict[int, Letter]:
         found = await self._connection.fetch(SQL["letters"], ids, timeout=self._timeout_seconds)

@@ -53,7 +53,7 @@ class Settings(BaseSettings):
     issuer_lanes: int = Field(default=2, ge=1, le=16)
     batch_max_records: int = Field(default=2_000, ge=1, le=20_000)
     batch_max_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
-    batch_timeout_ms: int = Field(default=10, ge=1)
+    batch_timeout_ms: int = Field(default=50, ge=1)
     lock_wait_ms: int = Field(default=250, ge=0)
     lock_ttl_ms: int = Field(default=5_000, ge=100)
     lock_skip_seconds: float = Field(default=5.0, ge=0)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 from types import SimpleNamespace
+from typing import Any
 
 import asyncpg
 import pytest
 from aiokafka import ConsumerRecord, TopicPartition
 
+from services.domain.letters import Stage
 from services.issuer.brake import WINDOW_RECORDS, Brake
+from services.issuer.codec import Poison
 from services.issuer.lane import STALLED_SECONDS, Lane
+from services.issuer.letters import letter_from_poison
 from services.issuer.pipeline import Pipeline
 from services.runtime.settings import Settings
 from tests.issuer.feed import feed, finished
@@ -138,3 +142,42 @@ async def test_paused_partition_does_not_make_the_process_look_dead(
     assert "no progress" in str(lane.liveness())
     lane._progress_at = time.monotonic()
     assert lane.liveness() is None
+
+
+async def test_clean_partition_is_asked_about_once_and_again_when_somebody_else_had_it(
+    database: asyncpg.Connection, pool: asyncpg.Pool
+) -> None:
+    """What this lane decided without a letter needs no look; letters of its own and strange offsets do."""
+    brake, place = Brake(pool, 5), TopicPartition(TOPIC, 0)
+    consumer: Any = SimpleNamespace(
+        assignment=lambda: {place}, pause=lambda _: None, seek=lambda *_: None
+    )
+
+    def ten(first: int) -> list[ConsumerRecord]:
+        return [
+            ConsumerRecord(TOPIC, 0, offset, 0, 0, None, b"", None, 0, 0, ())
+            for offset in range(first, first + 10)
+        ]
+
+    async def passes(records: list[ConsumerRecord]) -> bool:
+        return len(await brake.let_through(consumer, records)) == len(records)
+
+    async def five_letters(first: int) -> None:
+        await database.execute(
+            'INSERT INTO dead_letters (topic, partition, "offset", record_time, stage, exception, message)'
+            " SELECT $1, 0, n, now(), 'decode', 'x', 'x' FROM generate_series($2::int, $2 + 4) n",
+            TOPIC, first,
+        )  # fmt: skip
+
+    assert await passes(ten(0))
+    brake.note(ten(0), [])
+    await five_letters(0)
+    assert await passes(ten(10)), "nobody but this lane makes letters there"
+    brake.note(ten(10), [])
+    assert not await passes(ten(30)), "somebody else had it in between"
+
+    assert await passes(ten(2_000))
+    died = Poison(stage=Stage.DECODE, exception="x", message="x")
+    brake.note(ten(2_000), [letter_from_poison(record, died) for record in ten(2_000)[:5]])
+    await five_letters(2_000)
+    assert not await passes(ten(2_010)), "it has made some itself"

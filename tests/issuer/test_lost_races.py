@@ -66,6 +66,7 @@ async def test_cache_emptied_by_another_lane_does_not_lose_a_game(
     """While one batch loads a game it does not know, another drops a changed one from the cache both share."""
     known, new = await a_game(database, partner_id), await a_game(database, partner_id)
     await pipeline.process([completed("warm", "warm", partner_id=partner_id, game_id=known)])
+    await database.execute("UPDATE games SET coupon_validity_days = 30 WHERE id = $1", known)
 
     async with owner.transaction():
         await owner.execute(
@@ -80,7 +81,6 @@ async def test_cache_emptied_by_another_lane_does_not_lose_a_game(
             )
         )
         await eventually(lambda: blocked_by(owner, database), "the first batch loads the new game")
-        await database.execute("UPDATE games SET coupon_validity_days = 30 WHERE id = $1", known)
         other = asyncio.create_task(
             pipeline.process([completed("e-3", "berta", partner_id=partner_id, game_id=known)])
         )
