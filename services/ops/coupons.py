@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -17,7 +16,7 @@ from services.domain.codes import display
 from services.domain.coupon import CouponStatus
 from services.ops.addresses import command_settings, postgres
 from services.ops.arguments import IDENTIFIER, utf8_text
-from services.ops.output import json_option, plain, print_table, progress
+from services.ops.output import SHOWN, json_option, print_long
 from services.runtime.settings import Settings
 
 COLUMNS = (
@@ -30,9 +29,8 @@ COLUMNS = (
     "issued_at",
     "expires_at",
 )
+MORE = "the newest {most}; there are more: --limit or --json"
 PAGE = 5_000
-SHOWN = 100
-"""Rows of a table without --limit; JSON has all."""
 
 STATUSES = {status.value: status for status in CouponStatus} | {
     "pending": CouponStatus.RESERVED,
@@ -54,24 +52,10 @@ def coupons() -> None:
 @json_option
 def list_them(limit: int | None, as_json: bool, **filters: Any) -> None:
     """List coupons, newest first."""
-    asyncio.run(_list(command_settings(), filters, limit, as_json))
-
-
-async def _list(
-    settings: Settings, filters: dict[str, Any], limit: int | None, as_json: bool
-) -> None:
-    if as_json:
-        separator = "["
-        async for row in _rows(settings, filters, limit):
-            print(separator + json.dumps(row, ensure_ascii=False, default=plain), end="")
-            separator = ",\n"
-        print("[]" if separator == "[" else "]")
-        return
-    most = limit or SHOWN
-    rows = [row async for row in _rows(settings, filters, most + 1)]
-    print_table(COLUMNS, ([row[name] for name in COLUMNS] for row in rows[:most]))
-    if len(rows) > most:
-        progress(f"the newest {most}; there are more: --limit or --json")
+    settings = command_settings()
+    asyncio.run(
+        print_long(lambda most: _rows(settings, filters, most), COLUMNS, limit, as_json, more=MORE)
+    )
 
 
 async def _rows(

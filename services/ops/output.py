@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+SHOWN = 100
+"""Rows of a long listing's table without --limit; JSON has all."""
 PIPED_WIDTH = 10_000
 """Columns of a table that nobody looks at: a pipe must get every value whole."""
 
@@ -59,6 +61,32 @@ def print_rows(columns: Sequence[str], rows: Sequence[Mapping[str, Any]], as_jso
         print_json(rows)
     else:
         print_table(columns, ([row[column] for column in columns] for row in rows))
+
+
+async def print_long(
+    rows: Callable[[int | None], AsyncIterator[Mapping[str, Any]]],
+    columns: Sequence[str],
+    limit: int | None,
+    as_json: bool,
+    *,
+    more: str,
+) -> None:
+    """A listing that may be long, as it is read: all of it as JSON, or a table of the first ones.
+
+    `rows` takes the most to read. `more` says what is shown of what there is, and how to see the rest.
+    """
+    if as_json:
+        separator = "["
+        async for row in rows(limit):
+            print(separator + json.dumps(row, ensure_ascii=False, default=plain), end="")
+            separator = ",\n"
+        print("[]" if separator == "[" else "]")
+        return
+    most = limit or SHOWN
+    shown = [row async for row in rows(most + 1)]
+    print_table(columns, ([row[name] for name in columns] for row in shown[:most]))
+    if len(shown) > most:
+        progress(more.format(most=most))
 
 
 def progress(message: str) -> None:

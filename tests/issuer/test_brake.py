@@ -19,9 +19,9 @@ from services.issuer.letters import letter_from_poison
 from services.issuer.pipeline import Pipeline
 from services.runtime.settings import Settings
 from tests.issuer.feed import feed, finished
-from tests.issuer.processes import IssuerProcess, issuer
 from tests.issuer.records import completed, poison
 from tests.issuer.stand import a_game, audit, count, eventually
+from tests.processes import ServiceProcess, issuer
 
 TOPIC = "game-completed"
 
@@ -78,7 +78,7 @@ async def test_brake_stops_one_partition_until_its_letters_are_settled(
             for n in range(5)
         ]
 
-    async def is_stopped_at(running: IssuerProcess, letters: int) -> None:
+    async def is_stopped_at(running: ServiceProcess, letters: int) -> None:
         place = f"paused {settings.topic(TOPIC)}:0: at least 20 of the last 1000"
 
         async def red() -> bool:

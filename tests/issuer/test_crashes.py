@@ -14,9 +14,9 @@ from aiokafka import ConsumerRecord
 from services.issuer import lane, pipeline
 from services.runtime.settings import Settings
 from tests.issuer.feed import feed, finished, forget_dead_members
-from tests.issuer.processes import issuer
 from tests.issuer.records import again, completed, poison
 from tests.issuer.stand import a_game, audit, letters, outcomes
+from tests.processes import issuer
 
 POINTS = [
     point

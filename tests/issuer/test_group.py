@@ -22,9 +22,9 @@ from services.issuer.lane import Lane
 from services.issuer.pipeline import Pipeline
 from services.runtime.settings import Settings
 from tests.issuer.feed import feed, finished
-from tests.issuer.processes import issuer
 from tests.issuer.records import completed
 from tests.issuer.stand import a_game, audit, blocked_by, count, eventually, outcomes
+from tests.processes import issuer
 
 Play = Callable[[str, int], Sequence[ConsumerRecord]]
 

@@ -15,9 +15,9 @@ from services.adapters.kafka import ensure_topics
 from services.local.servers import Servers, start_servers
 from services.runtime.settings import Settings
 from tests.issuer.feed import feed, finished
-from tests.issuer.processes import issuer
 from tests.issuer.records import completed
 from tests.issuer.stand import a_game, audit, count, eventually
+from tests.processes import issuer
 
 BROKER_SESSION_SECONDS = 11.0
 """A little more than Kafka's default `broker.session.timeout.ms`."""

@@ -12,9 +12,9 @@ from services.issuer.pipeline import Pipeline
 from services.runtime.settings import Settings
 from tests.issuer.feed import feed, finished
 from tests.issuer.poison_corpus import CORPUS
-from tests.issuer.processes import issuer
 from tests.issuer.records import completed, raw
 from tests.issuer.stand import a_game, audit, count, letters, outcomes
+from tests.processes import issuer
 
 NEIGHBOURS = 8
 

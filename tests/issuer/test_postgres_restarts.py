@@ -16,9 +16,9 @@ from services.adapters.postgres.pool import connect
 from services.local.servers import Servers, start_servers
 from services.runtime.settings import Settings
 from tests.issuer.feed import feed, finished
-from tests.issuer.processes import issuer
 from tests.issuer.records import completed, poison
 from tests.issuer.stand import a_game, a_partner, audit, count, eventually
+from tests.processes import issuer
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import asyncpg
 import pytest
 
 from services.runtime.settings import Settings
-from tests.issuer.processes import environment
 from tests.issuer.racer import pipelines, race
 from tests.issuer.stand import a_game, audit
+from tests.processes import environment
 
 CONTENDERS = 64
 ROUNDS = int(os.environ.get("RACE_ROUNDS", "6"))

@@ -17,10 +17,10 @@ from services.adapters.redis_locks import CustomerLocks
 from services.local.servers import Servers, start_servers
 from services.runtime.settings import Settings
 from tests.issuer.feed import feed, finished
-from tests.issuer.processes import issuer
 from tests.issuer.racer import pipelines, race
 from tests.issuer.records import completed
 from tests.issuer.stand import a_game, audit, count, eventually, outcomes
+from tests.processes import issuer
 
 ANNA = [(1, "anna")]
 CONTENDERS = 24

@@ -28,6 +28,7 @@ SAME = (
     (r"…[0-9A-Z]{4}\b", "…#"),
     (r"\b[0-9a-f]{16}\b", "#"),
     (r"\S+@[\w.-]+", "somebody"),
+    (r"schema \w+", "schema #"),
     (r"\d[\d,]*(\.\d+)*", "#"),
     (r"# (s|minutes)\b", "#"),
     (r"→ stays|[↑↓] \w+ by #/s(, gone in #( \w+)?)?", ""),

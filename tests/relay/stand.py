@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import random
-import signal
-import sys
 import time
-import urllib.error
-import urllib.request
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
@@ -25,7 +18,7 @@ from services.adapters.kafka import COUPON_ISSUED, client_options, topic_specs
 from services.adapters.postgres.pool import connect
 from services.relay.app import STOP_SECONDS, serve
 from services.runtime.health import Health
-from services.runtime.settings import PREFIX, Settings
+from services.runtime.settings import Settings
 
 DEADLINE_SECONDS = 30.0
 COLUMNS = ("ce_time", "topic", "ce_type", "ce_id", "subject", "key", "value")
@@ -198,88 +191,3 @@ async def serving(settings: Settings) -> AsyncIterator[Health]:
     finally:
         health.stopping.set()
         await asyncio.wait_for(work, 2 * STOP_SECONDS)
-
-
-@dataclass(slots=True, kw_only=True)
-class RelayProcess:
-    """A relay that runs as a process of its own."""
-
-    process: asyncio.subprocess.Process
-    url: str
-    lines: list[str]
-
-    def signal(self, number: signal.Signals) -> None:
-        """Send it a signal."""
-        self.process.send_signal(number)
-
-    async def ended(self, seconds: float = DEADLINE_SECONDS) -> int:
-        """Wait for its end; the exit code, negative for a signal."""
-        async with asyncio.timeout(seconds):
-            return await self.process.wait()
-
-    async def ready(self) -> dict[str, str | None]:
-        """The answers of `/readyz` by check."""
-        return json.loads(await asyncio.to_thread(_get, f"{self.url}/readyz"))["checks"]  # type: ignore[no-any-return]
-
-    async def is_ready(self) -> bool:
-        """Does `/readyz` say yes?"""
-        return not any((await self.ready()).values())
-
-    async def metric(self, name: str) -> float:
-        """One sample of `/metrics`, by its full name; 0 if it is not there."""
-        text = (await asyncio.to_thread(_get, f"{self.url}/metrics")).decode()
-        return sum(
-            float(line.split()[-1]) for line in text.splitlines() if line.startswith(f"{name} ")
-        )
-
-    async def leads(self) -> bool:
-        """Is it the one that publishes?"""
-        return await self.metric("couponry_relay_active") == 1
-
-
-@asynccontextmanager
-async def relay(settings: Settings, **changes: Any) -> AsyncIterator[RelayProcess]:
-    """Run `couponry relay` with these settings until the block ends; then it is killed if it still runs."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.ops.cli", "relay",
-        env=environment | _variables(settings.model_copy(update=changes)),
-        stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    assert process.stderr
-    reading: asyncio.Task[None] | None = None
-    lines: list[str] = []
-    try:
-        async with asyncio.timeout(DEADLINE_SECONDS):
-            first = await process.stderr.readline()
-        reading = asyncio.create_task(_collect(process.stderr, lines))
-        yield RelayProcess(process=process, url=json.loads(first)["health"], lines=lines)
-    except BaseException:
-        print(*lines, sep="")  # shown by pytest beside the failure
-        raise
-    finally:
-        if process.returncode is None:
-            process.send_signal(signal.SIGCONT)
-            process.kill()
-        await process.wait()
-        if reading is not None:
-            await reading
-
-
-def _variables(settings: Settings) -> dict[str, str]:
-    changed = settings.model_dump(exclude_defaults=True)
-    return {f"{PREFIX}{name.upper()}": str(value) for name, value in changed.items()}
-
-
-async def _collect(stream: asyncio.StreamReader, lines: list[str]) -> None:
-    while line := await stream.readline():
-        lines.append(line.decode())
-
-
-def _get(url: str) -> bytes:
-    try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
-            return answer.read()  # type: ignore[no-any-return]
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.read()

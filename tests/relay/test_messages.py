@@ -12,14 +12,13 @@ import pytest
 
 from services.adapters.kafka import COUPON_LIFECYCLE, DEAD_LETTERS
 from services.runtime.settings import Settings
+from tests.processes import ServiceProcess, relay
 from tests.relay.stand import (
-    RelayProcess,
     database,
     eventually,
     is_drained,
     published,
     queue,
-    relay,
 )
 
 INSERT_LETTER = """
@@ -37,7 +36,7 @@ REASONS = [
 
 
 @pytest.fixture
-async def running(topics: Settings) -> AsyncIterator[RelayProcess]:
+async def running(topics: Settings) -> AsyncIterator[ServiceProcess]:
     """A relay that publishes."""
     async with relay(topics) as process:
         await eventually(process.leads)
@@ -51,7 +50,7 @@ async def _queue_letter(connection: asyncpg.Connection, offset: int, *columns: A
     )
 
 
-async def test_event_is_a_binary_cloudevent(topics: Settings, running: RelayProcess) -> None:
+async def test_event_is_a_binary_cloudevent(topics: Settings, running: ServiceProcess) -> None:
     """Headers in the order of the contract, the row's key and value; a subject only where there is one."""
     at = datetime(2026, 1, 31, 12, 30, tzinfo=UTC)
     columns = "(ce_time, topic, ce_type, ce_id, subject, key, value)"
@@ -78,7 +77,7 @@ async def test_event_is_a_binary_cloudevent(topics: Settings, running: RelayProc
 
 
 async def test_dead_letter_keeps_its_bytes_and_gains_the_reason(
-    topics: Settings, running: RelayProcess
+    topics: Settings, running: ServiceProcess
 ) -> None:
     """Key, value and headers as they came, also when null, empty, binary or repeated."""
     noise = bytes(range(256))
@@ -103,7 +102,7 @@ async def test_dead_letter_keeps_its_bytes_and_gains_the_reason(
 
 
 async def test_large_dead_letters_pass_in_batches_of_bounded_size(
-    topics: Settings, running: RelayProcess
+    topics: Settings, running: ServiceProcess
 ) -> None:
     """Twelve letters of nearly 4 MiB, among small events: all arrive, and no read takes all of them at once."""
     value = bytes(4 * 1024 * 1024 - 4096)
@@ -136,7 +135,7 @@ async def test_notification_wakes_the_relay_and_polling_is_the_net(topics: Setti
 
 
 async def test_relay_counts_what_it_publishes_and_what_waits(
-    topics: Settings, running: RelayProcess
+    topics: Settings, running: ServiceProcess
 ) -> None:
     """Messages by topic, depth and age of the outbox."""
     async with database(topics) as connection:
@@ -153,7 +152,7 @@ async def _is(metric: Any, value: float) -> bool:
 
 
 async def test_relay_stops_within_seconds_when_told(
-    topics: Settings, running: RelayProcess
+    topics: Settings, running: ServiceProcess
 ) -> None:
     """SIGTERM: exit code 0, soon."""
     running.process.terminate()

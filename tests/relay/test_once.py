@@ -11,15 +11,14 @@ import asyncpg
 import pytest
 
 from services.runtime.settings import Settings
+from tests.processes import ServiceProcess, relay
 from tests.relay.stand import (
-    RelayProcess,
     assert_once_and_in_order,
     database,
     eventually,
     is_drained,
     published,
     queue,
-    relay,
     write_two,
 )
 
@@ -108,7 +107,7 @@ async def test_frozen_relay_is_replaced_and_publishes_nothing_when_it_wakes(
     assert_once_and_in_order(await published(topics), names)
 
 
-async def _some_published(running: RelayProcess) -> bool:
+async def _some_published(running: ServiceProcess) -> bool:
     return await running.metric('couponry_relay_step_seconds_count{step="commit"}') > 5
 
 

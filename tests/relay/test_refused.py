@@ -7,8 +7,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from services.adapters.kafka import COUPON_ISSUED, client_options
 from services.runtime.settings import Settings
+from tests.processes import ServiceProcess, relay
 from tests.relay.stand import (
-    RelayProcess,
     assert_once_and_in_order,
     ce_id,
     create_topics,
@@ -17,7 +17,6 @@ from tests.relay.stand import (
     is_drained,
     published,
     queue,
-    relay,
 )
 
 SMALL_LIMIT_BYTES = 20_000
@@ -98,8 +97,8 @@ async def test_rows_of_a_missing_topic_wait_while_others_pass(topics: Settings) 
     assert [ce_id(record) for record in await published(topics, "later")] == ["early"]
 
 
-async def _says(running: RelayProcess, words: str) -> bool:
-    return words in ((await running.ready())["relay"] or "")
+async def _says(running: ServiceProcess, words: str) -> bool:
+    return words in ((await running.checks())["relay"] or "")
 
 
 async def _one_left(connection: asyncpg.Connection) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
@@ -29,21 +28,20 @@ from services.ops.dead_letters.filters import (
 )
 from services.ops.dead_letters.shown import document
 from services.ops.output import (
+    SHOWN,
     dry_run_option,
     json_option,
     plain,
     print_facts,
     print_json,
-    print_table,
-    progress,
+    print_long,
 )
 from services.runtime import crashpoints
 from services.runtime.settings import Settings
 
 COLUMNS = ("id", "topic", "partition", "offset", "stage", "exception", "message", "created_at", "state")  # fmt: skip
+MORE = "the oldest {most}; there are more: --limit, --filter or --json"
 PAGE = 1_000
-SHOWN = 100
-"""Rows of a table without --limit; JSON has all."""
 
 Row = dict[str, Any]
 
@@ -74,22 +72,10 @@ def dead_letters() -> None:
 @json_option
 def list_them(filters: Filters, limit: int | None, as_json: bool) -> None:
     """List dead letters, oldest first."""
-    asyncio.run(_list(command_settings(), filters, limit, as_json))
-
-
-async def _list(settings: Settings, filters: Filters, limit: int | None, as_json: bool) -> None:
-    if as_json:
-        separator = "["
-        async for row in _rows(settings, filters, limit):
-            print(separator + json.dumps(row, ensure_ascii=False, default=plain), end="")
-            separator = ",\n"
-        print("[]" if separator == "[" else "]")
-        return
-    most = limit or SHOWN
-    rows = [row async for row in _rows(settings, filters, most + 1)]
-    print_table(COLUMNS, ([row[name] for name in COLUMNS] for row in rows[:most]))
-    if len(rows) > most:
-        progress(f"the oldest {most}; there are more: --limit, --filter or --json")
+    settings = command_settings()
+    asyncio.run(
+        print_long(lambda most: _rows(settings, filters, most), COLUMNS, limit, as_json, more=MORE)
+    )
 
 
 async def _rows(settings: Settings, filters: Filters, limit: int | None) -> AsyncIterator[Row]:

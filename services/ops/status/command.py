@@ -42,7 +42,16 @@ def status(as_json: bool, watch: float | None) -> None:
         now = asyncio.run(figures(settings, TREND_SECONDS))
         _print(now, as_json)
     else:
-        asyncio.run(_watch(settings, watch, as_json))
+        asyncio.run(_until_interrupted(settings, watch, as_json))
+
+
+async def _until_interrupted(settings: Settings, seconds: float, as_json: bool) -> None:
+    try:
+        await _watch(settings, seconds, as_json)
+    except asyncio.CancelledError:
+        # In the middle of a look; what a connection has to say of its end would be the last thing on the screen.
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+        raise
 
 
 async def _watch(settings: Settings, seconds: float, as_json: bool) -> None:

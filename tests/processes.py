@@ -1,4 +1,4 @@
-"""Issuers as processes of their own, as they run in production."""
+"""Our processes as they run in production: `couponry issuer`, `relay`, …, each one of its own."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from services.runtime.settings import PREFIX, Settings
@@ -19,8 +20,8 @@ from tests.issuer.stand import DEADLINE_SECONDS, eventually
 
 
 @dataclass(slots=True, kw_only=True)
-class IssuerProcess:
-    """An issuer that runs as a process of its own. `lines` is what it says on stderr."""
+class ServiceProcess:
+    """One that runs. `lines` is what it says on stderr."""
 
     process: asyncio.subprocess.Process
     url: str
@@ -51,14 +52,18 @@ class IssuerProcess:
         """Does `/readyz` say yes?"""
         return not any((await self.checks()).values())
 
-    async def ready(self) -> IssuerProcess:
-        """Wait until it has its partitions."""
-        await eventually(self.is_ready, f"the issuer is ready; it said {self.lines[-3:]}")
+    async def ready(self) -> ServiceProcess:
+        """Wait until nothing is wrong: an issuer has its partitions then."""
+        await eventually(self.is_ready, f"it is ready; it said {self.lines[-3:]}")
         return self
 
     async def complaint(self) -> str:
         """What `/readyz` has against it, empty when nothing."""
         return "; ".join(text for text in (await self.checks()).values() if text)
+
+    async def leads(self) -> bool:
+        """Is it the relay that publishes?"""
+        return await self.metric("couponry_relay_active") == 1
 
     async def metric(self, name: str) -> float:
         """The sum of a metric's samples; 0 if there are none."""
@@ -71,10 +76,12 @@ class IssuerProcess:
 
 
 @asynccontextmanager
-async def issuer(settings: Settings, **changes: Any) -> AsyncIterator[IssuerProcess]:
-    """Run `couponry issuer` with these settings until the block ends; then it is killed if it still runs."""
+async def service(
+    command: str, settings: Settings, **changes: Any
+) -> AsyncIterator[ServiceProcess]:
+    """Run `couponry COMMAND` with these settings until the block ends; then it is killed if it still runs."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.ops.cli", "issuer",
+        sys.executable, "-m", "services.ops.cli", command,
         env=environment(settings.model_copy(update=changes)), stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert process.stderr
@@ -82,12 +89,12 @@ async def issuer(settings: Settings, **changes: Any) -> AsyncIterator[IssuerProc
     try:
         async with asyncio.timeout(DEADLINE_SECONDS):
             first = await process.stderr.readline()
-        running = IssuerProcess(process=process, url=json.loads(first)["health"])
+        running = ServiceProcess(process=process, url=json.loads(first)["health"])
         reading = asyncio.create_task(_collect(process.stderr, running.lines))
         try:
             yield running
         except Exception as error:
-            error.add_note(f"issuer {process.pid} said {running.lines}")
+            error.add_note(f"{command} {process.pid} said {running.lines}")
             if process.returncode is None:
                 error.add_note(f"and has {await running.checks()}")
             raise
@@ -98,6 +105,10 @@ async def issuer(settings: Settings, **changes: Any) -> AsyncIterator[IssuerProc
         await process.wait()
         if reading is not None:
             await reading
+
+
+issuer = partial(service, "issuer")
+relay = partial(service, "relay")
 
 
 def environment(settings: Settings) -> dict[str, str]:
