@@ -85,8 +85,7 @@ async def throughput(
 ) -> None:
     """Every round runs every contestant, every second round in reverse order."""
     workload = make_workload(max(plan.events[name] for name in chosen))
-    # Not counted: the broker's code is compiled while it runs, and the first contestant would pay for it.
-    await consume_and_decode(stage, workload.first(WARM_UP_RECORDS))
+    await _warm_up(stage, workload)
     for number in range(plan.rounds):
         for name in list(chosen)[:: -1 if number % 2 else 1]:
             progress(f"throughput: round {number + 1} of {plan.rounds}, {name}")
@@ -98,6 +97,11 @@ async def throughput(
                 results.failures.append(f"{name}, round {number + 1}: {error}")
 
 
+async def _warm_up(stage: Stage, workload: Workload) -> None:
+    """Not counted: the broker's code is compiled while it runs, and the first contestant would pay for it."""
+    await consume_and_decode(stage, workload.first(WARM_UP_RECORDS))
+
+
 async def _run(stage: Stage, name: str, workload: Workload) -> Sample:
     await stage.reset()
     if name in RAW:
@@ -107,6 +111,7 @@ async def _run(stage: Stage, name: str, workload: Workload) -> Sample:
 
 async def latency(stage: Stage, plan: Plan, results: Results, progress: Progress) -> None:
     pair = (SERVICES[plan.latency_service], BARE_PUBLISH)
+    await _warm_up(stage, make_workload(WARM_UP_RECORDS))
     for number in range(plan.rounds):
         for service in pair[:: -1 if number % 2 else 1]:
             progress(f"latency: round {number + 1} of {plan.rounds}, {service.name}")
