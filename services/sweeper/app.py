@@ -17,7 +17,7 @@ from prometheus_client import Counter, Gauge
 from services.adapters.postgres.pool import OUTAGES, WAKE_RELAY, connect
 from services.adapters.postgres.recording import LostRace
 from services.adapters.postgres.rows import Writing
-from services.adapters.postgres.settling import Settlement, settle_due
+from services.adapters.postgres.settling import Settlement, backlog, settle_due
 from services.runtime import crashpoints
 from services.runtime.backoff import delays, pause
 from services.runtime.crashpoints import reach
@@ -29,8 +29,13 @@ ACTOR = "sweeper"
 BATCH_COUPONS = 1_000
 """Small enough that an issuer waiting for one of the customers hardly notices."""
 COUPONS_PER_SECOND = 8_000
-"""Of one sweeper. What it queues leaves in one line with new coupons: unpaced, a million overdue ones would hold those
-up for half a minute. A million still take little more than two."""
+"""Of one sweeper at most: a million overdue ones take little more than two minutes, and issuers keep their part of
+Postgres."""
+QUEUED_AT_MOST = 2_000
+"""What it queues leaves in one line with new coupons, so it adds nothing while a whole batch of the relay is waiting."""
+ROOM_POLL_SECONDS = 0.05
+LONGEST_WAIT_SECONDS = 1.0
+"""Then it goes on whatever waits: without a relay what is over must still be closed."""
 
 SETTLED = Counter("couponry_settled_coupons", "What the sweeper recorded, by kind.", ["kind"])
 SWEPT_AT = Gauge("couponry_swept_at_seconds", "When nothing was left to sweep, as Unix time.")
@@ -73,8 +78,10 @@ async def _sweep(settings: Settings, health: Health) -> None:
 async def sweep_until_stopped(
     connection: asyncpg.Connection, settings: Settings, health: Health
 ) -> None:
-    """Batch after batch; a pause after each that found nothing."""
+    """Batch after batch, as fast as the relay publishes; a pause after each that found nothing."""
+    floor = 0
     while not health.stopping.is_set():
+        floor = await wait_for_room(connection, floor, health.stopping)
         began = time.monotonic()
         settlement = await sweep_once(connection, settings)
         if not settlement.total:
@@ -82,6 +89,17 @@ async def sweep_until_stopped(
             await pause(health.stopping, settings.sweep_interval_seconds)
         elif (left := settlement.total / COUPONS_PER_SECOND - (time.monotonic() - began)) > 0:
             await pause(health.stopping, left)
+
+
+async def wait_for_room(connection: asyncpg.Connection, floor: int, stopping: asyncio.Event) -> int:
+    """Wait until the outbox is short, but not for ever; returns the floor for the next time, see `backlog`."""
+    deadline = time.monotonic() + LONGEST_WAIT_SECONDS
+    while True:
+        waiting, floor = await backlog(connection, floor, QUEUED_AT_MOST)
+        if waiting < QUEUED_AT_MOST or time.monotonic() > deadline:
+            return floor
+        if await pause(stopping, ROOM_POLL_SECONDS):
+            return floor
 
 
 async def sweep_once(

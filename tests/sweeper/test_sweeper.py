@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
 
 from services.adapters.postgres.pool import connect
 from services.runtime.settings import Settings
-from services.sweeper.app import sweep_once
+from services.sweeper.app import (
+    LONGEST_WAIT_SECONDS,
+    QUEUED_AT_MOST,
+    sweep_once,
+    wait_for_room,
+)
 from tests.issuer.stand import a_game, a_partner
 
 HOUR_SECONDS = 3600
@@ -115,6 +122,37 @@ async def test_sweeper_releases_a_lapsed_reservation(database, settings):
 
     assert await told(database) == [("coupon.released", coupon_id)]
     assert await database.fetchval("SELECT status FROM coupons") == "active"
+
+
+async def test_sweeper_waits_while_much_is_waiting_to_be_published(database, settings):
+    """New coupons leave in the same line: the sweeper joins it when it is short, or after a while whatever it is."""
+    stopping = asyncio.Event()
+    await coupons(database, QUEUED_AT_MOST + 10, 1)
+    floor = await wait_for_room(database, 0, stopping)
+    await sweep_once(database, later(settings, 25), batch=QUEUED_AT_MOST + 10)
+    assert len(await told(database)) == QUEUED_AT_MOST + 10
+
+    began = time.monotonic()
+    floor = await wait_for_room(database, floor, stopping)
+    assert time.monotonic() - began >= LONGEST_WAIT_SECONDS
+    waiting = asyncio.create_task(wait_for_room(database, floor, stopping))
+    async with another(settings) as relay:
+        await relay.execute(
+            "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox ORDER BY id LIMIT 11)"
+        )
+    assert await waiting == floor + 11
+    stopping.set()
+    await database.execute("DELETE FROM outbox")
+    last = await database.fetchval("SELECT last_value FROM outbox_id_seq")
+    assert await wait_for_room(database, floor, stopping) == last
+
+
+@asynccontextmanager
+async def another(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
+    """One more connection."""
+    connection = await connect(settings, "test")
+    yield connection
+    await connection.close()
 
 
 async def test_several_sweepers_share_the_work(database, settings):

@@ -49,6 +49,15 @@ async def clock(connection: Connection, offset: timedelta) -> datetime:
     return instant
 
 
+async def backlog(connection: Connection, floor: int, most: int) -> tuple[int, int]:
+    """How many events wait to be published, up to `most`, and the floor for the next call.
+
+    A floor, because the index still has what was published until a vacuum; what commits below it later is not counted.
+    """
+    (row,) = await connection.fetch(_SQL["backlog"], floor, most)
+    return row["waiting"], row["lowest"]
+
+
 async def settle_due(
     connection: Connection,
     *,

@@ -11,6 +11,11 @@ FROM coupons c JOIN customers cu USING (customer_no)
 WHERE c.game_id = ANY($1::bigint[]) AND c.status IN ('active', 'reserved')
   AND c.expires_at <= greatest($2::timestamptz, cu.last_at);
 
+-- name: backlog
+-- How many rows of the outbox wait from $1 on, counted up to $2, and the lowest of them; if none does, the last id given.
+SELECT count(*) AS waiting, coalesce(min(id), (SELECT last_value FROM outbox_id_seq)) AS lowest
+FROM (SELECT id FROM outbox WHERE id >= $1 AND refused IS NULL ORDER BY id LIMIT $2) AS first_ones;
+
 -- name: due
 -- Customers nobody else is working on, of the coupons due first: several sweepers do not step on each other.
 SELECT due.id, cu.partner_id, cu.customer_id
