@@ -32,7 +32,7 @@ COUPONS_PER_SECOND = 8_000
 """Of one sweeper at most: a million overdue ones take little more than two minutes, and issuers keep their part of
 Postgres."""
 QUEUED_AT_MOST = 2_000
-"""What it queues leaves in one line with new coupons, so it adds nothing while a whole batch of the relay is waiting."""
+"""What it queues leaves in one line with new coupons, so it adds nothing while a batch of the relay is waiting."""
 ROOM_POLL_SECONDS = 0.05
 LONGEST_WAIT_SECONDS = 1.0
 """Then it goes on whatever waits: without a relay what is over must still be closed."""

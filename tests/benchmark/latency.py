@@ -47,7 +47,8 @@ async def measure_latency(
     stage: Stage, service: Service, *, rate: int, seconds: float, seed: int
 ) -> LatencySample:
     """Raises TimeoutError if coupons are missing `PATIENCE_SECONDS` after the last event."""
-    workload = make_workload(int(rate * (seconds + SETTLE_SECONDS)), seed=seed, name="l")
+    # Customers of its own: those of an earlier run may hold coupons that this one would wait for in vain.
+    workload = make_workload(int(rate * (seconds + SETTLE_SECONDS)), seed=seed, name=f"l{seed}")
     group = service.group(stage)
     await stage.forget_the_past(group)
     async with running(service.commands, service.environment(stage), stage.logs) as children:

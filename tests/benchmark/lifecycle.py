@@ -134,8 +134,11 @@ async def sweeping(stage: Stage, seconds: float) -> tuple[LatencySample, Latency
         "COUPONRY_ALLOW_TEST_CLOCK": "1",
         "COUPONRY_CLOCK_OFFSET_SECONDS": str(MONTH_SECONDS),
     }
-    sweeper = Command(label="sweeper", module=COUPONRY, arguments=("sweeper",))
-    async with running([sweeper], environment, stage.logs):
+    # With a relay that stays when the one of the latency run goes: a sweeper waits for what it has queued.
+    both = [
+        Command(label=name, module=COUPONRY, arguments=(name,)) for name in ("relay", "sweeper")
+    ]
+    async with running(both, environment, stage.logs):
         began = time.perf_counter()
         busy = asyncio.create_task(
             measure_latency(stage, service, rate=LATENCY_RATE, seconds=seconds, seed=92)
