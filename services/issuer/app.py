@@ -36,8 +36,7 @@ HEARTBEAT_MS = 500
 """How soon a member hears that another joins or leaves. Lanes join one after the other, so every start waits for it."""
 FETCH_MIN_BYTES = 64 * 1024
 """A broker answers at once when it has this much, a hundred records; otherwise when `batch_timeout_ms` have passed. The
-cost of a small batch is in its round trips, so one of forty records costs hardly more than one of four; answered record
-by record, the broker alone would take half a core at 1,000 events a second."""
+cost of a small batch is in its round trips, so one of forty records costs hardly more than one of four."""
 MONITOR_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
