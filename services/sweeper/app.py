@@ -29,7 +29,7 @@ ACTOR = "sweeper"
 BATCH_COUPONS = 1_000
 """Small enough that an issuer waiting for one of the customers hardly notices."""
 COUPONS_PER_SECOND = 8_000
-"""Of one sweeper at most, so that issuers keep their part of Postgres: a million overdue ones take two minutes or more."""
+"""Of one sweeper at most, so that issuers keep their part of Postgres: a million take two minutes or more."""
 QUEUED_AT_MOST = 2_000
 """What it queues leaves in one line with new coupons, so it adds nothing while a batch of the relay is waiting."""
 ROOM_POLL_SECONDS = 0.05
