@@ -29,14 +29,14 @@ lint: install
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python -m schemas.generate --check
-	@$(BIN)/python -m services.partner_api.generate --check
+	@$(BIN)/python -m services.api.generate --check
 
 check: lint  ## lint, format, types, import rules; then the house's own rules, generated files among them
 	@$(BIN)/python -m pytest -q tests/house
 
 format: install  ## what check asks for, as far as a tool can do it
 	@$(BIN)/python -m schemas.generate
-	@$(BIN)/python -m services.partner_api.generate
+	@$(BIN)/python -m services.api.generate
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
@@ -51,7 +51,7 @@ lock:  ## pin again: `make lock UPGRADE=--upgrade` takes newer versions
 	@$(COMPILE) $(UPGRADE) --extra dev --extra local --constraint requirements.txt --output-file requirements-dev.txt
 
 bench: install  ## the benchmark: one table
-	@$(BIN)/python -m tests.benchmark
+	@$(BIN)/python -m bench
 
 clean:  ## everything that was built; a running `couponry up` is stopped first by its owner
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

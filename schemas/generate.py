@@ -13,13 +13,13 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from schemas import game_completed, orders
-from schemas.cloudevents import Envelope
-from schemas.coupon_issued import CouponIssued
-from schemas.coupon_lifecycle import CouponLifecycle
-from schemas.dead_letters import DeadLetterHeaders
+from schemas.envelope import Envelope
+from schemas.events import game_completed, orders
+from schemas.events.coupon_issued import CouponIssued
+from schemas.events.coupon_lifecycle import CouponLifecycle
+from schemas.events.dead_letters import DeadLetterHeaders
+from schemas.events.issuance_declined import IssuanceDeclined
 from schemas.fields import Incoming
-from schemas.issuance_declined import IssuanceDeclined
 
 EXAMPLES: Final = Path(__file__).parent / "examples"
 """`<schema>.<case>.json`; each validates against its schema's model."""
@@ -27,7 +27,7 @@ EXAMPLES: Final = Path(__file__).parent / "examples"
 GENERATED: Final = Path(__file__).parent / "generated"
 
 OTHERS: Final = frozenset({"openapi.json"})
-"""Files there that are generated elsewhere: by `services.partner_api.generate`."""
+"""Files there that are generated elsewhere: by `services.api.generate`."""
 
 MODELS: Final[dict[str, type[BaseModel]]] = {
     "cloudevents": Envelope,

@@ -18,8 +18,8 @@ from typing import Final
 
 import orjson
 
-from services.domain.codes import display
-from services.domain.coupon import CouponStatus
+from services.domain.coupons.codes import display
+from services.domain.coupons.coupon import CouponStatus
 from services.domain.decision import DeclineIssuance, IssueCoupon
 from services.domain.events import Cause
 from services.domain.program import Game

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from services.domain.completion import Draw, Quota, complete
+from services.domain.coupons.issuing import Draw, Quota, complete
 from services.domain.decision import (
     Decision,
     DeclineIssuance,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from services.domain.coupon import Coupon, CouponStatus, Step
+from services.domain.coupons.coupon import Coupon, CouponStatus, Step
 
 
 class Outcome(StrEnum):

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 
 from services.domain.arrival import CustomerKey, Incoming, LockedCustomer, Verdict
-from services.domain.completion import Draw, Quota
+from services.domain.coupons.issuing import Draw, Quota
 from services.domain.decide import decide, draws_needed, is_from_the_future
 from services.domain.decision import IssueCoupon
 from services.domain.program import Program

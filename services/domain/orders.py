@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from services.domain.codes import display, parse
-from services.domain.completion import Draw, Quota, complete
-from services.domain.coupon import CouponStatus
+from services.domain.coupons.codes import display, parse
+from services.domain.coupons.coupon import CouponStatus
+from services.domain.coupons.issuing import Draw, Quota, complete
+from services.domain.coupons.lifecycle import StepRefusal, redeem, reinstate, settle
 from services.domain.decision import (
     AddStamp,
     CloseOrder,
@@ -26,7 +27,6 @@ from services.domain.decision import (
     TakeStampBack,
 )
 from services.domain.events import OrderPlaced, OrderReversed
-from services.domain.lifecycle import StepRefusal, redeem, reinstate, settle
 from services.domain.program import Game, Program
 from services.domain.state import CustomerState, StampCard, evolve
 

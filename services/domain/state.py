@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import assert_never
 
-from services.domain.coupon import OPEN_STATUSES, Coupon, CouponStatus
+from services.domain.coupons.coupon import OPEN_STATUSES, Coupon, CouponStatus
 from services.domain.decision import (
     AddStamp,
     ChangeCoupon,

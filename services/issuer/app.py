@@ -16,11 +16,11 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
 from services.adapters.kafka import GAME_COMPLETED, ORDERS, broker_options, require_topics
+from services.adapters.postgres.failures import Kind, kind_of
 from services.adapters.postgres.pool import open_pool
 from services.adapters.postgres.rows import Writing
 from services.adapters.redis_locks import CustomerLocks
 from services.issuer.brake import Brake
-from services.issuer.failures import Kind, kind_of
 from services.issuer.lane import Lane
 from services.issuer.pipeline import Pipeline
 from services.runtime import crashpoints

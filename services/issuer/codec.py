@@ -4,7 +4,7 @@
 letter names (`HeaderError`, `DecodeError`, `SchemaError`), so the stage says how far a record came. A null value is the
 one exception: it is `decode` whatever its headers say, because a tombstone has none.
 
-The type decides what is read, not the topic: `TYPES` is the table. `schemas.cloudevents` records how the Kafka binding
+The type decides what is read, not the topic: `TYPES` is the table. `schemas.envelope` records how the Kafka binding
 of CloudEvents was read where it leaves a choice.
 """
 
@@ -21,8 +21,8 @@ from aiokafka import ConsumerRecord
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails, from_json
 
-from schemas import cloudevents
-from schemas.cloudevents import CONTENT_TYPE, Envelope, Mode
+from schemas import envelope as cloudevents
+from schemas.envelope import CONTENT_TYPE, Envelope, Mode
 from services.adapters.event_keys import event_key
 from services.domain.arrival import Incoming
 from services.domain.events import Cause, Event, Position

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from schemas import game_completed, orders
-from schemas.cloudevents import WithData
+from schemas.envelope import WithData
+from schemas.events import game_completed, orders
 from services.domain.events import Cause, Event, GameCompleted, OrderPlaced, OrderReversed
 
 

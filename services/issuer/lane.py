@@ -17,9 +17,9 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 from faststream.kafka import KafkaMessage
 
+from services.adapters.postgres.failures import Kind, kind_of
 from services.issuer import metrics
 from services.issuer.brake import Brake
-from services.issuer.failures import Kind, kind_of
 from services.issuer.pipeline import Pipeline
 from services.runtime.backoff import delays, pause
 from services.runtime.crashpoints import reach

@@ -16,11 +16,13 @@ from typing import Protocol, TypeVar
 import asyncpg
 from aiokafka import ConsumerRecord
 
-from services.adapters.drawing import draws
+from services.adapters.draws import draws
 from services.adapters.postgres import inbox, quota, states
+from services.adapters.postgres.failures import Kind, kind_of
 from services.adapters.postgres.pool import WAKE_RELAY, Connection
 from services.adapters.postgres.recording import record
 from services.adapters.postgres.rows import PLAIN, Writing
+from services.decisions.programs import Programs, capped
 from services.domain.arrival import CustomerKey, Incoming, Verdict, in_deciding_order
 from services.domain.decide import MAX_PRODUCER_SKEW, draws_needed
 from services.domain.folding import RuleFailed, decide_batch, issued_by_game
@@ -28,9 +30,7 @@ from services.domain.letters import DeadLetter, Stage
 from services.domain.program import Program
 from services.issuer import metrics
 from services.issuer.codec import Poison, read_record
-from services.issuer.failures import Kind, kind_of
 from services.issuer.letters import letter_for, letter_from_poison
-from services.issuer.programs import Programs, capped
 from services.runtime.crashpoints import reach
 
 LOST_RACES_IN_A_ROW = 8

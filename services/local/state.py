@@ -21,6 +21,8 @@ import psutil
 from services.runtime.settings import SettingsError
 
 HOST = "127.0.0.1"
+SECRET_FILE = "jwt-secret"  # noqa: S105 - a file name
+"""In the directory: what signs and verifies development tokens."""
 # Below the range that systems use for outgoing connections, so that nobody sits on a remembered port by accident.
 PORTS = range(20_000, 32_000)
 # A process' start time is derived from the boot time, which moves when the clock is corrected.

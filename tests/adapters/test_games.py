@@ -12,12 +12,12 @@ import asyncpg
 import orjson
 import pytest
 
-from schemas.games import Game, read_game
+from schemas.partners.games import Game, read_game
 from services.adapters.postgres.games import MultipleInUse, games_by_id, update_games
 from services.adapters.postgres.pool import connect
-from services.domain.codes import codes_from
+from services.domain.coupons.codes import codes_from
 from services.runtime.settings import Settings
-from tests.issuer.stand import a_game, a_partner, blocked_by, eventually
+from tests.stand.issuing import a_game, a_partner, blocked_by, eventually
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 from services.adapters.postgres.pool import API_ROLE, WORKER_ROLE, connect
 from services.runtime.settings import Settings
-from tests.issuer.stand import a_game, a_partner
+from tests.stand.issuing import a_game, a_partner
 
 TENANT_TABLES = (
     "shops",

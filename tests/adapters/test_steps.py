@@ -15,10 +15,10 @@ from services.adapters.postgres.pool import open_pool
 from services.adapters.postgres.recording import LostRace
 from services.adapters.postgres.rows import PLAIN
 from services.adapters.postgres.steps import StepAnswer, StepRequest, take_step
-from services.domain.coupon import TRANSITIONS, CouponStatus, Step
-from services.domain.lifecycle import StepRefusal
+from services.domain.coupons.coupon import TRANSITIONS, CouponStatus, Step
+from services.domain.coupons.lifecycle import StepRefusal
 from services.runtime.settings import Settings
-from tests.issuer.stand import a_game, a_partner
+from tests.stand.issuing import a_game, a_partner
 
 ROUNDS = 4
 AT_ONCE = 50

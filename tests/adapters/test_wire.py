@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import fields
-from schemas.coupon_issued import CouponIssued
-from schemas.coupon_lifecycle import CouponLifecycle
-from schemas.issuance_declined import IssuanceDeclined
+from schemas.events.coupon_issued import CouponIssued
+from schemas.events.coupon_lifecycle import CouponLifecycle
+from schemas.events.issuance_declined import IssuanceDeclined
 from services.adapters import wire
-from services.domain.coupon import CouponStatus
+from services.domain.coupons.coupon import CouponStatus
 from services.domain.decision import DeclineIssuance, DeclineReason, IssueCoupon
 from services.domain.events import Cause
 from services.domain.program import Game

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.domain.completion import Draw
-from services.domain.coupon import Coupon, CouponStatus, Step
+from services.domain.coupons.coupon import Coupon, CouponStatus, Step
+from services.domain.coupons.issuing import Draw
 from services.domain.decide import MAX_PRODUCER_SKEW, decide, is_from_the_future
 from services.domain.decision import (
     ChangeCoupon,

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.domain.codes import codes_from, display
-from services.domain.completion import Draw
-from services.domain.coupon import Coupon, CouponStatus
+from services.domain.coupons.codes import codes_from, display
+from services.domain.coupons.coupon import Coupon, CouponStatus
+from services.domain.coupons.issuing import Draw
 from services.domain.decide import decide
 from services.domain.decision import (
     AddStamp,

@@ -18,8 +18,8 @@ from services.domain.arrival import (
     Verdict,
     in_deciding_order,
 )
-from services.domain.completion import Draw
-from services.domain.coupon import Step
+from services.domain.coupons.coupon import Step
+from services.domain.coupons.issuing import Draw
 from services.domain.decision import ChangeCoupon, DeclineIssuance, IssueCoupon, Outcome
 from services.domain.events import Cause, GameCompleted, Position
 from services.domain.folding import decide_batch

@@ -26,7 +26,7 @@ def tracked_files() -> tuple[Path, ...]:
 
 def python_files(*packages: str) -> list[Path]:
     """Our modules below these top-level directories; all of them without an argument."""
-    wanted = packages or ("services", "schemas", "tests")
+    wanted = packages or ("services", "schemas", "tests", "bench")
     return [
         path
         for path in tracked_files()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from services.ops.commands import COMMANDS
+from services.cli.commands import COMMANDS
 from services.runtime.settings import PREFIX, Settings
 from tests.house.repository import ROOT
 

@@ -11,16 +11,16 @@ import pytest
 from prometheus_client import Counter, Gauge, Histogram
 
 from services.adapters.kafka import topic_specs
+from services.api.edge import metrics as api_metrics
+from services.cli.commands import COMMANDS
 from services.domain.decision import DeclineReason
 from services.domain.letters import Stage
 from services.issuer import metrics as issuer_metrics
-from services.ops.commands import COMMANDS
-from services.ops.demo.catalogue import game_file
-from services.ops.demo.records import Fate
-from services.ops.demo.workload import Game, Workload
-from services.partner_api import metrics as api_metrics
 from services.relay import metrics as relay_metrics
 from services.runtime.settings import PREFIX, Settings
+from services.stage.demo.catalogue import game_file
+from services.stage.demo.records import Fate
+from services.stage.demo.workload import Game, Workload
 from tests.house.readme import TEXT, block, console, links, quoted, table
 from tests.house.repository import ROOT
 

@@ -15,7 +15,7 @@ from services.adapters.postgres.pool import open_pool
 from services.adapters.redis_locks import CustomerLocks
 from services.issuer.pipeline import Pipeline
 from services.runtime.settings import Settings, read_settings
-from tests.issuer.records import completed
+from tests.stand.records import completed
 
 
 @asynccontextmanager

@@ -18,10 +18,10 @@ from services.issuer.lane import STALLED_SECONDS, Lane
 from services.issuer.letters import letter_from_poison
 from services.issuer.pipeline import Pipeline
 from services.runtime.settings import Settings
-from tests.issuer.feed import feed, finished
-from tests.issuer.records import completed, poison
-from tests.issuer.stand import a_game, audit, count, eventually
-from tests.processes import ServiceProcess, issuer
+from tests.stand.feed import feed, finished
+from tests.stand.issuing import a_game, audit, count, eventually
+from tests.stand.processes import ServiceProcess, issuer
+from tests.stand.records import completed, poison
 
 TOPIC = "game-completed"
 

@@ -13,10 +13,10 @@ from aiokafka import ConsumerRecord
 
 from services.issuer import lane, pipeline
 from services.runtime.settings import Settings
-from tests.issuer.feed import feed, finished, forget_dead_members
-from tests.issuer.records import again, completed, poison
-from tests.issuer.stand import a_game, audit, letters, outcomes
-from tests.processes import issuer
+from tests.stand.feed import feed, finished, forget_dead_members
+from tests.stand.issuing import a_game, audit, letters, outcomes
+from tests.stand.processes import issuer
+from tests.stand.records import again, completed, poison
 
 POINTS = [
     point

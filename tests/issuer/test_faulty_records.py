@@ -11,8 +11,8 @@ from aiokafka import ConsumerRecord
 
 from services.adapters.event_keys import event_key
 from services.issuer.pipeline import Pipeline
-from tests.issuer.records import completed, headers, poison, raw
-from tests.issuer.stand import a_game, audit, letters, outcomes, queued
+from tests.stand.issuing import a_game, audit, letters, outcomes, queued
+from tests.stand.records import completed, headers, poison, raw
 
 CURSE = """
     CREATE FUNCTION curse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {raising}; END $$;

@@ -20,11 +20,11 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
 from services.adapters.kafka import COUPON_ISSUED, GAME_COMPLETED, broker_options, client_options
+from services.adapters.postgres.failures import Kind, kind_of
 from services.adapters.postgres.pool import connect
 from services.issuer.app import _raw, _raw_body
-from services.issuer.failures import Kind, kind_of
 from services.runtime.settings import Settings
-from tests.issuer.stand import eventually
+from tests.stand.issuing import eventually
 
 Handler = Callable[[KafkaMessage], Awaitable[Any]]
 

@@ -21,10 +21,10 @@ from services.issuer.brake import Brake
 from services.issuer.lane import Lane
 from services.issuer.pipeline import Pipeline
 from services.runtime.settings import Settings
-from tests.issuer.feed import feed, finished
-from tests.issuer.records import completed
-from tests.issuer.stand import a_game, audit, blocked_by, count, eventually, outcomes
-from tests.processes import issuer
+from tests.stand.feed import feed, finished
+from tests.stand.issuing import a_game, audit, blocked_by, count, eventually, outcomes
+from tests.stand.processes import issuer
+from tests.stand.records import completed
 
 Play = Callable[[str, int], Sequence[ConsumerRecord]]
 

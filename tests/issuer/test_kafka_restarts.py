@@ -14,10 +14,10 @@ import pytest
 from services.adapters.kafka import ensure_topics
 from services.local.servers import Servers, start_servers
 from services.runtime.settings import Settings
-from tests.issuer.feed import feed, finished
-from tests.issuer.records import completed
-from tests.issuer.stand import a_game, audit, count, eventually
-from tests.processes import issuer
+from tests.stand.feed import feed, finished
+from tests.stand.issuing import a_game, audit, count, eventually
+from tests.stand.processes import issuer
+from tests.stand.records import completed
 
 BROKER_SESSION_SECONDS = 11.0
 """A little more than Kafka's default `broker.session.timeout.ms`."""

@@ -8,14 +8,14 @@ import json
 import asyncpg
 import pytest
 
-from schemas.games import Game, read_game
+from schemas.partners.games import Game, read_game
 from services.adapters.postgres.games import games_by_id, update_games
 from services.adapters.postgres.recording import LostRace
 from services.adapters.redis_locks import CustomerLocks
 from services.issuer import metrics
 from services.issuer.pipeline import LOST_RACES_IN_A_ROW, Pipeline
-from tests.issuer.records import completed
-from tests.issuer.stand import a_game, audit, blocked_by, eventually, letters, outcomes
+from tests.stand.issuing import a_game, audit, blocked_by, eventually, letters, outcomes
+from tests.stand.records import completed
 
 
 async def test_game_changed_before_the_commit_is_decided_under_the_new_rule(

@@ -11,10 +11,10 @@ import asyncpg
 import pytest
 from aiokafka import ConsumerRecord
 
-from services.domain.codes import display
+from services.domain.coupons.codes import display
 from services.domain.decision import DeclineReason
 from services.issuer.pipeline import Pipeline
-from tests.issuer import records
+from tests.stand import records
 
 SINGLE, MULTIPLE, CARD, CAPPED, TOTAL = 1, 2, 3, 4, 5
 

@@ -11,16 +11,16 @@ import asyncpg
 import pytest
 from aiokafka import ConsumerRecord
 
+from services.adapters.postgres.failures import Kind, kind_of
 from services.adapters.postgres.pool import SCHEMA, open_pool
 from services.adapters.postgres.recording import LostRace
 from services.adapters.redis_locks import CustomerLocks
 from services.domain.folding import RuleFailed
-from services.issuer.failures import Kind, kind_of
 from services.issuer.pipeline import Pipeline
 from services.runtime.settings import Settings
-from tests.issuer.proxy import Fate, proxied
-from tests.issuer.records import completed, poison
-from tests.issuer.stand import a_game, audit, count, letters, outcomes
+from tests.stand.issuing import a_game, audit, count, letters, outcomes
+from tests.stand.proxy import Fate, proxied
+from tests.stand.records import completed, poison
 
 KINDS: list[tuple[Exception, Kind]] = [
     (LostRace("changed"), Kind.LOST_RACE),

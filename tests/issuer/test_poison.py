@@ -10,11 +10,11 @@ from aiokafka import ConsumerRecord
 
 from services.issuer.pipeline import Pipeline
 from services.runtime.settings import Settings
-from tests.issuer.feed import feed, finished
 from tests.issuer.poison_corpus import CORPUS
-from tests.issuer.records import completed, raw
-from tests.issuer.stand import a_game, audit, count, letters, outcomes
-from tests.processes import issuer
+from tests.stand.feed import feed, finished
+from tests.stand.issuing import a_game, audit, count, letters, outcomes
+from tests.stand.processes import issuer
+from tests.stand.records import completed, raw
 
 NEIGHBOURS = 8
 

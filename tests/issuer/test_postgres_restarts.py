@@ -15,10 +15,10 @@ from services.adapters.postgres.migrate import migrate
 from services.adapters.postgres.pool import connect
 from services.local.servers import Servers, start_servers
 from services.runtime.settings import Settings
-from tests.issuer.feed import feed, finished
-from tests.issuer.records import completed, poison
-from tests.issuer.stand import a_game, a_partner, audit, count, eventually
-from tests.processes import issuer
+from tests.stand.feed import feed, finished
+from tests.stand.issuing import a_game, a_partner, audit, count, eventually
+from tests.stand.processes import issuer
+from tests.stand.records import completed, poison
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import pytest
 
 from services.runtime.settings import Settings
 from tests.issuer.racer import pipelines, race
-from tests.issuer.stand import a_game, audit
-from tests.processes import environment
+from tests.stand.issuing import a_game, audit
+from tests.stand.processes import environment
 
 CONTENDERS = 64
 ROUNDS = int(os.environ.get("RACE_ROUNDS", "6"))

@@ -13,8 +13,8 @@ from aiokafka import ConsumerRecord
 
 from services.adapters.redis_locks import CustomerLocks
 from services.issuer.pipeline import Pipeline
-from tests.issuer.records import again, completed, headers
-from tests.issuer.stand import a_game, a_partner, audit, count, letters, outcomes, queued
+from tests.stand.issuing import a_game, a_partner, audit, count, letters, outcomes, queued
+from tests.stand.records import again, completed, headers
 
 TODAY = datetime.now(UTC).date()
 WEEK = timedelta(days=7)

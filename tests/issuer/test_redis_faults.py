@@ -16,11 +16,11 @@ from services.adapters.kafka import ensure_topics
 from services.adapters.redis_locks import CustomerLocks
 from services.local.servers import Servers, start_servers
 from services.runtime.settings import Settings
-from tests.issuer.feed import feed, finished
 from tests.issuer.racer import pipelines, race
-from tests.issuer.records import completed
-from tests.issuer.stand import a_game, audit, count, eventually, outcomes
-from tests.processes import issuer
+from tests.stand.feed import feed, finished
+from tests.stand.issuing import a_game, audit, count, eventually, outcomes
+from tests.stand.processes import issuer
+from tests.stand.records import completed
 
 ANNA = [(1, "anna")]
 CONTENDERS = 24

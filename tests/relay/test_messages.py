@@ -12,7 +12,6 @@ import pytest
 
 from services.adapters.kafka import COUPON_LIFECYCLE, DEAD_LETTERS
 from services.runtime.settings import Settings
-from tests.processes import ServiceProcess, relay
 from tests.relay.stand import (
     database,
     eventually,
@@ -20,6 +19,7 @@ from tests.relay.stand import (
     published,
     queue,
 )
+from tests.stand.processes import ServiceProcess, relay
 
 INSERT_LETTER = """
 INSERT INTO dead_letters (topic, partition, "offset", record_time, stage, exception, message,

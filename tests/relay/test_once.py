@@ -11,7 +11,6 @@ import asyncpg
 import pytest
 
 from services.runtime.settings import Settings
-from tests.processes import ServiceProcess, relay
 from tests.relay.stand import (
     assert_once_and_in_order,
     database,
@@ -21,6 +20,7 @@ from tests.relay.stand import (
     queue,
     write_two,
 )
+from tests.stand.processes import ServiceProcess, relay
 
 TAKE_OVER_SECONDS = 30.0
 

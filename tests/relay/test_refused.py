@@ -7,7 +7,6 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from services.adapters.kafka import COUPON_ISSUED, client_options
 from services.runtime.settings import Settings
-from tests.processes import ServiceProcess, relay
 from tests.relay.stand import (
     assert_once_and_in_order,
     ce_id,
@@ -18,6 +17,7 @@ from tests.relay.stand import (
     published,
     queue,
 )
+from tests.stand.processes import ServiceProcess, relay
 
 SMALL_LIMIT_BYTES = 20_000
 

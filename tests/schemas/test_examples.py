@@ -9,10 +9,10 @@ from typing import get_args
 
 import pytest
 
-from schemas import coupon_lifecycle, dead_letters, issuance_declined
+from schemas.events import coupon_lifecycle, dead_letters, issuance_declined
 from schemas.fields import Outgoing
 from schemas.generate import EXAMPLES, GENERATED, MODELS, OTHERS, main, stale
-from services.domain.coupon import CouponStatus
+from services.domain.coupons.coupon import CouponStatus
 from services.domain.decision import DeclineReason
 from services.domain.letters import Stage
 

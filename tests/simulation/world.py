@@ -15,8 +15,8 @@ from services.adapters.postgres.recording import LostRace
 from services.adapters.postgres.rows import Writing
 from services.adapters.postgres.settling import settle_due
 from services.adapters.postgres.steps import StepRequest, take_step
-from services.domain.codes import display
-from services.domain.coupon import Step
+from services.domain.coupons.codes import display
+from services.domain.coupons.coupon import Step
 from services.issuer import pipeline
 from services.issuer.pipeline import Pipeline
 from tests.simulation.faults import Crash, FaultyLocks, FaultyPool

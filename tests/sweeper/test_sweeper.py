@@ -19,7 +19,7 @@ from services.sweeper.app import (
     sweep_once,
     wait_for_room,
 )
-from tests.issuer.stand import a_game, a_partner
+from tests.stand.issuing import a_game, a_partner
 
 HOUR_SECONDS = 3600
 

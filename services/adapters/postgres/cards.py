@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import orjson
 
-from schemas.cards import Card
+from schemas.partners.cards import Card
 from services.adapters.postgres.queries import queries
 
 _SQL = queries("cards")

@@ -14,7 +14,7 @@ from typing import Any
 
 import asyncpg
 
-from schemas.games import Game
+from schemas.partners.games import Game
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
 from services.adapters.postgres.recording import LostRace

@@ -15,7 +15,7 @@ import asyncpg
 
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
-from services.domain.completion import Quota
+from services.domain.coupons.issuing import Quota
 
 _SQL = queries("quota")
 _SHARES = 16

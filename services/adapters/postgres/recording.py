@@ -13,7 +13,7 @@ from services.adapters.postgres.pool import SCHEMA, Connection
 from services.adapters.postgres.queries import queries
 from services.adapters.postgres.rows import Row, Rows, Writing, add_verdict, dead_letter_row
 from services.domain.arrival import Verdict
-from services.domain.coupon import OPEN_STATUSES, Coupon
+from services.domain.coupons.coupon import OPEN_STATUSES, Coupon
 from services.domain.letters import DeadLetter
 from services.domain.program import Program
 

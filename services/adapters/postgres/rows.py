@@ -14,7 +14,8 @@ import orjson
 from services.adapters import wire
 from services.adapters.kafka import COUPON_ISSUED, COUPON_LIFECYCLE, DEAD_LETTERS, ISSUANCE_DECLINED
 from services.domain.arrival import Verdict
-from services.domain.coupon import Coupon
+from services.domain.coupons.coupon import Coupon
+from services.domain.coupons.notices import first_notice
 from services.domain.decision import (
     AddStamp,
     ChangeCoupon,
@@ -25,7 +26,6 @@ from services.domain.decision import (
     TakeStampBack,
 )
 from services.domain.events import Cause, GameCompleted
-from services.domain.notices import first_notice
 from services.domain.program import Program
 from services.runtime.settings import Settings
 

@@ -20,9 +20,9 @@ from services.adapters.postgres.recording import write
 from services.adapters.postgres.rows import Owner, Rows, Writing
 from services.adapters.postgres.states import coupon_from
 from services.domain.arrival import CustomerKey, LockedCustomer
-from services.domain.coupon import OPEN_STATUSES, Step
-from services.domain.lifecycle import settle
-from services.domain.notices import next_notice
+from services.domain.coupons.coupon import OPEN_STATUSES, Step
+from services.domain.coupons.lifecycle import settle
+from services.domain.coupons.notices import next_notice
 
 CLOSED_AT_ONCE = 5_000
 """Bounds the rows in memory of a change of rules; all of it is one transaction however many there are."""

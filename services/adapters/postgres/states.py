@@ -16,8 +16,8 @@ import asyncpg
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
 from services.domain.arrival import CustomerKey, Incoming, LockedCustomer
-from services.domain.codes import parse
-from services.domain.coupon import Coupon, CouponStatus
+from services.domain.coupons.codes import parse
+from services.domain.coupons.coupon import Coupon, CouponStatus
 from services.domain.events import GameCompleted, OrderPlaced, OrderReversed
 from services.domain.program import NO_LIMITS, Game, Program
 from services.domain.state import CustomerState, Stamp, StampCard

@@ -16,10 +16,10 @@ from services.adapters.postgres.queries import queries
 from services.adapters.postgres.recording import LostRace, write
 from services.adapters.postgres.rows import Owner, Rows, Writing
 from services.adapters.postgres.states import coupon_from
-from services.domain import lifecycle
 from services.domain.arrival import LockedCustomer
-from services.domain.coupon import Coupon, Step
-from services.domain.lifecycle import StepRefusal, Steps, settle
+from services.domain.coupons import lifecycle
+from services.domain.coupons.coupon import Coupon, Step
+from services.domain.coupons.lifecycle import StepRefusal, Steps, settle
 
 _STATES = queries("states")
 _SETTLE = queries("settle")

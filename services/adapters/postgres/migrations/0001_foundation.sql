@@ -200,7 +200,7 @@ CREATE INDEX coupons_due ON coupons ((least(notice_at, reserved_until, expires_a
 CREATE INDEX coupons_by_order ON coupons (customer_no, redeemed_order_id) WHERE redeemed_order_id IS NOT NULL;
 
 -- Every step after the issue (which is the coupon's own row): what, who, when, why. Steps count from 1. The steps a
--- coupon may take are the table of services/domain/coupon.py (a test holds the two together).
+-- coupon may take are the table of services/domain/coupons/coupon.py (a test holds the two together).
 CREATE TABLE coupon_history (
     coupon_id  uuid NOT NULL,
     step       integer NOT NULL,

@@ -1,0 +1,1 @@
+"""What every request passes, whatever dialect it is in."""

@@ -1,0 +1,108 @@
+"""The outermost layer, plain ASGI: request ids, the size of bodies, headers, and an end for whatever went wrong.
+
+`X-Request-Id` is taken from the request where it is one word of sensible length, else made; every answer carries it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from secrets import token_hex
+from typing import Any, Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.api.edge import metrics
+from services.api.partners.envelope import Problem, failure
+
+LARGEST_BODY_BYTES: Final = 4 * 1024 * 1024
+"""Two images of 1 MiB in base64, and everything else."""
+
+HEADERS: Final = "couponry.headers"
+REQUEST_ID: Final = "couponry.request_id"
+"""Keys of the ASGI scope: (name, value) pairs that the answer will carry, and the request's id."""
+
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+_is_request_id = re.compile(r"[A-Za-z0-9._:-]{1,128}").fullmatch
+
+log = logging.getLogger(__name__)
+
+
+class _TooLarge(Exception):
+    """The body went on beyond the limit."""
+
+
+class Edge:
+    """Wraps the application."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given, length = _of_interest(scope["headers"])
+        request_id = given if _is_request_id(given) else token_hex(8)
+        headers: list[tuple[str, str]] = [("x-request-id", request_id)]
+        scope[REQUEST_ID], scope[HEADERS] = request_id, headers
+        begun_at = time.perf_counter()
+        status = 0
+        left = LARGEST_BODY_BYTES
+
+        async def limited() -> Message:
+            nonlocal left
+            message = await receive()
+            left -= len(message.get("body", b""))
+            if left < 0:
+                raise _TooLarge
+            return message
+
+        async def answered(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [
+                    *message.get("headers", ()),
+                    *((name.encode("latin-1"), value.encode("latin-1")) for name, value in headers),
+                ]
+            await send(message)
+
+        try:
+            if length is not None and (not length.isdigit() or int(length) > LARGEST_BODY_BYTES):
+                raise _TooLarge
+            await self._app(scope, limited, answered)
+        except Exception as error:
+            problem = _problem(error, request_id)
+            if status:
+                raise  # the answer has begun: all that is left is to cut it off
+            await failure(problem, request_id)(scope, receive, answered)
+        finally:
+            route: Any = scope.get("route")
+            path = getattr(route, "path", "none")
+            # Neither label may be of a caller's making: every new value is a new series.
+            method = scope["method"] if scope["method"] in METHODS else "other"
+            metrics.REQUESTS.labels(method, path, status).inc()
+            metrics.SECONDS.labels(path).observe(time.perf_counter() - begun_at)
+
+
+def _problem(error: Exception, request_id: str) -> Problem:
+    if isinstance(error, _TooLarge):
+        return Problem(413, f"The body must not exceed {LARGEST_BODY_BYTES} bytes")
+    if isinstance(error, asyncio.TimeoutError):
+        return Problem(503)
+    log.error("request failed", exc_info=error, extra={"request_id": request_id})
+    return Problem(500)
+
+
+def _of_interest(headers: list[tuple[bytes, bytes]]) -> tuple[str, str | None]:
+    request_id, length = "", None
+    for name, value in headers:
+        if name == b"x-request-id":
+            request_id = value.decode("latin-1")
+        elif name == b"content-length":
+            length = value.decode("latin-1")
+    return request_id, length

@@ -1,0 +1,74 @@
+"""`Idempotency-Key`: the answer to a request is stored with what it changed, and the same request gets it again.
+
+A refused request has changed nothing, so nothing is stored of it and its repetition is judged anew. A repetition that
+comes while the first is at work waits for it, by the key's own row. Keys are a partner's own and hold for 24 hours.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import asyncpg
+
+from services.adapters.postgres.queries import queries
+from services.adapters.postgres.recording import LostRace
+from services.api.edge.call import Call
+from services.api.partners.envelope import Problem, Reply, invalid
+
+HEADER: Final = "Idempotency-Key"
+ATTEMPTS: Final = 5
+"""Of one request that lost a race: the winner has committed, so the next attempt sees its work."""
+
+_is_key = re.compile(r"[\x21-\x7e]{1,255}").fullmatch
+_SQL = queries("idempotency")
+
+Work = Callable[[asyncpg.Connection], Awaitable[Reply]]
+
+
+async def once(call: Call, work: Work, *, keeps: bool = True) -> Reply:
+    """Run `work` in one transaction of the caller's partner, or answer as it was answered before.
+
+    `work` may run again after a lost race, always in a new transaction. Raises what it raises, and Problem 422 for a
+    key that belongs to another request. `keeps=False` for a dry run: nothing is kept, the answer neither.
+    """
+    key = call.request.headers.get(HEADER)
+    if key is not None and not _is_key(key):
+        raise invalid({HEADER: ["Must be 1 to 255 visible ASCII characters"]})
+    for _ in range(ATTEMPTS):
+        try:
+            async with call.writing(wakes_relay=True, keeps=keeps) as connection:
+                if key is None or not keeps:
+                    return await work(connection)
+                return await _once(call, connection, key, work)
+        except LostRace:
+            continue
+    raise Problem(503)
+
+
+async def _once(call: Call, connection: asyncpg.Connection, key: str, work: Work) -> Reply:
+    digest = await _digest(call)
+    if not await connection.fetchval(_SQL["take_key"], call.partner_id, key, digest):
+        (stored,) = await connection.fetch(_SQL["stored_answer"], call.partner_id, key)
+        if stored["request_hash"] != digest:
+            raise invalid({HEADER: ["Was used for another request"]})
+        return Reply(
+            stored["body"].encode(),
+            status_code=stored["status"],
+            headers={"idempotent-replayed": "true"},
+        )
+    await connection.execute(_SQL["forget_old_keys"], call.partner_id)
+    reply = await work(connection)
+    await connection.execute(
+        _SQL["store_answer"], call.partner_id, key, reply.status_code, bytes(reply.body).decode()
+    )
+    return reply
+
+
+async def _digest(call: Call) -> bytes:
+    """What makes a request the same one: method, path, query and body."""
+    request = call.request
+    parts = (request.method, request.url.path, request.url.query)
+    return hashlib.sha256("\n".join(parts).encode() + b"\n" + await request.body()).digest()

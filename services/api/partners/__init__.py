@@ -1,0 +1,1 @@
+"""The partners' dialect: its tokens, its envelope, its resources."""

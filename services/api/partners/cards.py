@@ -1,0 +1,190 @@
+"""`/{locale}/partners/cards`: create, list, get, update, delete.
+
+This seed differs from that of games: pages at the top level, times without decimals, a message on every answer, and
+answers that show only some fields after a change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+import asyncpg
+from fastapi import APIRouter, Depends, Path, Query
+
+from schemas.definitions import InvalidDefinition
+from schemas.fields import MAX_ID
+from schemas.partners.answers import Done
+from schemas.partners.card_answers import CardAnswer, CardChanged, CardCreated, CardList
+from schemas.partners.cards import Card, read_card
+from services.adapters.postgres.cards import (
+    StoredCard,
+    card_by_id,
+    delete_card,
+    insert_card,
+    page_of_cards,
+    update_card,
+)
+from services.adapters.postgres.catalogue import unknown_shops
+from services.api.edge import audit
+from services.api.edge.call import Call, calling
+from services.api.edge.idempotency import once
+from services.api.partners.description import KEYED, gives, takes
+from services.api.partners.envelope import Reply, invalid, not_found, success
+from services.api.partners.parameters import Flag, PageAsked, Whole
+
+router = APIRouter(prefix="/{locale}/partners/cards", tags=["cards"])
+
+Asked = Annotated[Call, Depends(calling("cards"))]
+CardId = Annotated[int, Path(ge=1, le=MAX_ID), Whole]
+ShopId = Annotated[int, Query(ge=1, le=MAX_ID), Whole]
+
+DEPRECATED: Final = "default_coupon_validity_days"
+DEPRECATION: Final = {"deprecation": "@1767225600"}
+"""RFC 9745: since when, as Unix time (the first day of 2026). The game's own value took the field's place."""
+_CREATED: Final = ("title", "description", "is_active", DEPRECATED)
+_CHANGED: Final = ("title", DEPRECATED)
+
+
+@router.post(
+    "",
+    status_code=201,
+    responses=gives(201, CardCreated, "The new card.", 400, 413),
+    openapi_extra=takes(Card),
+)
+async def create_card(call: Asked) -> Reply:
+    """Add a card."""
+    card = _read(await call.json_object())
+
+    async def work(connection: asyncpg.Connection) -> Reply:
+        await _know_shops(connection, call, card)
+        stored = await insert_card(connection, call.partner_id, card)
+        await audit.record(connection, call, "card.created", stored.id, after=stored.fields)
+        data = {"id": stored.id, **_some(stored, *_CREATED), **_times(stored)}
+        return _success(stored, data, "Partner card created successfully", status=201)
+
+    return await once(call, work)
+
+
+@router.get("", responses=gives(200, CardList, "A page of cards."))
+async def list_cards(
+    call: Asked,
+    page: PageAsked,
+    is_active: Annotated[Flag | None, Query(description="Only those switched on, or off.")] = None,
+    shop_id: ShopId | None = None,
+) -> Reply:
+    """List cards in the order of their ids."""
+    async with call.reading() as connection:
+        cards, total = await page_of_cards(
+            connection,
+            call.partner_id,
+            is_active=is_active,
+            shop_id=shop_id,
+            offset=page.offset,
+            limit=page.size,
+        )
+    for card in cards:
+        card.update({name: _instant(card[name]) for name in ("created_at", "updated_at")})
+    return success(
+        cards,
+        message="Partner cards retrieved successfully",
+        headers=DEPRECATION if any(card[DEPRECATED] for card in cards) else None,
+        pagination=page.body(total),
+    )
+
+
+@router.get("/{card_id}", responses=gives(200, CardAnswer, "The card."))
+async def get_card(call: Asked, card_id: CardId) -> Reply:
+    """Show a card."""
+    async with call.reading() as connection:
+        stored = await card_by_id(connection, call.partner_id, card_id)
+    if stored is None:
+        raise not_found("card_id")
+    data = {"id": stored.id, **stored.fields, **_times(stored)}
+    return _success(stored, data, "Partner card retrieved successfully")
+
+
+@router.put(
+    "/{card_id}",
+    responses=gives(200, CardChanged, "What was changed.", 400, 413),
+    openapi_extra=takes(Card, partly=True),
+)
+async def change_card(call: Asked, card_id: CardId) -> Reply:
+    """Change the fields that are given, leave the others."""
+    fields = await call.json_object()
+
+    async def work(connection: asyncpg.Connection) -> Reply:
+        before = await card_by_id(connection, call.partner_id, card_id, to_change=True)
+        if before is None:
+            raise not_found("card_id")
+        card = _read(fields, before.fields)
+        if "shop_ids" in fields:
+            await _know_shops(connection, call, card)
+        stored = await update_card(connection, call.partner_id, card_id, card)
+        await audit.record(
+            connection, call, "card.updated", card_id, before=before.fields, after=stored.fields
+        )
+        data = {"id": card_id, **_some(stored, *_CHANGED)}
+        data["updated_at"] = _instant(stored.updated_at)
+        return _success(stored, data, "Partner card updated successfully")
+
+    return await once(call, work)
+
+
+@router.delete(
+    "/{card_id}",
+    responses=gives(200, Done, "It is gone; what was issued stays."),
+    openapi_extra=KEYED,
+)
+async def remove_card(call: Asked, card_id: CardId) -> Reply:
+    """Delete a card. Coupons that were issued are untouched."""
+
+    async def work(connection: asyncpg.Connection) -> Reply:
+        if not await delete_card(connection, call.partner_id, card_id):
+            raise not_found("card_id")
+        await audit.record(connection, call, "card.deleted", card_id)
+        return success(message="Partner card deleted successfully")
+
+    return await once(call, work)
+
+
+def _read(fields: Mapping[str, Any], stored: Mapping[str, Any] | None = None) -> Card:
+    try:
+        return read_card(fields, stored)
+    except InvalidDefinition as error:
+        raise invalid(error.errors) from None
+
+
+async def _know_shops(connection: asyncpg.Connection, call: Call, card: Card) -> None:
+    """Every shop must be the partner's own; whose else it may be is not told."""
+    unknown = await unknown_shops(connection, call.partner_id, card.shop_ids)
+    errors = {
+        f"shop_ids.{place}": [f"Shop {shop_id} does not exist"]
+        for place, shop_id in enumerate(card.shop_ids)
+        if shop_id in unknown
+    }
+    if errors:
+        raise invalid(errors)
+
+
+def _success(stored: StoredCard, data: dict[str, Any], message: str, status: int = 200) -> Reply:
+    is_deprecated = stored.fields[DEPRECATED] is not None
+    return success(
+        data, status=status, message=message, headers=DEPRECATION if is_deprecated else None
+    )
+
+
+def _some(stored: StoredCard, *names: str) -> dict[str, Any]:
+    return {name: stored.fields[name] for name in names}
+
+
+def _times(stored: StoredCard) -> dict[str, str]:
+    return {
+        "created_at": _instant(stored.created_at),
+        "updated_at": _instant(stored.updated_at),
+    }
+
+
+def _instant(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,198 @@
+"""`/{locale}/partners/games`: create, list, get, update, and a preview of an update.
+
+An update is merged over what is stored (requirement G24), and checked as a whole. What changes raises the game's
+version, which every decision made under it stores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+import asyncpg
+from fastapi import APIRouter, Depends, Path, Query
+
+from schemas.definitions import InvalidDefinition
+from schemas.fields import MAX_ID, rfc3339
+from schemas.partners.game_answers import GameAnswer, GameList, GamePreview, GameWithCounters
+from schemas.partners.games import Game, read_game
+from services.adapters.postgres.games import (
+    MultipleInUse,
+    count_active,
+    insert_game,
+    unknown_products,
+    update_games,
+)
+from services.adapters.postgres.settling import clock
+from services.adapters.postgres.shown_games import (
+    ShownGame,
+    change_alone,
+    page_of_games,
+    shown_game,
+)
+from services.api.edge import audit
+from services.api.edge.call import Call, calling
+from services.api.edge.idempotency import once
+from services.api.partners.description import gives, takes
+from services.api.partners.envelope import Problem, Reply, invalid, not_found, success
+from services.api.partners.parameters import DryRun, Flag, PageAsked, Whole
+from services.domain.program import GameType, window
+
+router = APIRouter(prefix="/{locale}/partners/games", tags=["games"])
+
+Asked = Annotated[Call, Depends(calling("games"))]
+GameId = Annotated[int, Path(ge=1, le=MAX_ID), Whole]
+_LAST_SECOND = timedelta(seconds=1)
+
+
+@router.post(
+    "",
+    status_code=201,
+    responses=gives(201, GameAnswer, "The new game.", 400, 413),
+    openapi_extra=takes(Game),
+)
+async def create_game(call: Asked) -> Reply:
+    """Add a game."""
+    game = _read(await call.json_object())
+
+    async def work(connection: asyncpg.Connection) -> Reply:
+        await _know_products(connection, call, game)
+        stored = await insert_game(connection, call.partner_id, game)
+        await audit.record(connection, call, "game.created", stored.id, after=_plain(game))
+        shown = await _shown(connection, call, stored.id)
+        return success(_body(shown), status=201, message="Game created successfully")
+
+    return await once(call, work)
+
+
+@router.get("", responses=gives(200, GameList, "A page of games."))
+async def list_games(
+    call: Asked,
+    page: PageAsked,
+    active: Annotated[Flag | None, Query(description="Only those switched on, or off.")] = None,
+    game_type: Annotated[GameType | None, Query(description="Only those of this type.")] = None,
+) -> Reply:
+    """List games in the order of their ids."""
+    async with call.reading() as connection:
+        rows, total = await page_of_games(
+            connection,
+            call.partner_id,
+            is_active=active,
+            game_type=game_type,
+            offset=page.offset,
+            limit=page.size,
+        )
+    games = [{**row, "created_at": rfc3339(row["created_at"])} for row in map(dict, rows)]
+    return success({"games": games, "pagination": page.body(total)})
+
+
+@router.get("/{game_id}", responses=gives(200, GameWithCounters, "The game and its counters."))
+async def get_game(call: Asked, game_id: GameId) -> Reply:
+    """Show a game. Its counters may be a minute old."""
+    async with call.reading() as connection:
+        shown = await _shown(connection, call, game_id)
+    counters = {
+        "total_players": shown.total_players,
+        "active_sessions": shown.active_sessions,
+        "completed_sessions": shown.completed_sessions,
+    }
+    return success(_body(shown) | counters)
+
+
+@router.put(
+    "/{game_id}",
+    responses=gives(200, GamePreview, "The game as it is now, or as it would be.", 400, 413),
+    openapi_extra=takes(Game, partly=True),
+)
+async def update_game(call: Asked, game_id: GameId, dry_run: DryRun = False) -> Reply:
+    """Change the fields that are given, leave the others.
+
+    `allow_multiple_active_coupons` cannot be switched off while customers hold active coupons: 400, and `details`
+    counts them. With `dry_run` the answer is the same, with the counts also where nothing stands in the way.
+    """
+    fields = await call.json_object()
+
+    async def work(connection: asyncpg.Connection) -> Reply:
+        await change_alone(connection, game_id)
+        before = (await _shown(connection, call, game_id)).stored.definition
+        game = _read(fields, before)
+        if "product_ids" in fields:
+            await _know_products(connection, call, game)
+        refusals = await update_games(
+            connection,
+            {game_id: game},
+            actor=call.caller.actor,
+            clock_offset=call.api.clock_offset,
+            writing=call.api.writing,
+            by_copy=False,
+        )
+        for refusal in refusals:
+            raise Problem(400, MultipleInUse.MESSAGE, details=_counts(refusal))
+        await audit.record(
+            connection, call, "game.updated", game_id, before=_plain(before), after=_plain(game)
+        )
+        shown = await _shown(connection, call, game_id)
+        if not dry_run:
+            return success(_body(shown), message="Game updated successfully")
+        at = await clock(connection, call.api.clock_offset)
+        details = _counts(await count_active(connection, game_id, at))
+        return success(_body(shown), message="Game would be updated", details=details)
+
+    return await once(call, work, keeps=not dry_run)
+
+
+def _read(fields: Mapping[str, Any], stored: Game | None = None) -> Game:
+    try:
+        return read_game(fields, stored)
+    except InvalidDefinition as error:
+        raise invalid(error.errors) from None
+
+
+async def _know_products(connection: asyncpg.Connection, call: Call, game: Game) -> None:
+    """Every product must be the partner's own; whose else it may be is not told."""
+    unknown = await unknown_products(connection, call.partner_id, game.product_ids)
+    errors = {
+        f"product_ids.{place}": [f"Product {product_id} does not exist"]
+        for place, product_id in enumerate(game.product_ids)
+        if product_id in unknown
+    }
+    if errors:
+        raise invalid(errors)
+
+
+async def _shown(connection: asyncpg.Connection, call: Call, game_id: int) -> ShownGame:
+    shown = await shown_game(connection, call.partner_id, game_id)
+    if shown is None:
+        raise not_found("game_id")
+    return shown
+
+
+def _counts(counted: MultipleInUse) -> dict[str, int]:
+    return {
+        "active_coupons_count": counted.active_coupons_count,
+        "affected_customers": counted.affected_customers,
+    }
+
+
+def _body(shown: ShownGame) -> dict[str, Any]:
+    """The game as the seed shows it; its dates as the instants they are in the partner's zone."""
+    game = shown.stored.definition
+    starts_at, ends_at = window(game.start_date, game.end_date, shown.time_zone)
+    last_second = None if ends_at is None else ends_at - _LAST_SECOND
+    return {
+        "id": shown.stored.id,
+        **game.model_dump(),
+        "start_date": _instant(starts_at),
+        "end_date": _instant(last_second),
+        "created_at": rfc3339(shown.stored.created_at),
+        "updated_at": rfc3339(shown.stored.updated_at),
+    }
+
+
+def _instant(at: datetime | None) -> str | None:
+    return None if at is None else rfc3339(at)
+
+
+def _plain(game: Game) -> dict[str, Any]:
+    return game.model_dump(mode="json")

@@ -1,0 +1,168 @@
+"""Coupons as staff look them up: by id, by code, as a list, with history; each as it stands at this instant.
+
+What time has done to a coupon counts here although nobody may have recorded it yet.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+
+from services.adapters.postgres.queries import queries
+from services.adapters.postgres.states import coupon_from
+from services.api.edge.tenant import ACQUIRE_SECONDS
+from services.api.partners.envelope import invalid, not_found
+from services.api.partners.parameters import Page
+from services.domain.coupons.codes import parse
+from services.domain.coupons.coupon import Coupon, CouponStatus
+from services.domain.coupons.lifecycle import settle
+
+FOREIGN_SHOP: Final = {"shop_id": ["Must be the id of one of your shops"]}
+LONGEST_PREFIX: Final = 12
+TIME: Final = "time"
+"""The actor of what has come about by itself and is not recorded yet."""
+
+_SQL = queries("staff")
+_ANY_CUSTOMER = _SQL["page_of_coupons"].format(customer="$5::text IS NULL")
+_ONE_CUSTOMER = _SQL["page_of_coupons"].format(customer="cu.customer_id = $5::text")
+_words = re.compile(r"[0-9A-Za-z \t-]+").findall
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A coupon as it stands at `at`; `stored` is what is recorded of it."""
+
+    stored: Coupon
+    coupon: Coupon
+    customer_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundInGame(Found):
+    """With what it is good for."""
+
+    game_name: str
+    reward_description: str
+    product_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Filters of a list. Days are the partner's, both inclusive, of the issue; None does not filter."""
+
+    shop_id: int
+    status: CouponStatus | None = None
+    customer_id: str | None = None
+    game_id: int | None = None
+    first_day: date | None = None
+    last_day: date | None = None
+
+
+def code_in(text: str) -> tuple[str, str] | None:
+    """`(prefix, code)` of the first word of a typed or scanned text that can be a code of ours."""
+    for word in _words(text):
+        read = parse(word)
+        if read is not None and len(read[0]) <= LONGEST_PREFIX:
+            return read
+    return None
+
+
+async def by_id(
+    connection: asyncpg.Connection,
+    coupon_id: UUID | str,
+    clock_offset: timedelta,
+    shop_id: int | None = None,
+) -> FoundInGame:
+    """The partner's coupon. Raises Problem 404, and 422 for a shop that is not the partner's."""
+    (row,) = await connection.fetch(_SQL["coupon"], coupon_id, shop_id, clock_offset)
+    if shop_id is not None and not row["is_own_shop"]:
+        raise invalid(FOREIGN_SHOP)
+    found = _found_in_game(row)
+    if found is None:
+        raise not_found("coupon_id")
+    return found
+
+
+async def by_code(
+    pool: asyncpg.Pool, partner_id: int, code: str, shop_id: int, clock_offset: timedelta
+) -> tuple[FoundInGame, int, int] | None:
+    """By code, with its owner's active coupons: how many, of how many games. Raises Problem 422 as above.
+
+    Tills ask for this all day, so it is one round trip: the statement sets the partner for itself.
+    """
+    async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
+        row = await connection.fetchrow(
+            _SQL["coupon_of_code"], partner_id, code, shop_id, clock_offset
+        )
+    assert row is not None
+    if not row["is_own_shop"]:
+        raise invalid(FOREIGN_SHOP)
+    found = _found_in_game(row)
+    return None if found is None else (found, row["coupons"], row["games"])
+
+
+async def page_of_coupons(
+    connection: asyncpg.Connection,
+    partner_id: int,
+    wanted: Wanted,
+    page: Page,
+    clock_offset: timedelta,
+) -> tuple[list[Found], int]:
+    """A page of the coupons wanted, newest first, and how many there are. Raises Problem 422 for a foreign shop."""
+    (standing,) = await connection.fetch(
+        _SQL["standing_for_the_list"], clock_offset, wanted.shop_id
+    )
+    if not standing["is_own_shop"]:
+        raise invalid(FOREIGN_SHOP)
+    rows = await connection.fetch(
+        _ANY_CUSTOMER if wanted.customer_id is None else _ONE_CUSTOMER,
+        partner_id, standing["at"], wanted.shop_id, wanted.status, wanted.customer_id,
+        wanted.game_id, wanted.first_day, wanted.last_day, standing["time_zone"],
+        page.offset, page.size,
+    )  # fmt: skip
+    return [_found(row) for row in rows if row["id"] is not None], rows[0]["total"]
+
+
+async def history_of(connection: asyncpg.Connection, found: Found) -> list[Mapping[str, Any]]:
+    """Everything that happened to the coupon, its issue first, also what nobody has recorded yet."""
+    rows = await connection.fetch(_SQL["history"], found.stored.id)
+    unrecorded = [
+        {
+            "status": change.coupon.status, "at": change.at, "actor": TIME,
+            "reason": change.reason, "shop_id": None, "order_id": None,
+        }
+        for change in settle(found.stored, found.at).effects
+    ]  # fmt: skip
+    return [*map(dict, rows), *unrecorded]
+
+
+def _found(row: asyncpg.Record) -> Found:
+    stored = coupon_from(row)
+    return Found(
+        stored=stored,
+        coupon=settle(stored, row["at"]).coupon,
+        customer_id=row["customer_id"],
+        at=row["at"],
+    )
+
+
+def _found_in_game(row: asyncpg.Record) -> FoundInGame | None:
+    if row["id"] is None:
+        return None
+    stored = coupon_from(row)
+    return FoundInGame(
+        stored=stored,
+        coupon=settle(stored, row["at"]).coupon,
+        customer_id=row["customer_id"],
+        at=row["at"],
+        game_name=row["name"],
+        reward_description=row["reward_description"],
+        product_ids=tuple(row["product_ids"]),
+    )

@@ -1,0 +1,73 @@
+"""`couponry issuer`, `relay`, `sweeper`, `api`: one process each, in the foreground, until it is told to stop.
+
+The work itself is imported when the command runs, with a signal answered already: it takes most of the start-up.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import click
+
+from services.admin.token import with_local_secret
+from services.runtime.process import run_service
+from services.runtime.settings import required
+from services.terminal.addresses import command_settings
+
+
+@click.command()
+def issuer() -> int:
+    """Decide incoming events and issue coupons, until told to stop.
+
+    Any number may run: they share the partitions through the consumer group. Needs COUPONRY_KAFKA_BOOTSTRAP_SERVERS,
+    COUPONRY_POSTGRES_DSN and COUPONRY_REDIS_URL; prints {"health": URL} on stderr.
+    """
+    settings = command_settings()
+    required(settings, "kafka_bootstrap_servers", "postgres_dsn", "redis_url")
+    from services.issuer.app import serve
+    from services.runtime.garbage import look_only_when_told
+
+    look_only_when_told()
+    return run_service("issuer", settings, partial(serve, settings))
+
+
+@click.command()
+def relay() -> int:
+    """Publish what was decided, each event once, until told to stop. A second relay waits for the first to go.
+
+    Needs COUPONRY_KAFKA_BOOTSTRAP_SERVERS and COUPONRY_POSTGRES_DSN; prints {"health": URL} on stderr.
+    """
+    settings = command_settings()
+    required(settings, "kafka_bootstrap_servers", "postgres_dsn")
+    from services.relay.app import serve
+
+    return run_service("relay", settings, partial(serve, settings))
+
+
+@click.command()
+def sweeper() -> int:
+    """End coupons and reservations whose time is over, announce those about to end, until told to stop.
+
+    Any number may run. Needs COUPONRY_POSTGRES_DSN; prints {"health": URL} on stderr.
+    """
+    settings = command_settings()
+    required(settings, "postgres_dsn")
+    from services.sweeper.app import serve
+
+    return run_service("sweeper", settings, partial(serve, settings))
+
+
+@click.command()
+def api() -> int:
+    """Serve the partner API, until told to stop.
+
+    Needs COUPONRY_POSTGRES_DSN, and COUPONRY_JWT_SECRET or COUPONRY_JWT_JWKS_URL; uses COUPONRY_REDIS_URL to share
+    rate limits with other processes. Prints {"api": URL} and {"health": URL} on stderr.
+    """
+    settings = with_local_secret(command_settings())
+    required(settings, "postgres_dsn")
+    from services.api.app import serve
+    from services.api.partners.keys import keys_by
+
+    keys_by(settings)
+    return run_service("api", settings, partial(serve, settings))

@@ -1,0 +1,1 @@
+"""The one room that loads and writes customers: lock, load, decide, record, confirm."""

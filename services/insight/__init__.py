@@ -1,0 +1,1 @@
+"""Look: status, explain, verify, what-if. Nothing here changes anything."""

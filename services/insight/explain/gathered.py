@@ -1,0 +1,121 @@
+"""Everything stored around some events: rules, coupons, their steps, what waits to leave, what was done about letters.
+
+A fixed number of look-ups, however many events: each takes all of them at once.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import orjson
+
+from services.adapters.postgres.pool import Connection
+from services.adapters.postgres.queries import queries
+from services.insight.explain.known import Known
+from services.insight.explain.records import Place, arrivals
+from services.runtime.settings import Settings
+
+_SQL = queries("explain")
+
+Row = asyncpg.Record
+By = Mapping[Any, Sequence[Row]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathered:
+    """By key: rules by (game, version); parties by customer number; coupons by id; the rest as named."""
+
+    rules: Mapping[tuple[int, int], Mapping[str, Any]]
+    parties: Mapping[int, Row]
+    coupons: Mapping[Any, Row]
+    coupons_of_event: By
+    steps_of_coupon: By
+    steps_of_event: By
+    stamps_of_event: By
+    by_hand: Mapping[str, Row]
+    queued: By
+    """By the `ce_id` of an event, or the number of a letter."""
+    handled: By
+    """What was done about a letter, by its number."""
+    arrived_at: Mapping[Place, datetime]
+
+
+async def gather(connection: Connection, settings: Settings, known: Sequence[Known]) -> Gathered:
+    """What surrounds these events. Newest places are looked up in the topics first."""
+    decisions = [one.decision for one in known if one.decision is not None]
+    letters = [letter["id"] for one in known for letter in one.letters]
+    coupons = await connection.fetch(
+        _SQL["coupons_concerned"],
+        _some(row[name] for row in decisions for name in ("coupon_id", "blocking_coupon_id")),
+        _some(row["customer_no"] for row in decisions),
+        [row["event_key"] for row in decisions],
+    )
+    steps = await connection.fetch(_SQL["steps"], [coupon["id"] for coupon in coupons])
+    orders = [row for row in decisions if row["order_id"] is not None]
+    keys = [f"{row['event_key']}.declined.{game}" for row in decisions for game in _games(row)]
+    keys += [f"{coupon['id']}.issued" for coupon in coupons]
+    keys += [f"{step['coupon_id']}.{step['step']}.{step['word']}" for step in steps]
+    queued = await connection.fetch(_SQL["still_queued"], keys, letters)
+    return Gathered(
+        rules=await _rules(connection, [*decisions, *coupons]),
+        parties={
+            row["customer_no"]: row
+            for row in await connection.fetch(
+                _SQL["parties"], _some(row["customer_no"] for row in decisions)
+            )
+        },
+        coupons={coupon["id"]: coupon for coupon in coupons},
+        coupons_of_event=_by("event_key", coupons),
+        steps_of_coupon=_by("coupon_id", steps),
+        steps_of_event=_by("event_key", steps),
+        stamps_of_event=_by("event_key", await connection.fetch(
+            _SQL["stamps"], *([row[name] for row in orders] for name in ("partner_id", "order_id", "event_key"))
+        )),
+        by_hand={row["subject_id"]: row for row in await connection.fetch(
+            _SQL["issued_by_hand"],
+            [coupon["partner_id"] for coupon in coupons],
+            [str(coupon["id"]) for coupon in coupons],
+        )},
+        queued=_by("ce_id", queued) | _by("dead_letter_id", queued),
+        handled=_by("dead_letter_id", await connection.fetch(_SQL["handled"], letters)),
+        arrived_at=await arrivals(
+            settings,
+            (
+                (Place(row["topic"], row["partition"], row["offset"]), str(row["event_key"]))
+                for row in reversed(decisions)
+            ),
+        ),
+    )  # fmt: skip
+
+
+def _games(decision: Row) -> list[int]:
+    """The games an event may have been declined for: a completion's own; an order's are not told one by one."""
+    return [] if decision["game_id"] is None else [decision["game_id"]]
+
+
+async def _rules(
+    connection: Connection, rows: Iterable[Row]
+) -> dict[tuple[int, int], Mapping[str, Any]]:
+    wanted = {(row["game_id"], row["rule_version"]) for row in rows} - {(None, None)}
+    named = sorted(pair for pair in wanted if None not in pair)
+    found = await connection.fetch(
+        _SQL["rules"], [game for game, _ in named], [version for _, version in named]
+    )
+    return {(row["game_id"], row["version"]): orjson.loads(row["rules"]) for row in found}
+
+
+def _some(values: Iterable[Any]) -> list[Any]:
+    return list({value for value in values if value is not None})
+
+
+def _by(name: str, rows: Iterable[Row]) -> dict[Any, list[Row]]:
+    grouped: dict[Any, list[Row]] = defaultdict(list)
+    for row in rows:
+        if row[name] is not None:
+            grouped[row[name]].append(row)
+    return dict(grouped)

@@ -1,0 +1,39 @@
+"""I2: at most one decision per (source, id), and at most one coupon per decision of a game event.
+
+The primary key is a digest of id and source, so it keeps decisions unique as long as every row stands under the key of
+its own event. A coupon that its decision does not name is one too many; `accounted` meets it when it looks up
+each coupon's decision, and reports it here.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from services.adapters.event_keys import event_key
+from services.insight.verify.scan import SQL, Scan
+
+LOWEST, HIGHEST = UUID(int=0), UUID(int=2**128 - 1)
+
+
+async def check(scan: Scan) -> None:
+    """Compute each decision's key again; where the constraint is gone, look for repeats one by one."""
+    if not await scan.protected_by("I2", "an_event_is_decided_once"):
+        for row in await scan.connection.fetch(SQL["decided_twice"]):
+            scan.violated(
+                "I2",
+                f"event {row['event_id']} of {row['event_source']} has {row['times']} decisions",
+            )
+    async for after, up_to in scan.pages("end_of_decisions", LOWEST, HIGHEST):
+        rows = await scan.connection.fetch(SQL["decisions"], after, up_to)
+        for key, event_id, source, missing_coupon in rows:
+            if str(key) != event_key(source, event_id):
+                scan.violated(
+                    "I2", f"the decision of event {event_id} of {source} stands under the key {key}"
+                )
+            if missing_coupon is not None:
+                scan.violated(
+                    "I3",
+                    f"event {event_id} of {source} is decided to have issued coupon "
+                    f"{missing_coupon}, which does not exist or names another event",
+                )
+        scan.looked_at(len(rows), "I2")

@@ -1,0 +1,79 @@
+"""All checks: those within the database in one row, those that also read topics in another."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from services.insight.verify import (
+    accounted,
+    codes,
+    decided_once,
+    nothing_vanished,
+    path,
+    published,
+    single_active,
+)
+from services.insight.verify.scan import Findings, Scan, Violation
+from services.runtime.settings import Settings, SettingsError
+from services.terminal.addresses import postgres
+from services.terminal.output import CommandError
+
+IN_THE_DATABASE = {
+    "I1 one active coupon under the single rule": single_active.check,
+    "I2 one decision per event": decided_once.check,
+    "I3 every coupon is accounted for": accounted.check,
+    "I5 every history is a path": path.check,
+    "I6 codes": codes.check,
+}
+AGAINST_THE_TOPICS = {
+    "I3 every coupon is published or queued": published.check,
+    "I4 nothing vanished": nothing_vanished.check,
+}
+STATEMENT_TIMEOUT_MS = 600_000
+"""Pages take milliseconds; only a search for repeats, after a lost constraint, reads a table whole."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """`checked` counts the rows and records looked at, once per check; `ok` when no violation was found."""
+
+    checked: int
+    violations: list[Violation]
+
+    @property
+    def ok(self) -> bool:
+        return not self.violations
+
+
+async def verify(settings: Settings, progress: Callable[[str], None]) -> Report:
+    """Check every invariant, beside a live system too. `progress` is told lines for people.
+
+    Two rows of checks run side by side: in one of them Postgres has the most to do, in the other this process.
+    Raises CommandError, one line, when Postgres or Kafka cannot be used.
+    """
+    findings = Findings(progress=progress)
+    try:
+        async with asyncio.TaskGroup() as group:
+            for checks in (IN_THE_DATABASE, AGAINST_THE_TOPICS):
+                group.create_task(_run(checks, settings, findings))
+    except* (CommandError, SettingsError) as refused:
+        raise refused.exceptions[0] from None
+    return Report(checked=findings.checked, violations=findings.violations())
+
+
+async def _run(
+    checks: Mapping[str, Callable[[Scan], Awaitable[None]]], settings: Settings, findings: Findings
+) -> None:
+    async with postgres(
+        settings,
+        "verify",
+        statement_timeout=str(STATEMENT_TIMEOUT_MS),
+        enable_seqscan="off",  # every page goes by a key, however small the table was when planned
+        jit="off",
+    ) as connection:
+        scan = Scan(settings=settings, connection=connection, findings=findings)
+        for name, check in checks.items():
+            findings.progress(name)
+            await check(scan)

@@ -1,0 +1,1 @@
+"""Repair: replay, republish, redrive; each may be stopped at any moment and resumed."""

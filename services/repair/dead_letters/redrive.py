@@ -1,0 +1,252 @@
+"""Try dead letters again, through the same pipeline: each letter once per operation, whatever is killed when.
+
+What becomes of a letter commits together with the decision of its event. An event that has been decided meanwhile
+closes its letter without another look, also when the record itself still cannot be read.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+
+from services.adapters.postgres import dead_letters, operations
+from services.adapters.postgres.dead_letters import Selection
+from services.adapters.postgres.operations import Operation
+from services.adapters.postgres.pool import Connection, open_pool
+from services.adapters.postgres.rows import Writing
+from services.adapters.redis_locks import CustomerLocks
+from services.domain.arrival import Verdict
+from services.domain.decision import Outcome
+from services.domain.events import Position
+from services.domain.letters import DeadLetter
+from services.issuer.pipeline import Pipeline
+from services.repair.bulk import begin_or_resume, resumable, through_outages
+from services.repair.dead_letters.filters import from_request
+from services.repair.dead_letters.shown import record_of
+from services.repair.rehearsal import DryRun
+from services.repair.replay.result import counts_of, declined_by_reason
+from services.runtime.crashpoints import reach
+from services.runtime.settings import Settings, required
+from services.terminal.addresses import postgres, reaching_postgres
+from services.terminal.output import progress
+from services.terminal.pace import PROGRESS_SECONDS, Pace, Tick
+
+NAME = "redrive"
+DEFAULT_PER_SECOND = 1_000
+"""Each costs as much as a new event: less than a tenth of what an issuer does."""
+PAGE = 500
+PAGE_BYTES = 8 * 1024 * 1024
+
+Letters = Sequence[asyncpg.Record]
+Redrive = Callable[[Letters], Awaitable[Counter[str]]]
+"""Deal with these letters; how many are `decided`, `already_decided` and `dead` again, and see `counts_of`."""
+
+
+async def run(
+    settings: Settings,
+    request: Mapping[str, Any],
+    per_second: int | None,
+    *,
+    dry_run: bool,
+    resume: bool,
+    reason: str | None,
+) -> dict[str, Any]:
+    """The whole of `dead-letters redrive`, and its report. Raises CommandError or SettingsError."""
+    required(settings, "postgres_dsn", "redis_url")
+    page = min(PAGE, settings.batch_max_records)
+    read_only = "on" if dry_run else "off"
+    async with postgres(settings, NAME, default_transaction_read_only=read_only) as connection:
+        if dry_run:
+            selection = redrivable(await from_request(settings, connection, request))
+            rehearse = dry_run_of(settings, connection)
+            counts = await redrive_all(connection, selection, rehearse, page=page, per_second=None)
+            return _report(counts)
+
+        async def at_first() -> dict[str, Any]:
+            await from_request(settings, connection, request)
+            return {}
+
+        operation = await begin_or_resume(
+            connection, NAME, request=request, resume=resume, reason=reason, at_first=at_first
+        )
+        selection = redrivable(await from_request(settings, connection, operation.request))
+        with resumable(f"dead-letters {NAME}"), reaching_postgres(settings):
+            async with redriver_of(settings, connection, operation) as redrive:
+                await redrive_all(
+                    connection, selection, redrive,
+                    page=page, per_second=per_second, operation=operation,
+                )  # fmt: skip
+            await operations.finish(connection, operation)
+        return _report(operation.counts, operation)
+
+
+def _report(counts: Mapping[str, int], operation: Operation | None = None) -> dict[str, Any]:
+    """`matched` is the sum of the three after it; `newly_…` say what the decisions were."""
+    fates = {name: counts.get(name, 0) for name in ("decided", "already_decided", "dead")}
+    report: dict[str, Any] = {"matched": sum(fates.values()), **fates, "dry_run": operation is None}
+    report |= {f"newly_{outcome}": counts.get(outcome, 0) for outcome in Outcome}
+    report["declined"] = declined_by_reason(counts)
+    if operation is not None:
+        report |= {"operation": operation.id, "resumed": operation.resumed}
+    return report
+
+
+def redrivable(selection: Selection) -> Selection:
+    """Open letters; discarded ones where they are asked for, by state or by id."""
+    possible = ["open"] if selection.ids is None else ["open", "discarded"]
+    if selection.states is not None:
+        possible = [state for state in selection.states if state in ("open", "discarded")]
+    return replace(selection, states=possible)
+
+
+async def redrive_all(
+    connection: Connection,
+    selection: Selection,
+    redrive: Redrive,
+    *,
+    page: int,
+    per_second: int | None,
+    operation: Operation | None = None,
+) -> Counter[str]:
+    """Everything the selection lets through, oldest first. Returns what this process did."""
+    counts: Counter[str] = Counter()
+    pace, telling = Pace(per_second), Tick(PROGRESS_SECONDS)
+    not_by = None if operation is None else operation.id
+    after = 0
+    while found := await dead_letters.page(
+        connection, selection, after=after, limit=page, not_by=not_by
+    ):
+        after = found[-1]["id"]
+        for ids in _portions(found):
+            await pace.take(len(ids))
+            counts += await redrive(await dead_letters.whole(connection, ids))
+            reach("redrive.after_portion")
+            if telling.is_due():
+                done = sum(counts[name] for name in ("decided", "already_decided", "dead"))
+                progress(f"redrive: {done:,} letters, {counts['dead']:,} of them dead again")
+    return counts
+
+
+def _portions(found: Letters) -> Iterator[list[int]]:
+    """Ids of letters that together have a bearable size."""
+    ids: list[int] = []
+    size = 0
+    for row in found:
+        if ids and size + row["bytes"] > PAGE_BYTES:
+            yield ids
+            ids, size = [], 0
+        ids.append(row["id"])
+        size += row["bytes"]
+    yield ids
+
+
+class Redriver:
+    """Owns the pipeline of one operation."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        operation: Operation,
+        settings: Settings,
+        pool: asyncpg.Pool,
+        locks: CustomerLocks,
+    ) -> None:
+        self._connection = connection
+        self._operation = operation
+        self._by_place: dict[Position, int] = {}
+        self._pipeline = Pipeline(
+            pool,
+            locks,
+            clock_offset=timedelta(seconds=settings.clock_offset_seconds),
+            writing=Writing.by(settings),
+            alongside=self._alongside,
+        )
+
+    async def redrive(self, letters: Letters) -> Counter[str]:
+        """For real."""
+        closed = await dead_letters.decided_meanwhile(self._connection, letters)
+        rest = [row for row in letters if row["id"] not in closed]
+        self._by_place = {_place(row): row["id"] for row in rest}
+        records = [record_of(row) for row in rest]
+        report = await through_outages(lambda: self._pipeline.process(records))
+        reach("redrive.after_decision")
+        handled = {verdict.incoming.position for verdict in report.verdicts}
+        handled |= {letter.position for letter in report.letters}
+        # The others are repeats, perhaps of one another.
+        closed |= {id_ for place, id_ in self._by_place.items() if place not in handled}
+        counts = Counter(already_decided=await self._close(closed), dead=len(report.letters))
+        return counts + Counter(decided=len(report.verdicts)) + counts_of(report.verdicts)
+
+    async def _close(self, ids: Collection[int]) -> int:
+        async with self._connection.transaction():
+            number = await dead_letters.settle(
+                self._connection, self._operation.id, ids, "already_decided"
+            )
+            await operations.add_counts(
+                self._connection, self._operation, {"already_decided": number}
+            )
+        return number
+
+    async def _alongside(
+        self,
+        connection: Connection,
+        verdicts: Sequence[Verdict],
+        letters: Sequence[DeadLetter],
+        _new_letters: int,
+    ) -> None:
+        """The letters' fate, in the transaction of the decisions."""
+        operation_id = self._operation.id
+        ids = [self._by_place[verdict.incoming.position] for verdict in verdicts]
+        decided = await dead_letters.settle(connection, operation_id, ids, "decided", tried=True)
+        again = {self._by_place[letter.position]: letter for letter in letters}
+        dead = await dead_letters.died_again(connection, operation_id, again)
+        counts = counts_of(verdicts) + Counter(decided=decided, dead=dead)
+        await operations.add_counts(connection, self._operation, counts)
+
+
+@asynccontextmanager
+async def redriver_of(
+    settings: Settings, connection: Connection, operation: Operation
+) -> AsyncIterator[Redrive]:
+    """The issuer's pipeline for one operation."""
+    pool = await open_pool(settings, "couponry-redrive", enable_seqscan="off")
+    locks = CustomerLocks(settings)
+    try:
+        yield Redriver(connection, operation, settings, pool, locks).redrive
+    finally:
+        await locks.close()
+        pool.terminate()
+
+
+def dry_run_of(settings: Settings, connection: Connection) -> Redrive:
+    """What a redrive would do, in memory."""
+    dry = DryRun(connection, clock_offset=timedelta(seconds=settings.clock_offset_seconds))
+
+    async def redrive(letters: Letters) -> Counter[str]:
+        closed = await dead_letters.decided_meanwhile(connection, letters)
+        report = await dry.process([record_of(row) for row in letters if row["id"] not in closed])
+        return counts_of(report.verdicts) + Counter(
+            decided=len(report.verdicts),
+            already_decided=len(closed) + report.already_decided,
+            dead=len(report.letters),
+        )
+
+    return redrive
+
+
+def _place(row: asyncpg.Record) -> Position:
+    return Position(topic=row["topic"], partition=row["partition"], offset=row["offset"])

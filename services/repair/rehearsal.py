@@ -1,0 +1,187 @@
+"""Decide records and record nothing: the pipeline's reading and rules, over a read-only transaction, in memory.
+
+Each batch sees what the ones before it would have done: their decisions count as made, their coupons as issued. No
+customer is locked or added, so what live issuers do meanwhile may change the answers.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import timedelta
+from itertools import islice
+from typing import Any
+
+from aiokafka import ConsumerRecord
+
+from services.adapters.draws import draws
+from services.adapters.postgres import inbox, quota, states
+from services.adapters.postgres.pool import Connection
+from services.adapters.postgres.queries import queries
+from services.decisions.programs import Programs, capped
+from services.domain.arrival import CustomerKey, Incoming, LockedCustomer, Verdict
+from services.domain.coupons.issuing import Draw
+from services.domain.decide import draws_needed
+from services.domain.decision import AddStamp, DeclineIssuance, Effect, IssueCoupon
+from services.domain.events import GameCompleted, OrderReversed
+from services.domain.folding import RuleFailed, decide_batch, issued_by_game
+from services.domain.letters import DeadLetter, Stage
+from services.domain.overlay import laid_over, with_effects
+from services.domain.program import NO_LIMITS, Program
+from services.domain.state import NEW_CUSTOMER, CustomerState, Stamp
+from services.issuer.letters import letter_for
+from services.issuer.pipeline import Report, read, why_too_early
+
+_SQL = queries("dry_run")
+
+
+class DryRun:
+    """Takes batches like `Pipeline`.
+
+    Keeps in memory the key of each event it decides, and of each customer what later events can come upon: up to 1.5 KB
+    for each new event, nothing for one that was decided before.
+    """
+
+    def __init__(self, connection: Connection, *, clock_offset: timedelta) -> None:
+        self._connection = connection
+        self._clock_offset = clock_offset
+        self._decided: set[str] = set()
+        self._changes: dict[CustomerKey, CustomerState] = {}
+        self._stamped: dict[tuple[int, str], dict[int, tuple[CustomerKey, int]]] = {}
+        self._issued: Counter[int] = Counter()
+
+    async def process(self, records: Sequence[ConsumerRecord]) -> Report:
+        """What would become of these records. Raises what an outage raises."""
+        report = Report(read=len(records))
+        arrivals, letters = read(records)
+        report.letters += letters
+        async with self._connection.transaction(readonly=True, isolation="repeatable_read"):
+            undecided = await inbox.undecided(self._connection, arrivals)
+            fresh = [one for one in undecided if one.event_key not in self._decided]
+            if fresh:
+                await self._decide(records, fresh, report)
+        return report
+
+    async def new_letters(self, letters: Collection[DeadLetter]) -> int:
+        """How many of these are of records that have no dead letter yet."""
+        places = {letter.position for letter in letters}
+        kept: int = await self._connection.fetchval(
+            _SQL["letters_kept"],
+            [place.topic for place in places],
+            [place.partition for place in places],
+            [place.offset for place in places],
+        )
+        return len(places) - kept
+
+    async def _decide(
+        self, records: Sequence[ConsumerRecord], fresh: Sequence[Incoming], report: Report
+    ) -> None:
+        """Load as the pipeline does, then decide one by one, so that each event sees all before it."""
+        connection = self._connection
+        customers = await self._customers({one.customer for one in fresh})
+        redeemed: list[Any] = await states.redeemed_by_orders(connection, fresh, customers)
+        redeemed = [
+            *redeemed,
+            *self._redeemed(fresh, customers),
+        ]  # the later one of a coupon counts
+        program = await Programs().load(connection, fresh, {row["game_id"] for row in redeemed})
+        stored = await states.load_states(connection, fresh, program, customers, redeemed)
+        limited = capped(program, fresh)
+        still = await quota.left(connection, limited)
+        left = {game_id: still.get(game_id, 0) - self._issued[game_id] for game_id in limited}
+        drawn = iter(draws(sum(draws_needed(one.event, program) for one in fresh)))
+        for one in fresh:
+            if one.event_key in self._decided:
+                continue
+            state = self._state(one, stored.get(one.customer, NEW_CUSTOMER))
+            mine = list(islice(drawn, draws_needed(one.event, program)))
+            answer = _answer(one, records, program, state, customers, left, mine)
+            if isinstance(answer, DeadLetter):
+                report.letters.append(answer)
+                continue
+            report.verdicts.append(answer)
+            self._keep(answer, state, program)
+            for game_id, count in issued_by_game([answer], left).items():
+                left[game_id] -= count
+                self._issued[game_id] += count
+
+    async def _customers(self, keys: Collection[CustomerKey]) -> dict[CustomerKey, LockedCustomer]:
+        """These customers, locked by nobody; unknown ones under numbers that nothing is stored of."""
+        rows = await self._connection.fetch(
+            _SQL["customers"],
+            [partner_id for partner_id, _ in keys],
+            [customer_id for _, customer_id in keys],
+            self._clock_offset,
+        )
+        return {
+            (row["partner_id"], row["customer_id"]): LockedCustomer(
+                number=row["customer_no"] or -position, at=row["at"]
+            )
+            for position, row in enumerate(rows, start=1)
+        }
+
+    def _redeemed(
+        self, fresh: Sequence[Incoming], customers: Mapping[CustomerKey, LockedCustomer]
+    ) -> Iterator[dict[str, Any]]:
+        """Coupons that orders of earlier batches would have redeemed and these events reverse, as stored rows."""
+        for one in fresh:
+            if isinstance(one.event, OrderReversed) and (
+                changes := self._changes.get(one.customer)
+            ):
+                for coupon in changes.coupons.values():
+                    if coupon.redeemed_order_id == one.event.order_id:
+                        yield asdict(coupon) | {"customer_no": customers[one.customer].number}
+
+    def _state(self, one: Incoming, stored: CustomerState) -> CustomerState:
+        """What this event meets: what is stored, with all that would have been done so far."""
+        changes = self._changes.get(one.customer)
+        state = laid_over(stored, changes) if changes else stored
+        if isinstance(one.event, GameCompleted):
+            return state
+        order_id = one.event.order_id
+        others = self._stamped.get((one.event.partner_id, order_id), {})
+        foreign = {
+            (order_id, game_id): Stamp(card_no=card_no, is_mine=False)
+            for game_id, (customer, card_no) in others.items()
+            if customer != one.customer
+        }
+        return replace(state, stamps={**state.stamps, **foreign}) if foreign else state
+
+    def _keep(self, verdict: Verdict, before: CustomerState, program: Program) -> None:
+        incoming = verdict.incoming
+        self._decided.add(incoming.event_key)
+        effects = [one for one in verdict.decision.effects if _matters_later(one, program)]
+        if not effects:
+            return
+        changes = self._changes.get(incoming.customer, NEW_CUSTOMER)
+        self._changes[incoming.customer] = with_effects(changes, before, effects)
+        for effect in effects:
+            if isinstance(effect, AddStamp):
+                order = self._stamped.setdefault((incoming.customer[0], effect.order_id), {})
+                order[effect.game_id] = (incoming.customer, effect.card_no)
+
+
+def _matters_later(effect: Effect, program: Program) -> bool:
+    """Whether a later event can come upon it: not upon a coupon that is in nobody's way, whose code nobody knows."""
+    if isinstance(effect, IssueCoupon):
+        game = program.games[effect.game_id]
+        return not game.allow_multiple_active_coupons or game.customer_limits is not NO_LIMITS
+    return not isinstance(effect, DeclineIssuance)
+
+
+def _answer(
+    one: Incoming,
+    records: Sequence[ConsumerRecord],
+    program: Program,
+    state: CustomerState,
+    customers: Mapping[CustomerKey, LockedCustomer],
+    left: Mapping[int, int],
+    mine: Sequence[Draw],
+) -> Verdict | DeadLetter:
+    """One event decided, or why it cannot be."""
+    try:
+        verdicts, _ = decide_batch([one], program, {one.customer: state}, customers, left, mine)
+    except RuleFailed as error:
+        return letter_for(records, one, Stage.DECIDE, error)
+    return verdicts[0] if verdicts else letter_for(records, one, Stage.TIME, why_too_early(one))

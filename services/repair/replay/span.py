@@ -1,0 +1,139 @@
+"""Which offsets a replay reads, and which of those that were asked for the topic has let go of already."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from services.adapters.kafka import GAME_COMPLETED, ORDERS
+from services.adapters.records import Bounds, bounds_of, first_since, partitions_of
+from services.runtime.settings import Settings
+from services.terminal.output import CommandError, instant_text
+
+INCOMING = (GAME_COMPLETED, ORDERS)
+"""The only topics that hold records for the pipeline. Whatever else was fed to it would become dead letters."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What the operator wants read again: half-open, and without a bound as far as the topic goes."""
+
+    topic: str
+    partitions: Sequence[int] = ()
+    from_at: datetime | None = None
+    to_at: datetime | None = None
+    from_offset: int | None = None
+    to_offset: int | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Span:
+    """What is read: from `next` (moves on) to before `ends`, by partition. `missing`: see `_gap`."""
+
+    topic: str
+    next: dict[int, int]
+    ends: dict[int, int]
+    missing: list[dict[str, Any]]
+
+    def as_progress(self) -> dict[str, Any]:
+        """As kept with an operation."""
+        return {
+            "topic": self.topic,
+            "next": {str(number): at for number, at in self.next.items()},
+            "ends": {str(number): at for number, at in self.ends.items()},
+            "missing": self.missing,
+        }
+
+    @classmethod
+    def from_progress(cls, kept: Mapping[str, Any]) -> Span:
+        """As it was kept."""
+        return cls(
+            topic=kept["topic"],
+            next={int(number): at for number, at in kept["next"].items()},
+            ends={int(number): at for number, at in kept["ends"].items()},
+            missing=kept["missing"],
+        )
+
+    def places(self, offsets: Mapping[int, int]) -> dict[TopicPartition, int]:
+        """`next` or `ends` with the topic's name to each number."""
+        return {TopicPartition(self.topic, number): at for number, at in offsets.items()}
+
+
+def broker_topic(settings: Settings, name: str) -> str:
+    """The broker's name of an incoming topic, given with or without the prefix. Raises CommandError."""
+    for topic in INCOMING:
+        if name in (topic, settings.topic(topic)):
+            return settings.topic(topic)
+    raise CommandError(f"--topic {name!r} is no topic of events: use {' or '.join(INCOMING)}")
+
+
+async def find_span(settings: Settings, consumer: AIOKafkaConsumer, asked: Asked) -> Span:
+    """Ask Kafka. Raises CommandError for a topic or partition that does not exist, or KafkaError."""
+    places = await _places(settings, asked)
+    bounds = await bounds_of(consumer, places)
+    oldest = await first_since(consumer, places)
+    since = await first_since(consumer, places, asked.from_at) if asked.from_at else {}
+    until = await first_since(consumer, places, asked.to_at) if asked.to_at else {}
+    span = Span(topic=asked.topic, next={}, ends={}, missing=[])
+    for place in places:
+        first, end = bounds[place].first, bounds[place].end
+        start, stop = first, end
+        if asked.from_at is not None:
+            start = found[0] if (found := since[place]) else end
+        if asked.to_at is not None:
+            stop = found[0] if (found := until[place]) else end
+        start = max(start, asked.from_offset or 0)
+        stop = min(stop, end, end if asked.to_offset is None else asked.to_offset)
+        span.next[place.partition], span.ends[place.partition] = start, max(start, stop)
+        if gap := _gap(asked, bounds[place], oldest[place]):
+            span.missing.append({"partition": place.partition, **gap})
+    return span
+
+
+async def _places(settings: Settings, asked: Asked) -> list[TopicPartition]:
+    places = await partitions_of(settings, {asked.topic})
+    if not places:
+        raise CommandError(f"topic {asked.topic} does not exist: run `couponry topics`")
+    unknown = sorted(set(asked.partitions) - {place.partition for place in places})
+    if unknown:
+        raise CommandError(
+            f"topic {asked.topic} has partitions 0 to {len(places) - 1}, not {unknown[0]}"
+        )
+    return [
+        place for place in places if not asked.partitions or place.partition in asked.partitions
+    ]
+
+
+def _gap(asked: Asked, kept: Bounds, oldest: tuple[int, datetime] | None) -> dict[str, Any] | None:
+    """What was asked for and is no longer kept: offsets up to before `to_offset`, times up to before `to`.
+
+    `from_offset` is None where only a time was asked for, `to` when the partition keeps nothing at all.
+    """
+    wanted_from = asked.from_offset or 0
+    if kept.first <= wanted_from:
+        return None
+    if asked.to_offset is not None and asked.to_offset <= wanted_from:
+        return None
+    kept_since = oldest[1] if oldest else None
+    if asked.from_at is not None and kept_since is not None and asked.from_at >= kept_since:
+        return None
+    return {
+        "from_offset": asked.from_offset if asked.from_at or asked.from_offset else 0,
+        "to_offset": min(kept.first, asked.to_offset or kept.first),
+        "from": asked.from_at and instant_text(asked.from_at),
+        "to": kept_since and instant_text(min(kept_since, asked.to_at or kept_since)),
+    }
+
+
+def gap_line(gap: Mapping[str, Any]) -> str:
+    """A gap in words."""
+    offsets = f"before {gap['to_offset']}"
+    if gap["from_offset"] is not None:
+        offsets = f"from {gap['from_offset']} to {offsets}"
+    since = f"from {gap['from']} " if gap["from"] else ""
+    until = f"to before {gap['to']}" if gap["to"] else "to the end"
+    return f"partition {gap['partition']}: offsets {offsets} are no longer kept, {since}{until}"

@@ -1,0 +1,83 @@
+"""The service's own processes as children of `up` and `demo`: one way to start each."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from services.local.process import Server
+from services.local.servers import SETTING
+from services.local.state import SECRET_FILE, StateDir, write_private
+from services.runtime.settings import PREFIX, Settings
+
+STOP_SECONDS = 15.0
+PACKAGES = Path(__file__).parents[2]
+
+
+def child(name: str, settings: Settings, state: StateDir) -> Server:
+    """One of `PROCESSES` on its remembered health port. It answers when its `/readyz` does.
+
+    Everything it needs reaches it through its environment; `settings` has to carry all addresses.
+    """
+    log = state.path / f"{name}.log"
+    port = state.port(f"{name}-health")
+    addresses = {PREFIX + field.upper(): getattr(settings, field) for field in SETTING.values()}
+    own = {
+        PREFIX + "STATE_DIR": str(state.path),
+        PREFIX + "HEALTH_PORT": str(port),
+        **_signing_secret(state),
+        **(
+            {PREFIX + "API_PORT": str(settings.api_port or state.port("api"))}
+            if name == "api"
+            else {}
+        ),
+        # Found wherever the parent found it, however the parent was started.
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(PACKAGES), os.environ.get("PYTHONPATH")))),
+    }
+
+    async def answers() -> None:
+        await asyncio.to_thread(_get, announced_url(log) + "/readyz")
+
+    return Server(
+        name=name,
+        address=f"http://{settings.health_host}:{port}",
+        argv=(sys.executable, "-P", "-m", "services.cli", name),
+        log=log,
+        answers=answers,
+        environment=addresses | own,
+        stop_seconds=STOP_SECONDS,
+    )
+
+
+def announced_url(log: Path, what: str = "health") -> str:
+    """The address from the `{"health": …}` line of a process. Raises ConnectionError until it is there."""
+    for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
+        if line.startswith(f'{{"{what}"'):
+            return str(json.loads(line)[what])
+    raise ConnectionError("the process has not told its address yet")
+
+
+def _signing_secret(state: StateDir) -> dict[str, str]:
+    """The development secret that signs tokens, made once per state directory, unless one is given."""
+    variable = PREFIX + "JWT_SECRET"
+    if variable in os.environ or f"{variable}_FILE" in os.environ:
+        return {}
+    path = state.path / SECRET_FILE
+    if not path.exists():
+        write_private(path, secrets.token_urlsafe(48))
+    return {f"{variable}_FILE": str(path)}
+
+
+def _get(url: str) -> None:
+    """Raises OSError, with the answer's text where there is one, unless the answer is 200."""
+    try:
+        with urllib.request.urlopen(url, timeout=5):  # noqa: S310 (it is what our own child announced)
+            pass
+    except urllib.error.HTTPError as error:
+        raise ConnectionError(error.read(500).decode(errors="replace")) from None

@@ -1,0 +1,1 @@
+"""What commands share: where the servers are, how arguments are read and results are shown."""

@@ -1,0 +1,125 @@
+"""Where a command finds its servers: the settings, or else the `couponry up` that runs in the state directory.
+
+`up` writes the line it prints into `up.json`. An address from there counts only while the server's process lives;
+a server that `up` did not start itself (no process id) is taken as named.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+from aiokafka.errors import KafkaError
+
+from services.adapters.postgres.pool import OUTAGES, connect
+from services.runtime.settings import Settings, read_settings, required
+from services.terminal.output import CommandError
+
+UP_FILE = "up.json"
+UNUSABLE: tuple[type[BaseException], ...] = (
+    *OUTAGES,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.ClientConfigurationError,
+)
+"""Reasons why a command cannot use the Postgres that was named."""
+_FIELDS = {"kafka_bootstrap_servers": "kafka", "postgres_dsn": "postgres", "redis_url": "redis"}
+
+
+def command_settings(**overrides: Any) -> Settings:
+    """Settings of a command: what is given in the environment wins, a running `up` fills in the rest."""
+    settings = read_settings(**overrides)
+    running = running_up(settings)
+    found = {
+        field: running[server]
+        for field, server in _FIELDS.items()
+        if getattr(settings, field) is None and server in running
+    }
+    return settings.model_copy(update=found)
+
+
+def running_up(settings: Settings) -> dict[str, str]:
+    """Addresses (`kafka`, `postgres`, `redis`, `api`) of the `up` of this state directory; empty without one."""
+    try:
+        line = json.loads((settings.state_dir / UP_FILE).read_text(encoding="utf-8"))
+        pids = line.get("pids") or {}
+        return {
+            name: line[name]
+            for name in ("kafka", "postgres", "redis", "api")
+            if line.get(name) and _is_alive(pids.get(name))
+        }
+    except (OSError, ValueError, AttributeError):
+        return {}
+
+
+def _is_alive(pid: int | None) -> bool:
+    if pid is None:
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+@asynccontextmanager
+async def postgres(
+    settings: Settings, application: str, **overrides: str
+) -> AsyncIterator[asyncpg.Connection]:
+    """A worker's connection for one command; `overrides` are server settings. Raises CommandError, one line."""
+    with reaching_postgres(settings):
+        connection = await connect(settings, f"couponry-{application}", **overrides)
+        try:
+            yield connection
+        finally:
+            await connection.close(timeout=5)
+
+
+@contextmanager
+def reaching_postgres(settings: Settings) -> Iterator[None]:
+    """Turn a server that cannot be reached, or holds no schema of ours, into one line that says what to do."""
+    (dsn,) = required(settings, "postgres_dsn")
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # our own stdout, not the server
+    except (asyncpg.UndefinedTableError, asyncpg.InvalidParameterValueError) as error:
+        if isinstance(error, asyncpg.InvalidParameterValueError) and "couponry_" not in str(error):
+            raise
+        raise CommandError("the database has no couponry schema: run `couponry migrate`") from None
+    except UNUSABLE as error:
+        reason = str(error) or type(error).__name__
+        raise CommandError(
+            f"COUPONRY_POSTGRES_DSN: cannot use Postgres at {_place(dsn)}: {reason}"
+        ) from None
+
+
+@contextmanager
+def reaching_kafka(settings: Settings) -> Iterator[None]:
+    """Turn a cluster that cannot be reached, or refuses, into one line."""
+    (servers,) = required(settings, "kafka_bootstrap_servers")
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # our own stdout, not the server
+    except (KafkaError, OSError) as error:
+        reason = str(error) or type(error).__name__
+        raise CommandError(
+            f"COUPONRY_KAFKA_BOOTSTRAP_SERVERS: cannot use Kafka at {servers}: {reason}"
+        ) from None
+
+
+def _place(dsn: str) -> str:
+    """Host, port and database of a DSN, without the password."""
+    try:
+        parts = urlsplit(dsn)
+        return f"{parts.hostname or 'the local socket'}:{parts.port or 5432}{parts.path}"
+    except ValueError:
+        return "this address"

@@ -1,0 +1,68 @@
+"""What the partner API's tests stand on: partners who talk to the application in HTTP, each with its own token."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import httpx
+
+from services.adapters.postgres.partners import add_partner
+from services.api.partners.access import development_token
+from services.api.partners.scopes import SCOPES
+from services.runtime.settings import Settings
+
+SECRET = "of the tests, and 32 bytes at the least"
+URL = "http://api.test"
+
+
+def token(settings: Settings, partner_id: int, *scopes: str, ttl_seconds: int = 600) -> str:
+    """A signed token; without scopes it may everything."""
+    return development_token(SECRET, partner_id, list(scopes or SCOPES), ttl_seconds, settings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partner:
+    """A partner with its keys to the API. Paths are below `/en/partners`."""
+
+    id: int
+    shop_id: int
+    token: str
+    http: httpx.AsyncClient
+    database: asyncpg.Connection
+
+    async def ask(
+        self, method: str, path: str, body: Any = None, *, locale: str = "en", **more: Any
+    ) -> httpx.Response:
+        """One request with this partner's token."""
+        headers = {"authorization": f"Bearer {self.token}", **more.pop("headers", {})}
+        if body is not None:
+            more["json"] = body
+        return await self.http.request(method, f"/{locale}/partners{path}", headers=headers, **more)
+
+    async def get(self, path: str, **more: Any) -> httpx.Response:
+        return await self.ask("GET", path, **more)
+
+    async def post(self, path: str, body: Any, **more: Any) -> httpx.Response:
+        return await self.ask("POST", path, body, **more)
+
+    async def put(self, path: str, body: Any, **more: Any) -> httpx.Response:
+        return await self.ask("PUT", path, body, **more)
+
+
+async def a_tenant(
+    settings: Settings,
+    http: httpx.AsyncClient,
+    database: asyncpg.Connection,
+    time_zone: str = "Europe/Vilnius",
+) -> Partner:
+    """A new partner with one shop."""
+    added = await add_partner(database, "Café Nord", time_zone)
+    return Partner(
+        id=added.id,
+        shop_id=added.default_shop_id,
+        token=token(settings, added.id),
+        http=http,
+        database=database,
+    )

@@ -1,0 +1,63 @@
+"""The benchmarks run, and every contestant gives the workload its due: correctness, not time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.sections import CONTESTANTS, QUICK
+from bench.workload import make_workload
+from services.local.servers import SETTING
+from services.runtime.settings import Settings
+
+UNDECIDED = {"consume+decode"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)  # half a minute on an idle machine; a busy one may take its time
+async def test_quick_run_has_every_contestant_issue_the_same_coupons(
+    servers: Settings, run_dir: Path, tmp_path: Path
+) -> None:
+    """`python -m bench --quick` ends well, and each contestant issued exactly what was due."""
+    addresses = {
+        f"COUPONRY_{name.upper()}": str(getattr(servers, name)) for name in SETTING.values()
+    }
+    found = tmp_path / "found.json"
+
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bench", "--quick", "--json", str(found),
+        env={**os.environ, **addresses, "COUPONRY_STATE_DIR": str(run_dir)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    output, progress = await process.communicate()
+
+    assert process.returncode == 0, output.decode() + progress.decode()
+    samples = {one["contestant"]: one for one in json.loads(found.read_text())["samples"]}
+    assert samples.keys() == set(CONTESTANTS)
+    for name in set(CONTESTANTS) - UNDECIDED:
+        workload = make_workload(max(QUICK.events.values())).first(QUICK.events[name])
+        assert samples[name]["issued"] == len(workload.issued()), name
+        assert name in output.decode()
+
+
+async def test_explain_benchmark_finds_what_it_asks_for(servers: Settings, run_dir: Path) -> None:
+    """`python -m bench.explain` on a small database: every way of asking is answered, and measured."""
+    addresses = {
+        f"COUPONRY_{name.upper()}": str(getattr(servers, name)) for name in SETTING.values()
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bench.explain", "--decisions", "1000", "--queued", "10",
+        env={**os.environ, **addresses, "COUPONRY_STATE_DIR": str(run_dir)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    output, errors = await process.communicate()
+    assert process.returncode in (0, 1), errors.decode()  # 1: a busy machine took a second
+    for way in ("EVENT_ID", "--coupon ID", "--coupon CODE", "--customer", "the command"):
+        assert f"{way} " in output.decode(), errors.decode()

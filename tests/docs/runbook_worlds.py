@@ -1,0 +1,195 @@
+"""For each section of the runbook the world it speaks of: brought about, and moved on between its blocks.
+
+A section's world is a generator that yields before each block: what the section says happens in between, happens there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import pytest
+from aiokafka import ConsumerRecord, TopicPartition
+
+from services.adapters.kafka import GAME_COMPLETED
+from services.adapters.postgres.pool import connect
+from services.adapters.records import bounds_of, partitions_of, read_parts, side_reader
+from services.insight.status.figures import figures
+from services.runtime.settings import PREFIX, Settings
+from tests.stand.commands import with_database
+from tests.stand.issuing import a_game, a_partner, eventually
+from tests.stand.world import at_work, commit, completed, headers, send, until_settled
+
+LIMIT = 5
+GOOD, BAD = 6, 2
+LETTER = """
+    INSERT INTO dead_letters (topic, partition, "offset", record_time, stage, exception, message, key, value,
+                              header_names, header_values, event_id, event_source, event_type)
+    VALUES ($1, $2, $3, now(), $4, $5, $6, $7, $8, $9, $10, $11, '/games', 'game.completed')
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What a world is built on: servers and a database of its own, a copy of the common world, the environment."""
+
+    settings: Settings
+    copied: Settings
+    environment: pytest.MonkeyPatch
+
+
+World = AsyncGenerator[Settings, None]
+
+
+async def replayed(ground: Ground) -> World:
+    """Somebody moved the group's offsets past records that nobody had read."""
+    settings = ground.settings
+    await _games(settings)
+    await _completions(settings, "read", 3)
+    async with at_work(settings):
+        await until_settled(settings)
+    await _completions(settings, "skipped", 4)
+    await _commit_to_the_end(settings)
+    for _ in range(3):
+        yield settings
+
+
+async def asked(ground: Ground) -> World:
+    """A customer with coupons, and with an event that was declined."""
+    for _ in range(3):
+        yield ground.copied
+
+
+async def poisoned(ground: Ground) -> World:
+    """Six good events died of a bug of ours, two of a producer's; the issuer stopped reading their partition."""
+    settings = ground.settings.model_copy(update={"dead_letter_limit": LIMIT})
+    ground.environment.setenv(f"{PREFIX}DEAD_LETTER_LIMIT", str(LIMIT))
+    await _games(settings)
+    await _completions(settings, "good", GOOD)
+    await send(settings, [("ona", headers(f"bad-{n}"), b'{"partner_id": "1"}') for n in range(BAD)])
+    await _commit_to_the_end(settings)
+    await _bury(settings)
+    await _completions(settings, "late", 3)
+    async with at_work(settings):
+        await _issuer_is_there(settings)
+        for _ in range(4):
+            yield settings
+        await until_settled(settings)
+        yield settings
+
+
+async def without_redis(ground: Ground) -> World:
+    """Redis does not answer, then it does."""
+    yield ground.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
+    yield ground.settings
+
+
+async def growing(ground: Ground) -> World:
+    """Events wait for a relay that is not there, and one was refused for good; then a relay comes."""
+    settings = ground.settings
+    connection = await connect(settings, "test")
+    await connection.execute(
+        """
+        INSERT INTO outbox (topic, ce_type, ce_id, subject, key, value, ce_time, queued_at, refused)
+        SELECT 'coupon-issued', 'coupon.issued', 'e' || n, 's', 'k', '{}', now(), now() - interval '10 min',
+               CASE WHEN n = 7 THEN 'MESSAGE_TOO_LARGE from topic coupon-issued' END
+        FROM generate_series(1, 7) AS n
+        """
+    )
+    await connection.close()
+    for _ in range(3):
+        yield settings
+    async with at_work(settings):
+        await until_settled(settings)
+        yield settings
+
+
+async def restored(ground: Ground) -> World:
+    """A backup after three events, a loss after seven; the group's offsets know of all of them."""
+    settings = ground.settings
+    name = (settings.postgres_dsn or "").rpartition("/")[2]
+    backup = with_database(settings, f"{name}_backup")
+    admin = await asyncpg.connect(with_database(settings, "postgres").postgres_dsn)
+    await _games(settings)
+    await _completions(settings, "kept", 3)
+    async with at_work(settings):
+        await until_settled(settings)
+    await admin.execute(f"CREATE DATABASE {name}_backup TEMPLATE {name}")
+    try:
+        await _completions(settings, "lost", 4)
+        async with at_work(settings):
+            await until_settled(settings)
+        yield backup
+        yield backup
+        async with at_work(backup):
+            await until_settled(backup)
+            yield backup
+    finally:
+        await admin.execute(f"DROP DATABASE {name}_backup WITH (FORCE)")
+        await admin.close()
+
+
+WORLDS: dict[str, Callable[[Ground], World]] = {
+    "A topic must be replayed": replayed,
+    "A partner says a customer got no coupon": asked,
+    "A bad deploy filled the dead letters": poisoned,
+    "Redis is gone": without_redis,
+    "The outbox grows": growing,
+    "Postgres was restored from a backup": restored,
+}
+
+
+async def _games(settings: Settings) -> None:
+    connection = await connect(settings, "test")
+    await a_game(connection, await a_partner(connection), allow_multiple_active_coupons=True)
+    await connection.close()
+
+
+async def _completions(settings: Settings, name: str, count: int) -> None:
+    """All of one customer, so in one partition."""
+    await send(settings, [completed(f"{name}-{n}", "ona", 1, 1) for n in range(1, count + 1)])
+
+
+async def _commit_to_the_end(settings: Settings) -> None:
+    """As somebody with too many rights would."""
+    parts = (await figures(settings))["lag"]
+    await commit(
+        settings, {TopicPartition(part["topic"], part["partition"]): part["end"] for part in parts}
+    )
+
+
+async def _bury(settings: Settings) -> None:
+    """Make letters of all records there are, as an issuer with a bug would have."""
+    places = await partitions_of(settings, {settings.topic(GAME_COMPLETED)})
+    connection = await connect(settings, "test")
+    async with side_reader(settings) as consumer:
+        bounds = await bounds_of(consumer, places)
+        starts = {place: kept.first for place, kept in bounds.items()}
+        ends = {place: kept.end for place, kept in bounds.items()}
+        async for records in read_parts(consumer, starts, ends):
+            for record in records:
+                await connection.execute(LETTER, *_letter(record))
+    await connection.close()
+
+
+def _letter(record: ConsumerRecord) -> tuple[Any, ...]:
+    event_id = dict(record.headers)["ce_id"].decode()
+    died = (
+        ("schema", "SchemaError", "data.partner_id: Input should be a valid integer")
+        if event_id.startswith("bad")
+        else ("decide", "KeyError", "'stamps_required'")
+    )
+    names, values = zip(*record.headers, strict=True)
+    return (
+        record.topic, record.partition, record.offset, *died, record.key, record.value,
+        list(names), list(values), event_id,
+    )  # fmt: skip
+
+
+async def _issuer_is_there(settings: Settings) -> None:
+    async def connected() -> bool:
+        return bool((await figures(settings))["sessions"]["issuer"])
+
+    await eventually(connected, "an issuer is connected")

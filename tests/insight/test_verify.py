@@ -1,0 +1,204 @@
+"""Plant a fault straight into the database or the topics: `verify` finds it, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+
+from services.adapters.kafka import COUPON_ISSUED, GAME_COMPLETED, client_options
+from services.adapters.postgres.pool import connect
+from services.insight.verify.run import Report, verify
+from services.runtime.settings import Settings
+from tests.insight.faults import A_COUPON, FAULTS
+from tests.stand.commands import Command, CommandOn
+from tests.stand.issuing import a_game, eventually
+from tests.stand.world import World, at_work, completed, send, until_settled
+
+
+def _quiet(_line: str) -> None:
+    pass
+
+
+def _found(report: Report) -> list[tuple[str, str]]:
+    return [(one.invariant, one.detail) for one in report.violations]
+
+
+async def test_verify_holds_on_a_system_at_rest(world: World, couponry_on: CommandOn) -> None:
+    """What really happened breaks nothing: repeats, refusals and poison included."""
+    report = (await couponry_on(world.settings)("verify", "--json")).json()
+    assert report["violations"] == []
+    assert report["ok"] is True
+    assert report["checked"] > 100
+
+
+@pytest.fixture
+async def owner(copied: Settings) -> AsyncIterator[asyncpg.Connection]:
+    """May do to the copy what no worker may."""
+    connection = await connect(copied, "test", role=None)
+    yield connection
+    await connection.close()
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_verify_finds_a_fault(
+    copied: Settings, owner: asyncpg.Connection, fault: str
+) -> None:
+    """Each fault is found under its invariant, as often as it is there, and nothing else is."""
+    statements, expected = FAULTS[fault]
+    await owner.execute(statements)
+    found = _found(await verify(copied, _quiet))
+    assert len(found) == len(expected), found
+    for (invariant, words), (found_invariant, detail) in zip(expected, found, strict=True):
+        assert found_invariant == invariant, found
+        assert words in detail
+
+
+async def test_verify_reports_as_the_contract_says(
+    copied: Settings, owner: asyncpg.Connection, couponry_on: CommandOn
+) -> None:
+    """A violation is exit 1, in the shape of the contract; in words it is a row of a table."""
+    await owner.execute("DELETE FROM decisions WHERE event_id = 'lost'")
+    couponry = couponry_on(copied)
+    result = await couponry("verify", "--json")
+    assert result.code == 1
+    assert '"ok": false' in result.out
+    assert '"violations": [{"invariant": "I4", "detail": "record ' in result.out
+    told = await couponry("verify")
+    assert told.code == 1
+    assert "VIOLATED" in told.out
+
+
+async def test_verify_lets_an_issue_follow_at_the_instant_of_the_redemption(
+    copied: Settings, owner: asyncpg.Connection
+) -> None:
+    """Intervals are half-open: the customer may get the next coupon when the one before is used, not sooner."""
+    await owner.execute(
+        """
+        UPDATE coupons SET rule_allow_multiple = false WHERE game_id = 2;
+        UPDATE game_versions SET rules = rules || '{"allow_multiple_active_coupons": false}' WHERE game_id = 2;
+        CREATE TEMPORARY TABLE times AS
+            SELECT id, lead(issued_at) OVER (PARTITION BY customer_no ORDER BY issued_at, id) AS next_at
+            FROM coupons WHERE game_id = 2;
+        UPDATE coupons SET status = 'redeemed', redeemed_at = next_at, steps = 1
+            FROM times WHERE times.id = coupons.id AND next_at IS NOT NULL;
+        INSERT INTO coupon_history (coupon_id, step, partner_id, at, word, was, status, actor)
+            SELECT id, 1, 1, next_at, 'redeemed', 'active', 'redeemed', 'test' FROM times WHERE next_at IS NOT NULL
+        """
+    )
+    assert _found(await verify(copied, _quiet)) == []
+    await owner.execute(
+        """
+        UPDATE coupon_history SET at = at + interval '1 microsecond'
+        WHERE coupon_id = (SELECT coupon_id FROM coupon_history LIMIT 1)
+        """
+    )
+    assert [invariant for invariant, _ in _found(await verify(copied, _quiet))] == ["I1"]
+
+
+async def test_verify_counts_what_it_does_not_name(
+    copied: Settings, owner: asyncpg.Connection
+) -> None:
+    """Of very many violations of one invariant a hundred are named, the others counted."""
+    await owner.execute(
+        """
+        INSERT INTO decisions (event_key, decided_at, occurred_at, partner_id, customer_no, game_id, "offset",
+                               partition, event_id, event_source, event_type, topic, outcome, reason)
+        SELECT gen_random_uuid(), now(), now(), 1, 1, 1, 0, 0, 'e' || n, 's', 't', 't', 'declined', 'game_ended'
+        FROM generate_series(1, 1234) AS n
+        """
+    )
+    found = _found(await verify(copied, _quiet))
+    assert len(found) == 101
+    assert ("I2", "and 1,134 more") in found
+
+
+async def test_verify_finds_records_that_were_passed_over(topics: Settings) -> None:
+    """Offsets committed over records that nobody decided: each of them is named."""
+    await send(topics, [completed(f"e{n}", "ona", 1, 1) for n in range(3)])
+    place = await _place_of_the_records(topics)
+    consumer = AIOKafkaConsumer(
+        **client_options(topics), group_id=topics.consumer_group, enable_auto_commit=False
+    )
+    await consumer.start()
+    consumer.assign([place])
+    await consumer.commit({place: 2})
+    await consumer.stop()
+    found = _found(await verify(topics, _quiet))
+    expected = [f"record {place.topic}:{place.partition}:{offset} is neither" for offset in (0, 1)]
+    assert [invariant for invariant, _ in found] == ["I4", "I4"]
+    for (_, detail), words in zip(found, expected, strict=True):
+        assert detail.startswith(words)
+
+
+async def _place_of_the_records(settings: Settings) -> TopicPartition:
+    consumer = AIOKafkaConsumer(**client_options(settings))
+    await consumer.start()
+    places = [TopicPartition(settings.topic(GAME_COMPLETED), number) for number in range(4)]
+    ends = await consumer.end_offsets(places)
+    await consumer.stop()
+    return max(places, key=lambda place: ends[place])
+
+
+async def test_verify_asks_only_for_what_is_retained(copied: Settings, topics: Settings) -> None:
+    """Coupons older than anything the topic keeps are not missed; newer ones are."""
+    connection = await connect(copied, "test", role=None)
+    await connection.execute("UPDATE dead_letters SET topic = 'elsewhere'")
+    await connection.close()
+    emptied = copied.model_copy(update={"topic_prefix": topics.topic_prefix})
+    assert {invariant for invariant, _ in _found(await verify(emptied, _quiet))} == {"I3"}
+
+    await send_to_each_partition(emptied)
+    assert {invariant for invariant, _ in _found(await verify(emptied, _quiet))} == {"I3"}
+    admin = AIOKafkaAdminClient(**client_options(emptied))
+    await admin.start()
+    places = [TopicPartition(emptied.topic(COUPON_ISSUED), number) for number in range(4)]
+    await admin.delete_records({place: RecordsToDelete(before_offset=1) for place in places})
+    await admin.close()
+    assert _found(await verify(emptied, _quiet)) == []
+
+    connection = await connect(copied, "test", role=None)
+    await connection.execute(
+        f"UPDATE coupons SET issued_at = now() + interval '2 hours' WHERE id = ({A_COUPON})"
+    )
+    await connection.close()
+    await send_to_each_partition(emptied)
+    found = _found(await verify(emptied, _quiet))
+    assert len(found) == 1, found
+    assert "neither published nor queued" in found[0][1]
+
+
+async def send_to_each_partition(settings: Settings) -> None:
+    """A record that is none of ours, in every partition of `coupon-issued`."""
+    producer = AIOKafkaProducer(**client_options(settings))
+    await producer.start()
+    for number in range(4):
+        await producer.send_and_wait(settings.topic(COUPON_ISSUED), b"x", partition=number)
+    await producer.stop()
+
+
+@pytest.mark.slow
+async def test_verify_holds_beside_traffic(topics: Settings, couponry: Command) -> None:
+    """While events are decided and published, what is in flight is no violation."""
+    partner = (await couponry("partners", "add", "Busy", "--json")).json()["id"]
+    connection = await connect(topics, "test")
+    games = [
+        await a_game(connection, partner),
+        await a_game(connection, partner, allow_multiple_active_coupons=True),
+    ]
+    async with at_work(topics):
+        await send(
+            topics,
+            (completed(f"e{n}", f"c{n % 50}", partner, games[n % 2]) for n in range(6_000)),
+        )
+        decided = "SELECT count(*) FROM decisions"
+        await eventually(lambda: connection.fetchval(decided), "the first events are decided")
+        for _ in range(4):
+            assert _found(await verify(topics, _quiet)) == []
+        await until_settled(topics)
+    assert _found(await verify(topics, _quiet)) == []
+    assert await connection.fetchval(decided) == 6_000
+    await connection.close()

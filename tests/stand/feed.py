@@ -1,0 +1,66 @@
+"""The other end of the topic: put records in, and look at what the consumer group has finished with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.protocol.group import LeaveGroupRequest
+
+from services.adapters.kafka import GAME_COMPLETED, admin_client, client_options
+from services.adapters.records import bounds_of, group_offsets, partitions_of, side_reader
+from services.runtime.settings import Settings
+from tests.stand.issuing import eventually
+
+
+async def feed(
+    settings: Settings, records: Iterable[ConsumerRecord], partition: int | None = None
+) -> None:
+    """Send the content of these records, each customer's in order; returns when the broker has them."""
+    async with AIOKafkaProducer(**client_options(settings), linger_ms=5) as producer:
+        topic = settings.topic(GAME_COMPLETED)
+        sent = [
+            await producer.send(
+                topic, record.value, record.key, partition=partition, headers=list(record.headers)
+            )
+            for record in records
+        ]
+        for acknowledgement in sent:
+            await acknowledgement
+
+
+async def ends(settings: Settings) -> dict[TopicPartition, int]:
+    """The end of every partition of the incoming topic."""
+    async with side_reader(settings) as reader:
+        places = await partitions_of(settings, [settings.topic(GAME_COMPLETED)])
+        return {place: bounds.end for place, bounds in (await bounds_of(reader, places)).items()}
+
+
+async def finished(settings: Settings, why: str = "every record is committed") -> None:
+    """Wait until the group has committed everything that is in the topic now."""
+    wanted = {place: end for place, end in (await ends(settings)).items() if end}
+
+    async def committed() -> bool:
+        offsets = await group_offsets(settings, settings.consumer_group)
+        assert all(offsets.get(place, 0) <= end for place, end in wanted.items())
+        return all(offsets.get(place, 0) == end for place, end in wanted.items())
+
+    await eventually(committed, why, seconds=60)
+
+
+async def members(settings: Settings) -> dict[str, bool]:
+    """The group's members and whether each owns anything; empty while it rebalances."""
+    async with admin_client(settings) as client:
+        (response,) = await client.describe_consumer_groups([settings.consumer_group])
+        (_, _, state, _, _, some, *_), *_ = response.groups
+        return {member[0]: bool(member[4]) for member in some} if state == "Stable" else {}
+
+
+async def forget_dead_members(settings: Settings) -> None:
+    """What the session timeout does for processes that were killed, without the wait."""
+    async with admin_client(settings) as client:
+        group = settings.consumer_group
+        (response,) = await client.describe_consumer_groups([group])
+        coordinator = await client.find_coordinator(group)
+        for member in response.groups[0][5]:
+            await client._send_request(LeaveGroupRequest(group, member[0]), coordinator)

@@ -1,0 +1,71 @@
+"""Where a command finds its servers."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from services.terminal.addresses import command_settings, running_up
+
+LINE = {
+    "kafka": "127.0.0.1:9",
+    "postgres": "postgresql://up@127.0.0.1:5/couponry",
+    "redis": "redis://127.0.0.1:6/0",
+    "api": None,
+    "pids": {"kafka": os.getpid(), "postgres": os.getpid(), "redis": None, "issuer": None},
+    "health": None,
+}
+
+
+@pytest.fixture
+def state_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A state directory, and no address in the environment."""
+    for name in ("KAFKA_BOOTSTRAP_SERVERS", "POSTGRES_DSN", "REDIS_URL"):
+        monkeypatch.delenv(f"COUPONRY_{name}", raising=False)
+    monkeypatch.setenv("COUPONRY_STATE_DIR", str(tmp_path))
+    return tmp_path
+
+
+def _write(state_dir: Path, **changes: object) -> None:
+    (state_dir / "up.json").write_text(json.dumps(LINE | changes), encoding="utf-8")
+
+
+def test_command_uses_the_running_up(state_dir: Path) -> None:
+    """Without addresses a command talks to the servers that `up` runs, or was given itself (no process id)."""
+    _write(state_dir)
+    settings = command_settings()
+    assert settings.kafka_bootstrap_servers == LINE["kafka"]
+    assert settings.postgres_dsn == LINE["postgres"]
+    assert settings.redis_url == LINE["redis"]
+    assert "api" not in running_up(settings)
+
+
+def test_command_prefers_its_settings(state_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address in the environment wins, each by itself."""
+    _write(state_dir)
+    monkeypatch.setenv("COUPONRY_POSTGRES_DSN", "postgresql://mine@127.0.0.1/mine")
+    settings = command_settings()
+    assert settings.postgres_dsn == "postgresql://mine@127.0.0.1/mine"
+    assert settings.kafka_bootstrap_servers == LINE["kafka"]
+
+
+def test_command_passes_over_a_dead_up(state_dir: Path) -> None:
+    """The address of a process that is gone is no address."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    _write(state_dir, pids={"kafka": gone.pid, "postgres": os.getpid()})
+    settings = command_settings()
+    assert settings.kafka_bootstrap_servers is None
+    assert settings.postgres_dsn == LINE["postgres"]
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"pids": 5, "kafka": "x"}'])
+def test_command_passes_over_a_broken_file(state_dir: Path, content: str) -> None:
+    """A file half-written or of something else counts as none."""
+    (state_dir / "up.json").write_text(content, encoding="utf-8")
+    assert running_up(command_settings()) == {}
