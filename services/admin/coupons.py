@@ -10,8 +10,8 @@ from uuid import UUID
 
 import click
 
+from services.adapters.postgres.clock import clock
 from services.adapters.postgres.queries import queries
-from services.adapters.postgres.settling import clock
 from services.domain.coupons.codes import display
 from services.domain.coupons.coupon import CouponStatus
 from services.runtime.settings import Settings
@@ -62,7 +62,7 @@ async def _rows(
     settings: Settings, filters: dict[str, Any], limit: int | None
 ) -> AsyncIterator[dict[str, Any]]:
     status = STATUSES[filters["status"]].value if filters["status"] else None
-    sql = queries("coupons")["list_coupons"]
+    sql = queries("coupons", __package__)["list_coupons"]
     last: UUID | None = None
     async with postgres(settings, "coupons") as connection:
         at = await clock(connection, timedelta(seconds=settings.clock_offset_seconds))

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ import click
 
 from schemas.partners.games import GameEntry, InvalidGame, read_entry
 from services.adapters.postgres.games import (
-    MultipleInUse,
     StoredGame,
     games_by_id,
     insert_game,
@@ -27,10 +25,10 @@ from services.adapters.postgres.games import (
     list_games,
     reserve_ids,
     unknown_products,
-    update_games,
 )
 from services.adapters.postgres.partners import known_partners
-from services.adapters.postgres.rows import Writing
+from services.decisions.manner import Manner
+from services.decisions.rule_changes import MultipleInUse, update_games
 from services.domain.program import GameType
 from services.runtime.settings import Settings
 from services.terminal.addresses import command_settings, postgres
@@ -174,8 +172,7 @@ async def _update(
         connection,
         {game_id: entries[index] for game_id, index in indexes.items()},
         actor=ACTOR,
-        clock_offset=timedelta(seconds=settings.clock_offset_seconds),
-        writing=Writing.by(settings),
+        manner=Manner.by(settings),
     )
     for refusal in refusals:
         raise CommandError(
@@ -226,7 +223,7 @@ def _row(game: StoredGame) -> dict[str, Any]:
     return {
         "id": game.id,
         "partner_id": game.partner_id,
-        **game.definition.model_dump(),
+        **game.definition,
         "version": game.version,
         "created_at": game.created_at,
         "updated_at": game.updated_at,

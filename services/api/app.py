@@ -6,13 +6,11 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
 
 import asyncpg
 from fastapi import APIRouter, FastAPI
 
 from services.adapters.postgres.pool import OUTAGES
-from services.adapters.postgres.rows import Writing
 from services.api.edge import tenant
 from services.api.edge.asgi import Edge
 from services.api.edge.call import Api
@@ -22,6 +20,7 @@ from services.api.partners.access import Access
 from services.api.partners.answers import add_answers
 from services.api.partners.description import describe
 from services.api.partners.keys import Keys, keys_by
+from services.decisions.manner import Manner
 from services.runtime.backoff import delays, pause
 from services.runtime.docs_page import add_docs
 from services.runtime.health import Health, add_health, serving
@@ -57,8 +56,7 @@ def build_app(settings: Settings, pool: asyncpg.Pool, *, limits: Limits, keys: K
         pool=pool,
         access=Access(settings, keys, exists),
         limits=limits,
-        clock_offset=timedelta(seconds=settings.clock_offset_seconds),
-        writing=Writing.by(settings),
+        manner=Manner.by(settings).under_row_level_security(),
     )
     return app
 

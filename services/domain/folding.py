@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 
 from services.domain.arrival import CustomerKey, Incoming, LockedCustomer, Verdict
+from services.domain.coupons.effects import IssueCoupon
 from services.domain.coupons.issuing import Draw, Quota
-from services.domain.decide import decide, draws_needed, is_from_the_future
-from services.domain.decision import IssueCoupon
+from services.domain.decide import decide, is_from_the_future
+from services.domain.needs import needs
 from services.domain.program import Program
 from services.domain.state import NEW_CUSTOMER, CustomerState, evolve
 
@@ -27,7 +28,7 @@ def decide_batch(
 ) -> tuple[list[Verdict], list[Incoming]]:
     """Decide events that stand in deciding order, each (source, id) once.
 
-    `draws`: as many as `draws_needed` says for all of them together.
+    `draws`: as many as all of them together need.
 
     Returns the verdicts in that order, and the events whose own time lies too far in the future to be judged. Those
     do not use up their id: a repeat of one is judged by itself.
@@ -41,7 +42,7 @@ def decide_batch(
     drawn = 0
     for incoming in arrivals:
         event, customer = incoming.event, incoming.customer
-        mine = draws[drawn : drawn + draws_needed(event, program)]
+        mine = draws[drawn : drawn + needs(event, program).draws]
         drawn += len(mine)
         to_come[customer] -= 1
         if incoming.identity in decided:

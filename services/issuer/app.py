@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -18,8 +17,8 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 from services.adapters.kafka import GAME_COMPLETED, ORDERS, broker_options, require_topics
 from services.adapters.postgres.failures import Kind, kind_of
 from services.adapters.postgres.pool import open_pool
-from services.adapters.postgres.rows import Writing
 from services.adapters.redis_locks import CustomerLocks
+from services.decisions.manner import Manner
 from services.issuer.brake import Brake
 from services.issuer.lane import Lane
 from services.issuer.pipeline import Pipeline
@@ -80,12 +79,7 @@ async def _started(
         try:
             pool = await _open_pool(settings)
             await require_topics(settings, SOURCE_TOPICS)
-            pipeline = Pipeline(
-                pool,
-                locks,
-                clock_offset=timedelta(seconds=settings.clock_offset_seconds),
-                writing=Writing.by(settings),
-            )
+            pipeline = Pipeline(pool, locks, Manner.by(settings))
             broker, lanes = _broker(settings, pool, pipeline, health, bug)
             await broker.start()
         except asyncpg.ClientConfigurationError as error:

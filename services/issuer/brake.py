@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 import asyncpg
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
-from services.adapters.postgres.inbox import open_letters_before
+from services.adapters.postgres.dead_letters import open_letters_before
 from services.domain.letters import DeadLetter
 from services.issuer import metrics
 

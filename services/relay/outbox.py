@@ -16,7 +16,7 @@ from services.adapters.postgres.queries import queries
 from services.relay import metrics
 from services.runtime.settings import Settings
 
-SQL = queries("relay")
+SQL = queries("relay", __package__)
 
 BATCH_BYTES = 8 * 1024 * 1024
 """A batch ends with the row that reaches this; rows may have 4 MiB each, and are held three times over."""

@@ -7,33 +7,35 @@ customer is locked or added, so what live issuers do meanwhile may change the an
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from itertools import islice
-from typing import Any
 
 from aiokafka import ConsumerRecord
 
 from services.adapters.draws import draws
-from services.adapters.postgres import inbox, quota, states
+from services.adapters.postgres import inbox, quota
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
-from services.decisions.programs import Programs, capped
+from services.decisions.loading import load
+from services.decisions.programs import Programs
+from services.decisions.transaction import most_issued
 from services.domain.arrival import CustomerKey, Incoming, LockedCustomer, Verdict
+from services.domain.coupons.effects import DeclineIssuance, IssueCoupon
 from services.domain.coupons.issuing import Draw
-from services.domain.decide import draws_needed
-from services.domain.decision import AddStamp, DeclineIssuance, Effect, IssueCoupon
-from services.domain.events import GameCompleted, OrderReversed
+from services.domain.decision import Effect
 from services.domain.folding import RuleFailed, decide_batch, issued_by_game
 from services.domain.letters import DeadLetter, Stage
-from services.domain.overlay import laid_over, with_effects
-from services.domain.program import NO_LIMITS, Program
-from services.domain.state import NEW_CUSTOMER, CustomerState, Stamp
+from services.domain.needs import Needs, looks_at_coupons, needs
+from services.domain.program import Program
+from services.domain.stamps import AddStamp, Stamp, Stamps, laid_over
+from services.domain.state import NEW_CUSTOMER, CustomerState, with_effects
+from services.domain.state import laid_over as state_laid_over
 from services.issuer.letters import letter_for
 from services.issuer.pipeline import Report, read, why_too_early
 
-_SQL = queries("dry_run")
+_SQL = queries("rehearsal", __package__)
 
 
 class DryRun:
@@ -78,24 +80,22 @@ class DryRun:
         self, records: Sequence[ConsumerRecord], fresh: Sequence[Incoming], report: Report
     ) -> None:
         """Load as the pipeline does, then decide one by one, so that each event sees all before it."""
-        connection = self._connection
+        connection, programs = self._connection, Programs()
         customers = await self._customers({one.customer for one in fresh})
-        redeemed: list[Any] = await states.redeemed_by_orders(connection, fresh, customers)
-        redeemed = [
-            *redeemed,
-            *self._redeemed(fresh, customers),
-        ]  # the later one of a coupon counts
-        program = await Programs().load(connection, fresh, {row["game_id"] for row in redeemed})
-        stored = await states.load_states(connection, fresh, program, customers, redeemed)
-        limited = capped(program, fresh)
+        program = await programs.load(connection, [one.event for one in fresh])
+        stored, program = await load(
+            connection, programs, program, fresh, customers, changes=self._changes
+        )
+        asked = [needs(one.event, program) for one in fresh]
+        limited = most_issued(asked)
         still = await quota.left(connection, limited)
         left = {game_id: still.get(game_id, 0) - self._issued[game_id] for game_id in limited}
-        drawn = iter(draws(sum(draws_needed(one.event, program) for one in fresh)))
-        for one in fresh:
+        drawn = iter(draws(sum(wanted.draws for wanted in asked)))
+        for one, wanted in zip(fresh, asked, strict=True):
+            mine = list(islice(drawn, wanted.draws))
             if one.event_key in self._decided:
                 continue
-            state = self._state(one, stored.get(one.customer, NEW_CUSTOMER))
-            mine = list(islice(drawn, draws_needed(one.event, program)))
+            state = self._state(one, wanted, stored.get(one.customer, NEW_CUSTOMER))
             answer = _answer(one, records, program, state, customers, left, mine)
             if isinstance(answer, DeadLetter):
                 report.letters.append(answer)
@@ -121,32 +121,21 @@ class DryRun:
             for position, row in enumerate(rows, start=1)
         }
 
-    def _redeemed(
-        self, fresh: Sequence[Incoming], customers: Mapping[CustomerKey, LockedCustomer]
-    ) -> Iterator[dict[str, Any]]:
-        """Coupons that orders of earlier batches would have redeemed and these events reverse, as stored rows."""
-        for one in fresh:
-            if isinstance(one.event, OrderReversed) and (
-                changes := self._changes.get(one.customer)
-            ):
-                for coupon in changes.coupons.values():
-                    if coupon.redeemed_order_id == one.event.order_id:
-                        yield asdict(coupon) | {"customer_no": customers[one.customer].number}
-
-    def _state(self, one: Incoming, stored: CustomerState) -> CustomerState:
+    def _state(self, one: Incoming, wanted: Needs, stored: CustomerState) -> CustomerState:
         """What this event meets: what is stored, with all that would have been done so far."""
         changes = self._changes.get(one.customer)
-        state = laid_over(stored, changes) if changes else stored
-        if isinstance(one.event, GameCompleted):
+        state = state_laid_over(stored, changes) if changes else stored
+        if (order_id := wanted.order_id) is None:
             return state
-        order_id = one.event.order_id
         others = self._stamped.get((one.event.partner_id, order_id), {})
         foreign = {
             (order_id, game_id): Stamp(card_no=card_no, is_mine=False)
             for game_id, (customer, card_no) in others.items()
             if customer != one.customer
         }
-        return replace(state, stamps={**state.stamps, **foreign}) if foreign else state
+        if not foreign:
+            return state
+        return replace(state, stamps=laid_over(state.stamps, Stamps(of_orders=foreign)))
 
     def _keep(self, verdict: Verdict, before: CustomerState, program: Program) -> None:
         incoming = verdict.incoming
@@ -165,8 +154,7 @@ class DryRun:
 def _matters_later(effect: Effect, program: Program) -> bool:
     """Whether a later event can come upon it: not upon a coupon that is in nobody's way, whose code nobody knows."""
     if isinstance(effect, IssueCoupon):
-        game = program.games[effect.game_id]
-        return not game.allow_multiple_active_coupons or game.customer_limits is not NO_LIMITS
+        return looks_at_coupons(program.games[effect.game_id])
     return not isinstance(effect, DeclineIssuance)
 
 

@@ -17,11 +17,10 @@ import click
 
 from schemas.envelope import parse_time
 from services.adapters.postgres import operations
+from services.adapters.postgres.clock import clock
 from services.adapters.postgres.operations import Operation
 from services.adapters.postgres.pool import WAKE_RELAY, Connection
 from services.adapters.postgres.queries import queries
-from services.adapters.postgres.republishing import FIRST, Republisher, Unaccounted, Which
-from services.adapters.postgres.settling import clock
 from services.repair.bulk import (
     as_request,
     begin_or_resume,
@@ -30,6 +29,7 @@ from services.repair.bulk import (
     resumable,
     resume_option,
 )
+from services.repair.republishing import FIRST, Republisher, Unaccounted, Which
 from services.runtime import crashpoints
 from services.runtime.crashpoints import reach
 from services.runtime.settings import Settings
@@ -53,7 +53,7 @@ PAGE = 500
 STATEMENT_TIMEOUT_MS = 600_000
 """Few coupons of a game among millions of others take one long look."""
 
-_SQL = queries("republish")
+_SQL = queries("republish", __package__)
 
 
 @dataclass(slots=True, kw_only=True)

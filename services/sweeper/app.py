@@ -9,15 +9,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from datetime import timedelta
 
 import asyncpg
 from prometheus_client import Counter, Gauge
 
+from services.adapters.postgres.failures import LostRace
+from services.adapters.postgres.outbox import backlog
 from services.adapters.postgres.pool import OUTAGES, WAKE_RELAY, connect
-from services.adapters.postgres.recording import LostRace
-from services.adapters.postgres.rows import Writing
-from services.adapters.postgres.settling import Settlement, backlog, settle_due
+from services.decisions.manner import Manner
+from services.decisions.passing_time import Settlement, settle_due
 from services.runtime import crashpoints
 from services.runtime.backoff import delays, pause
 from services.runtime.crashpoints import reach
@@ -107,13 +107,7 @@ async def sweep_once(
     """Settle one batch of what is due, and wake the relay; a lost race settles nothing and is no harm."""
     try:
         async with connection.transaction():
-            settlement = await settle_due(
-                connection,
-                limit=batch,
-                actor=ACTOR,
-                clock_offset=timedelta(seconds=settings.clock_offset_seconds),
-                writing=Writing.by(settings),
-            )
+            settlement = await settle_due(connection, Manner.by(settings), actor=ACTOR, limit=batch)
             reach("sweeper.before_commit")
     except (LostRace, asyncpg.DeadlockDetectedError) as error:
         log.info("lost a race, sweeping again: %s", error)

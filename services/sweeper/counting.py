@@ -10,11 +10,11 @@ from datetime import timedelta
 
 import asyncpg
 
-from services.adapters.postgres.counters import count_once
 from services.adapters.postgres.pool import OUTAGES, connect
 from services.runtime.backoff import delays, pause
 from services.runtime.health import Health
 from services.runtime.settings import Settings
+from services.sweeper.counters import count_once
 
 _OUTAGES: tuple[type[BaseException], ...] = (*OUTAGES, asyncpg.PostgresError)
 INTERVAL_SECONDS = 15.0

@@ -13,8 +13,10 @@ import orjson
 import pytest
 
 from schemas.partners.games import Game, read_game
-from services.adapters.postgres.games import MultipleInUse, games_by_id, update_games
+from services.adapters.postgres.games import games_by_id
 from services.adapters.postgres.pool import connect
+from services.decisions.manner import Manner
+from services.decisions.rule_changes import MultipleInUse, update_games
 from services.domain.coupons.codes import codes_from
 from services.runtime.settings import Settings
 from tests.stand.issuing import a_game, a_partner, blocked_by, eventually
@@ -68,11 +70,13 @@ async def _switch(
     async with connection.transaction():
         stored = (await games_by_id(connection, [game_id]))[game_id].definition
         changed = read_game({"allow_multiple_active_coupons": False}, stored)
-        return await update_games(connection, {game_id: changed}, actor="test", clock_offset=offset)
+        return await update_games(
+            connection, {game_id: changed}, actor="test", manner=Manner(clock_offset=offset)
+        )
 
 
 async def _definition(connection: asyncpg.Connection, game_id: int) -> Game:
-    return (await games_by_id(connection, [game_id]))[game_id].definition
+    return read_game((await games_by_id(connection, [game_id]))[game_id].definition)
 
 
 async def test_switch_is_refused_while_coupons_are_active(
@@ -153,7 +157,8 @@ async def test_switch_makes_a_batch_decide_again(
     """A batch that shares the game after the change finds another version than it decided by."""
     async with database.transaction():
         changed = read_game(
-            {"allow_multiple_active_coupons": False}, await _definition(database, game_id)
+            {"allow_multiple_active_coupons": False},
+            (await _definition(database, game_id)).model_dump(),
         )
         assert not await update_games(database, {game_id: changed}, actor="test")
         issuer = await connect(settings, "test")
@@ -174,7 +179,9 @@ async def test_update_that_changes_nothing_makes_no_version(
     same = await _definition(database, game_id)
     await update_games(database, {game_id: same}, actor="test")
     assert await database.fetchval("SELECT max(version) FROM game_versions") == 1
-    await update_games(database, {game_id: read_game({"name": "Other"}, same)}, actor="test")
+    await update_games(
+        database, {game_id: read_game({"name": "Other"}, same.model_dump())}, actor="test"
+    )
     versions = await database.fetch(
         "SELECT version, rules ->> 'name' FROM game_versions ORDER BY version"
     )

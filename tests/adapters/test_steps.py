@@ -11,10 +11,10 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
+from services.adapters.postgres.failures import LostRace
 from services.adapters.postgres.pool import open_pool
-from services.adapters.postgres.recording import LostRace
-from services.adapters.postgres.rows import PLAIN
-from services.adapters.postgres.steps import StepAnswer, StepRequest, take_step
+from services.decisions.manner import Manner
+from services.decisions.steps import StepAnswer, StepRequest, take_step
 from services.domain.coupons.coupon import TRANSITIONS, CouponStatus, Step
 from services.domain.coupons.lifecycle import StepRefusal
 from services.runtime.settings import Settings
@@ -69,9 +69,7 @@ async def step(
     while True:
         try:
             async with pool.acquire() as connection, connection.transaction():
-                return await take_step(
-                    connection, request, clock_offset=timedelta(), writing=PLAIN, by_copy=by_copy
-                )
+                return await take_step(connection, request, Manner(by_copy=by_copy))
         except LostRace:
             continue
 

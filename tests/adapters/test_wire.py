@@ -18,7 +18,7 @@ from schemas.events.coupon_lifecycle import CouponLifecycle
 from schemas.events.issuance_declined import IssuanceDeclined
 from services.adapters import wire
 from services.domain.coupons.coupon import CouponStatus
-from services.domain.decision import DeclineIssuance, DeclineReason, IssueCoupon
+from services.domain.coupons.effects import DeclineIssuance, DeclineReason, IssueCoupon
 from services.domain.events import Cause
 from services.domain.program import Game
 

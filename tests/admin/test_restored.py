@@ -94,7 +94,7 @@ async def test_restored_waits_for_the_relay_to_stop(
     """A relay at work would lose its place: refused in one line, nothing changed."""
     was = await database.fetchval("SELECT id FROM deployment")
     relay = await connect(settings, "couponry-relay-lock")
-    assert await relay.fetchval(queries("relay")["take_leadership"], LOCK_KEY)
+    assert await relay.fetchval(queries("relay", "services.relay")["take_leadership"], LOCK_KEY)
     result = await couponry("migrate", "--restored")
     await relay.close()
     assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)

@@ -13,7 +13,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from services.adapters.kafka import topic_specs
 from services.api.edge import metrics as api_metrics
 from services.cli.commands import COMMANDS
-from services.domain.decision import DeclineReason
+from services.domain.coupons.effects import DeclineReason
 from services.domain.letters import Stage
 from services.issuer import metrics as issuer_metrics
 from services.relay import metrics as relay_metrics

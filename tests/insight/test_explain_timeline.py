@@ -16,7 +16,8 @@ from services.adapters.kafka import GAME_COMPLETED
 from services.adapters.postgres.pool import connect
 from services.adapters.postgres.queries import queries
 from services.domain.coupons.codes import display
-from services.domain.decision import DeclineReason, OrderReason
+from services.domain.coupons.effects import DeclineReason
+from services.domain.decision import OrderReason
 from services.insight.explain.wording import REASONS, rule_in_words
 from services.runtime.settings import PREFIX, Settings
 from tests.stand.commands import Command, CommandOn, Process
@@ -230,7 +231,7 @@ async def test_timeline_goes_by_keys(settings: Settings) -> None:
         "still_queued": (["e"], [1]),
         "handled": ([1],),
     }
-    sql = queries("explain")
+    sql = queries("explain", "services.insight.explain")
     assert arguments.keys() == sql.keys()
     connection = await connect(settings, "test", enable_seqscan="off")
     reading_whole = set()

@@ -9,9 +9,10 @@ import asyncpg
 import pytest
 
 from schemas.partners.games import Game, read_game
-from services.adapters.postgres.games import games_by_id, update_games
-from services.adapters.postgres.recording import LostRace
+from services.adapters.postgres.failures import LostRace
+from services.adapters.postgres.games import games_by_id
 from services.adapters.redis_locks import CustomerLocks
+from services.decisions.rule_changes import update_games
 from services.issuer import metrics
 from services.issuer.pipeline import LOST_RACES_IN_A_ROW, Pipeline
 from tests.stand.issuing import a_game, audit, blocked_by, eventually, letters, outcomes
@@ -86,7 +87,7 @@ async def test_cache_emptied_by_another_lane_does_not_lose_a_game(
         )
 
         async def dropped() -> bool:
-            return known not in pipeline._programs._games
+            return known not in pipeline._deciding._programs._games
 
         await eventually(dropped, "the second batch loses its race")
     await asyncio.gather(both, other)

@@ -12,7 +12,7 @@ import pytest
 from aiokafka import ConsumerRecord
 
 from services.domain.coupons.codes import display
-from services.domain.decision import DeclineReason
+from services.domain.coupons.effects import DeclineReason
 from services.issuer.pipeline import Pipeline
 from tests.stand import records
 

@@ -11,9 +11,8 @@ import asyncpg
 import pytest
 from aiokafka import ConsumerRecord
 
-from services.adapters.postgres.failures import Kind, kind_of
+from services.adapters.postgres.failures import Kind, LostRace, kind_of
 from services.adapters.postgres.pool import SCHEMA, open_pool
-from services.adapters.postgres.recording import LostRace
 from services.adapters.redis_locks import CustomerLocks
 from services.domain.folding import RuleFailed
 from services.issuer.pipeline import Pipeline

@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import orjson
 
-from schemas.partners.cards import Card
+from services.adapters.postgres.games import Defined
 from services.adapters.postgres.queries import queries
 
 _SQL = queries("cards")
@@ -19,7 +19,7 @@ _COLUMNS = ("title", "is_active", "default_coupon_validity_days", "shop_ids")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredCard:
-    """A card as it is in the database; `fields` are what its partner defined, in the definition's order."""
+    """A card as it is in the database; `fields` are what its partner has defined."""
 
     id: int
     fields: dict[str, Any]
@@ -27,7 +27,7 @@ class StoredCard:
     updated_at: datetime
 
 
-async def insert_card(connection: asyncpg.Connection, partner_id: int, card: Card) -> StoredCard:
+async def insert_card(connection: asyncpg.Connection, partner_id: int, card: Defined) -> StoredCard:
     """Add a card to an existing partner."""
     (row,) = await connection.fetch(_SQL["insert_card"], partner_id, *_values(card))
     return _stored(row)
@@ -43,7 +43,7 @@ async def card_by_id(
 
 
 async def update_card(
-    connection: asyncpg.Connection, partner_id: int, card_id: int, card: Card
+    connection: asyncpg.Connection, partner_id: int, card_id: int, card: Defined
 ) -> StoredCard:
     """Give an existing card a new definition."""
     (row,) = await connection.fetch(_SQL["update_card"], partner_id, card_id, *_values(card))
@@ -72,7 +72,7 @@ async def page_of_cards(
     return [dict(row) | {"title": orjson.loads(row["title"])} for row in rows], total
 
 
-def _values(card: Card) -> tuple[Any, ...]:
+def _values(card: Defined) -> tuple[Any, ...]:
     fields = card.model_dump()
     title, is_active, validity, shop_ids = (fields.pop(column) for column in _COLUMNS)
     return _json(title), is_active, validity, shop_ids, _json(fields)
@@ -88,7 +88,7 @@ def _stored(row: asyncpg.Record) -> StoredCard:
     fields["title"] = orjson.loads(row["title"])
     return StoredCard(
         id=row["id"],
-        fields={name: fields.get(name) for name in Card.model_fields},
+        fields=fields,
         created_at=row["created_at"],
         updated_at=row["updated_at"],
     )

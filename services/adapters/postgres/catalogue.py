@@ -10,7 +10,7 @@ import asyncpg
 
 from services.adapters.postgres.queries import queries
 
-_SQL = queries("places")
+_SQL = queries("catalogue")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,10 +1,10 @@
-"""Dead letters, page by page: found by filters, read whole, and settled with a trace of who did it."""
+"""Dead letters: kept when a record cannot be decided; found by filters, read whole, settled with a trace."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
@@ -17,6 +17,9 @@ from services.domain.letters import DeadLetter
 STATES = ("open", "decided", "already_decided", "discarded")
 
 _SQL = queries("dead_letters")
+
+MAX_TIMESTAMP_MS = 253_402_300_799_000
+"""The last second of the year 9999: later ones no `datetime` can hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,3 +126,35 @@ async def decided_meanwhile(connection: Connection, letters: Iterable[asyncpg.Re
 async def actions(connection: Connection, id_: int) -> list[dict[str, Any]]:
     """What was done about a letter so far."""
     return [dict(row) for row in await connection.fetch(_SQL["actions"], id_)]
+
+
+async def open_letters_before(
+    connection: Connection, firsts: Mapping[tuple[str, int], int], window_records: int
+) -> dict[tuple[str, int], int]:
+    """Per (topic, partition): open dead letters among the records just before that offset."""
+    rows = await connection.fetch(
+        _SQL["open_letters_before"],
+        [topic for topic, _ in firsts],
+        [partition for _, partition in firsts],
+        list(firsts.values()),
+        window_records,
+    )
+    return {(row["topic"], row["partition"]): row["open"] for row in rows}
+
+
+async def bury(connection: Connection, letter: DeadLetter) -> int | None:
+    """Keep a dead letter; its number, or None if this place in the topic has one already."""
+    number: int | None = await connection.fetchval(
+        _SQL["bury"],
+        letter.position.topic, letter.position.partition, letter.position.offset,
+        _record_time(letter.timestamp_ms), letter.stage, letter.exception,
+        letter.message, letter.key, letter.value, letter.event_id, letter.event_source,
+        letter.event_type, [name for name, _ in letter.headers],
+        [value for _, value in letter.headers],
+    )  # fmt: skip
+    return number
+
+
+def _record_time(timestamp_ms: int) -> datetime:
+    """A record's own time. A topic that takes the producer's word for it may carry any number."""
+    return datetime.fromtimestamp(min(max(timestamp_ms, 0), MAX_TIMESTAMP_MS) / 1000, UTC)

@@ -10,7 +10,9 @@ from enum import Enum, auto
 
 import asyncpg
 
-from services.adapters.postgres.recording import LostRace
+
+class LostRace(Exception):
+    """Somebody else changed what this batch was decided upon: roll back, load again, decide again."""
 
 
 class Kind(Enum):

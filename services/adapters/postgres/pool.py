@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TypeAlias
 
 import asyncpg
@@ -82,6 +84,23 @@ async def _keep(connection: asyncpg.Connection) -> None:
     """Instead of a round trip each time: every setting and lock of ours ends with its transaction."""
     if connection.is_in_transaction():  # whoever was in it was cancelled
         await connection.reset()
+
+
+@asynccontextmanager
+async def waking_relay(connection: Connection) -> AsyncIterator[None]:
+    """A transaction that wakes the relay with its commit, in one round trip; an exception rolls it back.
+
+    By hand, because asyncpg's own can only commit. Inside use savepoints, not `connection.transaction()`.
+    """
+    await connection.execute("BEGIN")
+    try:
+        yield
+    except BaseException:
+        if not connection.is_closed() and connection.is_in_transaction():
+            await connection.execute("ROLLBACK")
+        raise
+    # Two statements of one message: the notification is sent in a transaction of its own, after the commit.
+    await connection.execute(f"COMMIT; {WAKE_RELAY}")
 
 
 OUTAGES: tuple[type[BaseException], ...] = (

@@ -9,19 +9,18 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Annotated, Any
 
 import asyncpg
 import orjson
 from fastapi import Path, Request
 
-from services.adapters.postgres.rows import Writing
 from services.api.edge import tenant
 from services.api.edge.asgi import HEADERS, REQUEST_ID
 from services.api.edge.limits import Limits, too_many
 from services.api.partners.access import Access, Caller
 from services.api.partners.envelope import Problem
+from services.decisions.manner import Manner
 from services.runtime.settings import Settings
 
 Locale = Annotated[
@@ -37,8 +36,7 @@ class Api:
     pool: asyncpg.Pool
     access: Access
     limits: Limits
-    clock_offset: timedelta
-    writing: Writing
+    manner: Manner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,8 +13,8 @@ from typing import Final
 
 import asyncpg
 
+from services.adapters.postgres.failures import LostRace
 from services.adapters.postgres.queries import queries
-from services.adapters.postgres.recording import LostRace
 from services.api.edge.call import Call
 from services.api.partners.envelope import Problem, Reply, invalid
 
@@ -23,7 +23,7 @@ ATTEMPTS: Final = 5
 """Of one request that lost a race: the winner has committed, so the next attempt sees its work."""
 
 _is_key = re.compile(r"[\x21-\x7e]{1,255}").fullmatch
-_SQL = queries("idempotency")
+_SQL = queries("idempotency", __package__)
 
 Work = Callable[[asyncpg.Connection], Awaitable[Reply]]
 

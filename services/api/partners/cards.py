@@ -60,7 +60,7 @@ async def create_card(call: Asked) -> Reply:
     async def work(connection: asyncpg.Connection) -> Reply:
         await _know_shops(connection, call, card)
         stored = await insert_card(connection, call.partner_id, card)
-        await audit.record(connection, call, "card.created", stored.id, after=stored.fields)
+        await audit.record(connection, call, "card.created", stored.id, after=_definition(stored))
         data = {"id": stored.id, **_some(stored, *_CREATED), **_times(stored)}
         return _success(stored, data, "Partner card created successfully", status=201)
 
@@ -101,7 +101,7 @@ async def get_card(call: Asked, card_id: CardId) -> Reply:
         stored = await card_by_id(connection, call.partner_id, card_id)
     if stored is None:
         raise not_found("card_id")
-    data = {"id": stored.id, **stored.fields, **_times(stored)}
+    data = {"id": stored.id, **_definition(stored), **_times(stored)}
     return _success(stored, data, "Partner card retrieved successfully")
 
 
@@ -118,12 +118,17 @@ async def change_card(call: Asked, card_id: CardId) -> Reply:
         before = await card_by_id(connection, call.partner_id, card_id, to_change=True)
         if before is None:
             raise not_found("card_id")
-        card = _read(fields, before.fields)
+        card = _read(fields, _definition(before))
         if "shop_ids" in fields:
             await _know_shops(connection, call, card)
         stored = await update_card(connection, call.partner_id, card_id, card)
         await audit.record(
-            connection, call, "card.updated", card_id, before=before.fields, after=stored.fields
+            connection,
+            call,
+            "card.updated",
+            card_id,
+            before=_definition(before),
+            after=_definition(stored),
         )
         data = {"id": card_id, **_some(stored, *_CHANGED)}
         data["updated_at"] = _instant(stored.updated_at)
@@ -169,14 +174,19 @@ async def _know_shops(connection: asyncpg.Connection, call: Call, card: Card) ->
 
 
 def _success(stored: StoredCard, data: dict[str, Any], message: str, status: int = 200) -> Reply:
-    is_deprecated = stored.fields[DEPRECATED] is not None
+    is_deprecated = _definition(stored)[DEPRECATED] is not None
     return success(
         data, status=status, message=message, headers=DEPRECATION if is_deprecated else None
     )
 
 
+def _definition(stored: StoredCard) -> dict[str, Any]:
+    """What the partner defined, in the definition's order."""
+    return {name: stored.fields.get(name) for name in Card.model_fields}
+
+
 def _some(stored: StoredCard, *names: str) -> dict[str, Any]:
-    return {name: stored.fields[name] for name in names}
+    return {name: _definition(stored)[name] for name in names}
 
 
 def _times(stored: StoredCard) -> dict[str, str]:

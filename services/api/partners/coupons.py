@@ -108,7 +108,7 @@ async def list_coupons(
     )
     async with call.reading() as connection:
         coupons, total = await page_of_coupons(
-            connection, call.partner_id, wanted, page, call.api.clock_offset
+            connection, call.partner_id, wanted, page, call.api.manner.clock_offset
         )
     return success({"coupons": list(map(found_body, coupons)), "pagination": page.body(total)})
 
@@ -138,7 +138,7 @@ async def verify_code(call: Asked) -> Reply:
 async def get_coupon(call: Asked, coupon_id: CouponId) -> Reply:
     """Show a coupon and everything that happened to it."""
     async with call.reading() as connection:
-        found = await by_id(connection, coupon_id, call.api.clock_offset)
+        found = await by_id(connection, coupon_id, call.api.manner.clock_offset)
         history = await history_of(connection, found)
     return success({"coupon": found_body(found) | {"history": history_body(history)}})
 

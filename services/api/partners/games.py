@@ -17,19 +17,10 @@ from schemas.definitions import InvalidDefinition
 from schemas.fields import MAX_ID, rfc3339
 from schemas.partners.game_answers import GameAnswer, GameList, GamePreview, GameWithCounters
 from schemas.partners.games import Game, read_game
+from services.adapters.postgres.clock import clock
 from services.adapters.postgres.games import (
-    MultipleInUse,
-    count_active,
     insert_game,
     unknown_products,
-    update_games,
-)
-from services.adapters.postgres.settling import clock
-from services.adapters.postgres.shown_games import (
-    ShownGame,
-    change_alone,
-    page_of_games,
-    shown_game,
 )
 from services.api.edge import audit
 from services.api.edge.call import Call, calling
@@ -37,6 +28,13 @@ from services.api.edge.idempotency import once
 from services.api.partners.description import gives, takes
 from services.api.partners.envelope import Problem, Reply, invalid, not_found, success
 from services.api.partners.parameters import DryRun, Flag, PageAsked, Whole
+from services.api.partners.shown_games import (
+    ShownGame,
+    change_alone,
+    page_of_games,
+    shown_game,
+)
+from services.decisions.rule_changes import MultipleInUse, count_active, update_games
 from services.domain.program import GameType, window
 
 router = APIRouter(prefix="/{locale}/partners/games", tags=["games"])
@@ -115,17 +113,15 @@ async def update_game(call: Asked, game_id: GameId, dry_run: DryRun = False) -> 
 
     async def work(connection: asyncpg.Connection) -> Reply:
         await change_alone(connection, game_id)
-        before = (await _shown(connection, call, game_id)).stored.definition
-        game = _read(fields, before)
+        before = Game.model_construct(**(await _shown(connection, call, game_id)).stored.definition)
+        game = _read(fields, before.model_dump())
         if "product_ids" in fields:
             await _know_products(connection, call, game)
         refusals = await update_games(
             connection,
             {game_id: game},
             actor=call.caller.actor,
-            clock_offset=call.api.clock_offset,
-            writing=call.api.writing,
-            by_copy=False,
+            manner=call.api.manner,
         )
         for refusal in refusals:
             raise Problem(400, MultipleInUse.MESSAGE, details=_counts(refusal))
@@ -135,14 +131,14 @@ async def update_game(call: Asked, game_id: GameId, dry_run: DryRun = False) -> 
         shown = await _shown(connection, call, game_id)
         if not dry_run:
             return success(_body(shown), message="Game updated successfully")
-        at = await clock(connection, call.api.clock_offset)
+        at = await clock(connection, call.api.manner.clock_offset)
         details = _counts(await count_active(connection, game_id, at))
         return success(_body(shown), message="Game would be updated", details=details)
 
     return await once(call, work, keeps=not dry_run)
 
 
-def _read(fields: Mapping[str, Any], stored: Game | None = None) -> Game:
+def _read(fields: Mapping[str, Any], stored: Mapping[str, Any] | None = None) -> Game:
     try:
         return read_game(fields, stored)
     except InvalidDefinition as error:
@@ -177,7 +173,7 @@ def _counts(counted: MultipleInUse) -> dict[str, int]:
 
 def _body(shown: ShownGame) -> dict[str, Any]:
     """The game as the seed shows it; its dates as the instants they are in the partner's zone."""
-    game = shown.stored.definition
+    game = Game.model_construct(**shown.stored.definition)
     starts_at, ends_at = window(game.start_date, game.end_date, shown.time_zone)
     last_second = None if ends_at is None else ends_at - _LAST_SECOND
     return {

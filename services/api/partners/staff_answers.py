@@ -11,8 +11,8 @@ from services.api.partners.envelope import Problem
 from services.api.partners.staff_lookups import Found, FoundInGame
 from services.domain.coupons.codes import display
 from services.domain.coupons.coupon import Coupon, CouponStatus, Step
+from services.domain.coupons.effects import DeclineReason
 from services.domain.coupons.lifecycle import StepRefusal
-from services.domain.decision import DeclineReason
 
 NOT_ALLOWED: Final = "OPERATION_NOT_ALLOWED"
 REFUSALS: Final[Mapping[StepRefusal, tuple[int, str, str]]] = {

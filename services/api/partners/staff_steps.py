@@ -15,15 +15,15 @@ import asyncpg
 
 from schemas.fields import rfc3339
 from schemas.partners.staff_coupons import StaffStep
+from services.adapters.postgres.failures import LostRace
 from services.adapters.postgres.games import unknown_products
-from services.adapters.postgres.recording import LostRace
-from services.adapters.postgres.steps import StepAnswer, StepRequest, take_step
 from services.api.edge import audit
 from services.api.edge.call import Call
 from services.api.edge.idempotency import Work, once
 from services.api.partners.envelope import Reply, failure, invalid, not_found, success
 from services.api.partners.staff_answers import coupon_body, found_body, game_body, refused
 from services.api.partners.staff_lookups import FoundInGame, by_id
+from services.decisions.steps import StepAnswer, StepRequest, take_step
 from services.domain.coupons import lifecycle
 from services.domain.coupons.coupon import Coupon, Step
 from services.domain.coupons.lifecycle import StepRefusal, closed_reason
@@ -50,19 +50,13 @@ async def take(call: Call, coupon_id: UUID, step: Step, asked: StaffStep) -> Rep
     )
 
     async def work(connection: asyncpg.Connection) -> Reply:
-        found = await by_id(connection, coupon_id, call.api.clock_offset, asked.shop_id)
+        found = await by_id(connection, coupon_id, call.api.manner.clock_offset, asked.shop_id)
         await _know_product(connection, call, found, asked.selected_product_id)
         closed = closed_reason(found.stored)
         if closed is not None and step is not Step.REINSTATED:
             # Recorded for all to see: no need to wait for the owner's lock, where there may be a queue.
             raise refused(closed, step, asked.shop_id, found.coupon, found_body(found))
-        answer = await take_step(
-            connection,
-            request,
-            clock_offset=call.api.clock_offset,
-            writing=call.api.writing,
-            by_copy=False,
-        )
+        answer = await take_step(connection, request, call.api.manner)
         if answer is None:
             raise not_found("coupon_id")
         body = coupon_body(answer.coupon, found.customer_id, answer.at)
@@ -77,7 +71,7 @@ async def take(call: Call, coupon_id: UUID, step: Step, asked: StaffStep) -> Rep
 async def preview(call: Call, coupon_id: UUID, asked: StaffStep) -> Reply:
     """200 with what redeeming the coupon at this shop would do now. Raises Problem 404, 422."""
     async with call.reading() as connection:
-        found = await by_id(connection, coupon_id, call.api.clock_offset, asked.shop_id)
+        found = await by_id(connection, coupon_id, call.api.manner.clock_offset, asked.shop_id)
         await _know_product(connection, call, found, asked.selected_product_id)
     redeemed = lifecycle.redeem(found.coupon, found.at, shop_id=asked.shop_id)
     body = found_body(found)

@@ -23,7 +23,9 @@ async def verify(call: Call, asked: VerifyCode) -> Reply:
     prefix, code = code_in(asked.code) or ("", "")
     # Asked also where there is no code: the shop is judged first, and an answer takes as long either way.
     api = call.api
-    looked_up = await by_code(api.pool, call.partner_id, code, asked.shop_id, api.clock_offset)
+    looked_up = await by_code(
+        api.pool, call.partner_id, code, asked.shop_id, api.manner.clock_offset
+    )
     _stop_guessing(call)  # again: hundreds at once must not learn more than one after the other
     if looked_up is None or prefix not in ("", looked_up[0].coupon.code_prefix):
         raise _unknown(call)

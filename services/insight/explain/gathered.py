@@ -20,7 +20,7 @@ from services.insight.explain.known import Known
 from services.insight.explain.records import Place, arrivals
 from services.runtime.settings import Settings
 
-_SQL = queries("explain")
+_SQL = queries("explain", __package__)
 
 Row = asyncpg.Record
 By = Mapping[Any, Sequence[Row]]

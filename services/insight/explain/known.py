@@ -23,7 +23,7 @@ from services.runtime.settings import Settings
 
 PLACE = re.compile(r"(.+):([0-9]{1,9}):([0-9]{1,18})").fullmatch
 _LETTER = ("id", "topic", "partition", "offset", "stage", "exception", "message", "created_at", "state")  # fmt: skip
-_SQL = queries("explain")
+_SQL = queries("explain", __package__)
 
 Row = dict[str, Any]
 

@@ -19,7 +19,7 @@ PROCESSES = ("issuer", "relay", "sweeper", "api")
 MOST_OVERDUE = 10_000
 """Counted no further: whether a sweeper is needed shows before that."""
 
-_SQL = queries("status")
+_SQL = queries("status", __package__)
 
 
 async def stored(connection: Connection, settings: Settings) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from services.insight.what_if.rules import Version
 BATCH_ROWS = 5_000
 CHUNK = 10_000
 
-_SQL = queries("what_if")
+_SQL = queries("what_if", __package__)
 
 
 class Happened(NamedTuple):

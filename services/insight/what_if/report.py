@@ -11,7 +11,8 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from services.domain.decision import DeclineReason, Outcome
+from services.domain.coupons.effects import DeclineReason
+from services.domain.decision import Outcome
 from services.insight.what_if.comparing import Change, Comparison
 from services.insight.what_if.world import ISSUED
 from services.terminal.output import CommandError

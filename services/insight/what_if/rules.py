@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 
-from services.adapters.postgres.inbox import game_from
+from services.adapters.postgres.rules import game_from
 from services.domain.program import Game, GameType, Program
 from services.insight.what_if.holdings import RealStep
 

@@ -27,8 +27,8 @@ from services.adapters.postgres import dead_letters, operations
 from services.adapters.postgres.dead_letters import Selection
 from services.adapters.postgres.operations import Operation
 from services.adapters.postgres.pool import Connection, open_pool
-from services.adapters.postgres.rows import Writing
 from services.adapters.redis_locks import CustomerLocks
+from services.decisions.manner import Manner
 from services.domain.arrival import Verdict
 from services.domain.decision import Outcome
 from services.domain.events import Position
@@ -171,8 +171,7 @@ class Redriver:
         self._pipeline = Pipeline(
             pool,
             locks,
-            clock_offset=timedelta(seconds=settings.clock_offset_seconds),
-            writing=Writing.by(settings),
+            Manner.by(settings),
             alongside=self._alongside,
         )
 

@@ -16,7 +16,7 @@ from services.adapters.event_keys import event_key_of_bytes
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
 
-_SQL = queries("inbox")
+_SQL = queries("recognition", __package__)
 
 
 async def unrecognised(

@@ -18,9 +18,9 @@ from services.adapters.postgres import operations
 from services.adapters.postgres.operations import Operation
 from services.adapters.postgres.pool import Connection, open_pool
 from services.adapters.postgres.queries import queries
-from services.adapters.postgres.rows import Writing
 from services.adapters.records import read_parts
 from services.adapters.redis_locks import CustomerLocks
+from services.decisions.manner import Manner
 from services.domain.arrival import Verdict
 from services.domain.decision import Outcome
 from services.domain.letters import DeadLetter
@@ -42,7 +42,7 @@ BATCHES_PER_SECOND = 10
 """Of a replay with a limit: many small steps rather than a few that others would feel."""
 CHECKPOINT_SECONDS = 1.0
 
-_SQL = queries("replay")
+_SQL = queries("replay", __package__)
 
 Decide = Callable[[Sequence[ConsumerRecord]], Awaitable[Counter[str]]]
 """Decide records that were not recognised; what came of them, see `counts_of`, and how many are `dead`."""
@@ -168,8 +168,7 @@ async def pipeline_of(settings: Settings, operation: Operation) -> AsyncIterator
     pipeline = Pipeline(
         pool,
         locks,
-        clock_offset=timedelta(seconds=settings.clock_offset_seconds),
-        writing=Writing.by(settings),
+        Manner.by(settings),
         alongside=alongside,
     )
 

@@ -50,7 +50,7 @@ async def everything_read(settings: Settings, ends: Mapping[TopicPartition, int]
 
 async def recorded(connection: asyncpg.Connection, partner_id: int, prefix: str) -> Counter[Fate]:
     """What the database says became of this run's records."""
-    sql = queries("demo")
+    sql = queries("demo", __package__)
     counts: Counter[Fate] = Counter()
     for outcome, detail, count in await connection.fetch(sql["outcomes"], partner_id):
         counts[Fate(outcome, detail)] += count

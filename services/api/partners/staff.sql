@@ -68,7 +68,3 @@ ORDER BY page.id DESC;
 -- What a list needs first: now, the partner's zone, and whether the shop is its own.
 SELECT clock_timestamp() + $1::interval AS at, p.time_zone, EXISTS (SELECT FROM shops WHERE id = $2) AS is_own_shop
 FROM partners p;
-
--- name: decision
--- What was decided of an event before.
-SELECT customer_no, game_id, coupon_id FROM decisions WHERE event_key = $1;

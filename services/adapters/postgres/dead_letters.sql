@@ -1,5 +1,13 @@
 -- Dead letters as operators work on them. What was done about one is added to dead_letter_actions in the same statement.
 
+-- name: bury
+-- Keep dead letters, one per place in a topic; returns the new ones, whose bytes still have to be published.
+INSERT INTO dead_letters (topic, partition, "offset", record_time, stage, exception, message, key, value,
+                          event_id, event_source, event_type, header_names, header_values)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+ON CONFLICT (topic, partition, "offset") DO NOTHING
+RETURNING id;
+
 -- name: page
 -- Letters above an id that every filter lets through (a null one lets all), oldest first; without those that operation
 -- $15 has handled. Texts are looked for in the message and the bytes of key and value.
@@ -71,3 +79,14 @@ SELECT event_id, event_source FROM decisions WHERE event_key = ANY ($1::uuid[]);
 SELECT a.at, o.command, a.outcome, o.actor, o.reason, o.id AS operation
 FROM dead_letter_actions a JOIN operations o ON o.id = a.operation_id
 WHERE a.dead_letter_id = $1 ORDER BY a.at, o.id;
+
+-- name: open_letters_before
+-- For each partition: how many of the 1,000 records before this offset are dead letters nobody has dealt with.
+SELECT named.topic, named.partition, letters.open
+FROM unnest($1::text[], $2::integer[], $3::bigint[]) AS named (topic, partition, first_offset)
+CROSS JOIN LATERAL (
+    SELECT count(*) AS open FROM dead_letters d
+    WHERE d.topic = named.topic AND d.partition = named.partition
+      AND d."offset" >= named.first_offset - $4::bigint AND d."offset" < named.first_offset
+      AND d.state = 'open'
+) AS letters;

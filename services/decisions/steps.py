@@ -1,6 +1,6 @@
 """Take one step on one coupon, in the caller's transaction: what shop staff do, as opposed to events and time.
 
-The owner's row is locked first, as by an issuer, so steps on a coupon, orders and completions of its owner come
+The owner's row is locked first, as for an event, so steps on a coupon, orders and completions of its owner come
 out as if one after the other. What time has done by then is recorded too, also when the step is refused.
 """
 
@@ -10,19 +10,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from services.adapters.postgres import inbox
+from services.adapters.postgres import coupons, inbox, rules
+from services.adapters.postgres.coupons import coupon_from
 from services.adapters.postgres.pool import Connection
-from services.adapters.postgres.queries import queries
-from services.adapters.postgres.recording import LostRace, write
-from services.adapters.postgres.rows import Owner, Rows, Writing
-from services.adapters.postgres.states import coupon_from
+from services.decisions.manner import Manner
+from services.decisions.recording import NO_GAMES, write
+from services.decisions.rows import Owner, Rows
 from services.domain.arrival import LockedCustomer
 from services.domain.coupons import lifecycle
 from services.domain.coupons.coupon import Coupon, Step
 from services.domain.coupons.lifecycle import StepRefusal, Steps, settle
-
-_STATES = queries("states")
-_SETTLE = queries("settle")
+from services.domain.program import Game
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,47 +46,36 @@ class StepAnswer:
 
 
 async def take_step(
-    connection: Connection,
-    request: StepRequest,
-    *,
-    clock_offset: timedelta,
-    writing: Writing,
-    by_copy: bool = True,
+    connection: Connection, request: StepRequest, manner: Manner
 ) -> StepAnswer | None:
-    """None: no such coupon for this session. Commit also after a refusal. Raises LostRace: begin again.
-
-    `by_copy=False` for a role under row-level security, which may not COPY.
-    """
-    (found,) = await connection.fetch(_SETTLE["coupons"], [request.coupon_id]) or (None,)
+    """None: no such coupon for this session. Commit also after a refusal. Raises LostRace: begin again."""
+    (found,) = await coupons.with_owners(connection, [request.coupon_id]) or (None,)
     if found is None:
         return None
     key = (found["partner_id"], found["customer_id"])
-    locked = (await inbox.lock_customers(connection, {key}, clock_offset))[key]
-    (row,) = await connection.fetch(_SETTLE["coupons"], [request.coupon_id])
+    locked = (await inbox.lock_customers(connection, {key}, manner.clock_offset))[key]
+    (row,) = await coupons.with_owners(connection, [request.coupon_id])
     before = coupon_from(row)
     settled = settle(before, locked.at)
-    steps = await _taken(connection, request, settled.coupon, locked)
-    rows = Rows()
-    owner = Owner(
-        partner_id=row["partner_id"],
-        customer_no=row["customer_no"],
-        customer_id=row["customer_id"],
-        event_key=None,
-        actor=request.actor,
-        cause=None,
-    )
+    games = NO_GAMES
+    if request.step is Step.REINSTATED:
+        games = await rules.load_games(connection, [before.game_id])
+        holders = await coupons.holders(connection, {(locked.number, before.game_id)})
+        holder = coupon_from(holders[0]) if holders else None
+        steps = _reinstated(request, settled.coupon, locked, games[before.game_id], holder)
+    else:
+        steps = _taken(request, settled.coupon, locked)
+    rows, owner = Rows(writing=manner.writing), Owner.of_row(row, request.actor)
     taken = () if isinstance(steps, StepRefusal) else steps
     for change in (*settled.effects, *taken):
-        rows.add_step(change, owner, writing.mask_codes)
-    await write(connection, rows, by_copy=by_copy)
+        rows.add_step(change, owner)
+    await write(connection, rows, by_copy=manner.by_copy, rules=games)
     refusal = steps if isinstance(steps, StepRefusal) else None
     after = taken[-1].coupon if taken else settled.coupon
     return StepAnswer(before=before, coupon=after, at=locked.at, refusal=refusal)
 
 
-async def _taken(
-    connection: Connection, request: StepRequest, coupon: Coupon, locked: LockedCustomer
-) -> Steps | StepRefusal:
+def _taken(request: StepRequest, coupon: Coupon, locked: LockedCustomer) -> Steps | StepRefusal:
     """What the state machine says to this request."""
     at, shop_id, reason = locked.at, request.shop_id, request.reason
     match request.step:
@@ -102,7 +89,7 @@ async def _taken(
         case Step.CANCELLED:
             change = lifecycle.cancel(coupon, at, shop_id=shop_id, reason=reason)
         case Step.REINSTATED:
-            return await _reinstated(connection, request, coupon, locked)
+            raise ValueError("reinstating asks for rules: see _reinstated")
         case Step.EXPIRED:
             raise ValueError("only time expires a coupon")
         case _:
@@ -110,21 +97,19 @@ async def _taken(
     return change if isinstance(change, StepRefusal) else (change,)
 
 
-async def _reinstated(
-    connection: Connection, request: StepRequest, coupon: Coupon, locked: LockedCustomer
+def _reinstated(
+    request: StepRequest,
+    coupon: Coupon,
+    locked: LockedCustomer,
+    game: Game,
+    holder: Coupon | None,
 ) -> Steps | StepRefusal:
-    """Reinstating asks for the game's rule of now, held until the commit, and for who has the single place."""
-    game = (await inbox.load_games(connection, [coupon.game_id]))[coupon.game_id]
-    held = await connection.fetch(_STATES["single_coupons"], [locked.number], [coupon.game_id])
-    steps = lifecycle.reinstate(
+    """Reinstating asks for the game's rule of now, confirmed before the commit, and for who has the single place."""
+    return lifecycle.reinstate(
         coupon,
         locked.at,
         game=game,
-        holder=coupon_from(held[0]) if held else None,
+        holder=holder,
         shop_id=request.shop_id,
         reason=request.reason,
     )
-    versions = await inbox.current_versions(connection, [game.id])
-    if versions.get(game.id) != game.version:
-        raise LostRace(f"the rules of game {game.id} changed meanwhile")
-    return steps

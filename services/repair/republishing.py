@@ -19,7 +19,7 @@ from services.adapters import wire
 from services.adapters.kafka import COUPON_ISSUED
 from services.adapters.postgres.pool import SCHEMA, Connection
 from services.adapters.postgres.queries import queries
-from services.domain.decision import IssueCoupon
+from services.domain.coupons.effects import IssueCoupon
 from services.domain.events import Cause
 from services.domain.program import Game
 
@@ -27,7 +27,7 @@ FIRST = UUID(int=0)
 """Below every coupon's id."""
 
 _COLUMNS = ("ce_time", "topic", "ce_type", "ce_id", "subject", "key", "value", "republished")
-_SQL = queries("republish")
+_SQL = queries("republish", __package__)
 
 GameVersion = tuple[int, int]
 

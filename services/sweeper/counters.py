@@ -13,7 +13,7 @@ import asyncpg
 
 from services.adapters.postgres.queries import queries
 
-_SQL = queries("counters")
+_SQL = queries("counters", __package__)
 
 LATEST_COMMIT = timedelta(minutes=5)
 """How much earlier than its neighbours' notes a decision may be dated: clocks that are set back a little, and time
