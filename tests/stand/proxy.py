@@ -12,10 +12,16 @@ Fate = Literal["pass", "cut", "cut the answer", "hold"]
 
 
 class Proxy:
-    """`fate` is asked for every piece of what a client sends. A line that is held stays open and mute."""
+    """`fate` is asked for every piece of what a client sends. A line that is held stays open and mute.
+
+    `trips`: how often a client has spoken since it was last answered. It means round trips where one client at a time
+    speaks.
+    """
 
     def __init__(self, host: str, port: int) -> None:
         self.fate: Callable[[bytes], Fate] = lambda _: "pass"
+        self.trips = 0
+        self._is_asked = False
         self._upstream = (host, port)
         self._links: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -43,9 +49,11 @@ class Proxy:
 
     async def _serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         server, to_server = await asyncio.open_connection(*self._upstream)
-        back = asyncio.create_task(_copy(server, to_client))
+        back = asyncio.create_task(self._answer(server, to_client))
         try:
             while piece := await client.read(65536):
+                self.trips += not self._is_asked
+                self._is_asked = True
                 fate = self.fate(piece)
                 if fate == "cut":
                     break
@@ -66,12 +74,12 @@ class Proxy:
                 back, to_client.wait_closed(), to_server.wait_closed(), return_exceptions=True
             )
 
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while piece := await reader.read(65536):
-        writer.write(piece)
-        await writer.drain()
-    writer.close()
+    async def _answer(self, server: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        while piece := await server.read(65536):
+            self._is_asked = False
+            to_client.write(piece)
+            await to_client.drain()
+        to_client.close()
 
 
 @asynccontextmanager
