@@ -16,8 +16,8 @@ from aiokafka import ConsumerRecord
 
 from bench.stage import Stage
 from bench.workload import PARTNER_ID, Event, instant
+from schemas.topics import GAME_COMPLETED
 from services.adapters.draws import draws
-from services.adapters.kafka import GAME_COMPLETED
 from services.adapters.postgres.inbox import load_games
 from services.adapters.postgres.pool import SCHEMA
 from services.adapters.postgres.recording import record

@@ -11,8 +11,8 @@ from typing import Any, assert_never
 
 import orjson
 
+from schemas.topics import COUPON_ISSUED, COUPON_LIFECYCLE, DEAD_LETTERS, ISSUANCE_DECLINED
 from services.adapters import wire
-from services.adapters.kafka import COUPON_ISSUED, COUPON_LIFECYCLE, DEAD_LETTERS, ISSUANCE_DECLINED
 from services.domain.arrival import Verdict
 from services.domain.coupons.coupon import Coupon
 from services.domain.coupons.notices import first_notice
