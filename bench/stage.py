@@ -20,13 +20,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from bench.databases import new_database, prepare_database, with_database
 from bench.meter import runs
 from bench.peers.wiring import Wiring
-from services.adapters.kafka import (
-    COUPON_ISSUED,
-    GAME_COMPLETED,
-    client_options,
-    ensure_topics,
-    topic_specs,
-)
+from schemas.topics import COUPON_ISSUED, GAME_COMPLETED
+from services.adapters.kafka import client_options, ensure_topics, topic_specs
 from services.local.servers import Servers, start_servers
 from services.runtime.settings import Settings
 

@@ -15,8 +15,8 @@ from aiokafka import ConsumerRecord
 
 from bench.stage import Stage
 from bench.workload import PARTNER_ID, Event, instant
+from schemas.topics import GAME_COMPLETED
 from services.adapters.draws import draws
-from services.adapters.kafka import GAME_COMPLETED
 from services.adapters.postgres.coupons import CouponRow
 from services.adapters.postgres.inbox import DecisionRow
 from services.adapters.postgres.outbox import OutboxRow

@@ -1,1 +1,1 @@
-"""What is on the topics, one module per topic."""
+"""What is on the topics, one module per topic; `types` has the names."""

@@ -12,8 +12,8 @@ from typing import Any
 
 import asyncpg
 
+from schemas.topics import COUPON_LIFECYCLE
 from services.adapters import wire
-from services.adapters.kafka import COUPON_LIFECYCLE
 from services.adapters.postgres.closed_orders import ReversedOrderRow
 from services.adapters.postgres.coupons import CouponChange, CouponRow, HistoryRow, change_of
 from services.adapters.postgres.inbox import DecisionRow

@@ -10,8 +10,8 @@ from typing import assert_never
 
 import orjson
 
+from schemas.topics import COUPON_ISSUED, ISSUANCE_DECLINED
 from services.adapters import wire
-from services.adapters.kafka import COUPON_ISSUED, ISSUANCE_DECLINED
 from services.adapters.postgres.closed_orders import ReversedOrderRow
 from services.adapters.postgres.coupons import CouponRow
 from services.adapters.postgres.inbox import DecisionRow

@@ -14,7 +14,8 @@ from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
-from services.adapters.kafka import GAME_COMPLETED, ORDERS, broker_options, require_topics
+from schemas import topics
+from services.adapters.kafka import broker_options, require_topics
 from services.adapters.postgres.failures import Kind, kind_of
 from services.adapters.postgres.pool import open_pool
 from services.adapters.redis_locks import CustomerLocks
@@ -26,8 +27,6 @@ from services.runtime import crashpoints
 from services.runtime.backoff import delays, pause
 from services.runtime.health import Health
 from services.runtime.settings import Settings, SettingsError, required
-
-SOURCE_TOPICS = (GAME_COMPLETED, ORDERS)
 
 SESSION_TIMEOUT_MS = 10_000
 """How long a killed issuer's partitions wait for their next owner."""
@@ -78,7 +77,7 @@ async def _started(
         broker: KafkaBroker | None = None
         try:
             pool = await _open_pool(settings)
-            await require_topics(settings, SOURCE_TOPICS)
+            await require_topics(settings, topics.INCOMING)
             pipeline = Pipeline(pool, locks, Manner.by(settings))
             broker, lanes = _broker(settings, pool, pipeline, health, bug)
             await broker.start()
@@ -156,7 +155,7 @@ def _broker(
     lanes = []
     for _ in range(settings.issuer_lanes):
         subscriber = broker.subscriber(
-            *(settings.topic(name) for name in SOURCE_TOPICS),
+            *(settings.topic(name) for name in topics.INCOMING),
             batch=True,
             group_id=settings.consumer_group,
             auto_offset_reset="earliest",

@@ -18,14 +18,15 @@ from uuid import UUID
 import asyncpg
 from aiokafka.errors import KafkaError
 
-from services.adapters.kafka import RELAY_PROGRESS, require_topics
+from schemas import topics
+from services.adapters.kafka import require_topics
 from services.adapters.postgres.pool import OUTAGES
 from services.relay import metrics
 from services.relay.condition import STUCK_AFTER_SECONDS, Condition
 from services.relay.leadership import Leadership, leadership
 from services.relay.outbox import Batch, Outbox, open_outbox
 from services.relay.progress import last_published
-from services.relay.publisher import OUTGOING, Publisher, RecordsRefused, open_publisher
+from services.relay.publisher import Publisher, RecordsRefused, open_publisher
 from services.runtime import crashpoints
 from services.runtime.backoff import delays, pause
 from services.runtime.crashpoints import reach
@@ -86,7 +87,8 @@ async def _lead(settings: Settings, condition: Condition, stopping: asyncio.Even
     async with asyncio.timeout(RECOVERY_SECONDS):
         # Later, a topic that has gone missing only holds up its own rows.
         await require_topics(
-            settings, (RELAY_PROGRESS,) if condition.started else (RELAY_PROGRESS, *OUTGOING)
+            settings,
+            (topics.RELAY_PROGRESS, *(() if condition.started else topics.OUTGOING)),
         )
     condition.started = True
     async with leadership(settings, stopping, on_wait=condition.stand_by) as leader:

@@ -14,7 +14,8 @@ from uuid import UUID
 import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from services.adapters.kafka import RELAY_PROGRESS, client_options
+from schemas.topics import RELAY_PROGRESS
+from services.adapters.kafka import client_options
 from services.runtime.settings import Settings
 
 PARTITION = 0

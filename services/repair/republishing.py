@@ -15,8 +15,8 @@ from uuid import UUID
 import asyncpg
 import orjson
 
+from schemas.topics import COUPON_ISSUED
 from services.adapters import wire
-from services.adapters.kafka import COUPON_ISSUED
 from services.adapters.postgres.pool import SCHEMA, Connection
 from services.adapters.postgres.queries import queries
 from services.domain.coupons.effects import IssueCoupon

@@ -9,8 +9,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.consumer import fetcher
 from aiokafka.record.memory_records import MemoryRecords
 
+from schemas.topics import GAME_COMPLETED
 from services.adapters.header_names import TolerantRecords
-from services.adapters.kafka import GAME_COMPLETED, client_options
+from services.adapters.kafka import client_options
 from services.runtime.settings import Settings
 
 BAD_NAME = b"\xff\xfe"

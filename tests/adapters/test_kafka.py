@@ -14,13 +14,15 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 from faststream.kafka import KafkaBroker
 
-from services.adapters.kafka import (
+from schemas.topics import (
     COUPON_ISSUED,
     DEAD_LETTERS,
     GAME_COMPLETED,
     MAX_MESSAGE_BYTES,
     ORDERS,
     RELAY_PROGRESS,
+)
+from services.adapters.kafka import (
     broker_options,
     client_options,
     ensure_topics,

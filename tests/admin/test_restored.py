@@ -8,7 +8,8 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer
 
-from services.adapters.kafka import COUPON_ISSUED, client_options
+from schemas.topics import COUPON_ISSUED
+from services.adapters.kafka import client_options
 from services.adapters.postgres.pool import connect
 from services.adapters.postgres.queries import queries
 from services.relay.app import serve as serve_relay

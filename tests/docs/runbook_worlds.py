@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 from aiokafka import ConsumerRecord, TopicPartition
 
-from services.adapters.kafka import GAME_COMPLETED
+from schemas.topics import GAME_COMPLETED
 from services.adapters.postgres.pool import connect
 from services.adapters.records import bounds_of, partitions_of, read_parts, side_reader
 from services.insight.status.figures import figures

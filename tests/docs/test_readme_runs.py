@@ -13,7 +13,8 @@ from pathlib import Path
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from services.adapters.kafka import COUPON_ISSUED, GAME_COMPLETED, client_options
+from schemas.topics import COUPON_ISSUED, GAME_COMPLETED
+from services.adapters.kafka import client_options
 from services.runtime.settings import PREFIX, Settings
 from tests.house.readme import block, console
 from tests.house.repository import ROOT

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from prometheus_client import Counter, Gauge, Histogram
 
+from schemas.topics import ALL, Direction
 from services.adapters.kafka import topic_specs
 from services.api.edge import metrics as api_metrics
 from services.cli.commands import COMMANDS
@@ -23,6 +24,7 @@ from services.stage.demo.records import Fate
 from services.stage.demo.workload import Game, Workload
 from tests.house.readme import TEXT, block, console, links, quoted, table
 from tests.house.repository import ROOT
+from tests.stand.planting import PLANTED, plant, planted
 
 
 def test_readme_links_lead_somewhere() -> None:
@@ -64,9 +66,20 @@ def test_readme_lists_every_command() -> None:
 
 
 def test_readme_lists_every_topic() -> None:
-    """The table of topics is the topics that are created, in their order."""
+    """The table of topics is the topics that are created, in their order, with direction and CloudEvents types."""
     names = [spec.name for spec in topic_specs(Settings(topic_prefix=""))]
     assert [quoted(row[0])[0] for row in table("Topics")] == names
+    for (_, direction, what), topic in zip(table("Topics"), ALL, strict=True):
+        assert direction == topic.direction
+        if topic.types:
+            assert tuple(quoted(what)) == topic.types
+
+
+def test_readme_without_a_topic_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A topic that is in the registry and not in the table fails the test above."""
+    plant(monkeypatch, planted(Direction.INCOMING))
+    with pytest.raises(AssertionError, match=PLANTED):
+        test_readme_lists_every_topic()
 
 
 def test_readme_lists_every_reason_and_stage() -> None:

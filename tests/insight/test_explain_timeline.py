@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 from aiokafka import ConsumerRecord
 
-from services.adapters.kafka import GAME_COMPLETED
+from schemas.topics import GAME_COMPLETED
 from services.adapters.postgres.pool import connect
 from services.adapters.postgres.queries import queries
 from services.domain.coupons.codes import display

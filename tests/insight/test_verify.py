@@ -9,7 +9,8 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
-from services.adapters.kafka import COUPON_ISSUED, GAME_COMPLETED, client_options
+from schemas.topics import COUPON_ISSUED, GAME_COMPLETED
+from services.adapters.kafka import client_options
 from services.adapters.postgres.pool import connect
 from services.insight.verify.run import Report, verify
 from services.runtime.settings import Settings

@@ -19,7 +19,8 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
-from services.adapters.kafka import COUPON_ISSUED, GAME_COMPLETED, broker_options, client_options
+from schemas.topics import COUPON_ISSUED, GAME_COMPLETED
+from services.adapters.kafka import broker_options, client_options
 from services.adapters.postgres.failures import Kind, kind_of
 from services.adapters.postgres.pool import connect
 from services.issuer.app import _raw, _raw_body

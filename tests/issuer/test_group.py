@@ -14,7 +14,8 @@ import pytest
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from faststream.kafka import KafkaMessage
 
-from services.adapters.kafka import GAME_COMPLETED, client_options
+from schemas.topics import GAME_COMPLETED
+from services.adapters.kafka import client_options
 from services.adapters.records import group_offsets
 from services.issuer.app import SESSION_TIMEOUT_MS
 from services.issuer.brake import Brake

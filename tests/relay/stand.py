@@ -14,7 +14,8 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from services.adapters.kafka import COUPON_ISSUED, client_options, topic_specs
+from schemas.topics import COUPON_ISSUED
+from services.adapters.kafka import client_options, topic_specs
 from services.adapters.postgres.pool import connect
 from services.relay.app import STOP_SECONDS, serve
 from services.runtime.health import Health

@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from services.adapters.kafka import COUPON_LIFECYCLE, DEAD_LETTERS
+from schemas.topics import COUPON_LIFECYCLE, DEAD_LETTERS
 from services.runtime.settings import Settings
 from tests.relay.stand import (
     database,

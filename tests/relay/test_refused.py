@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncpg
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from services.adapters.kafka import COUPON_ISSUED, client_options
+from schemas.topics import COUPON_ISSUED
+from services.adapters.kafka import client_options
 from services.runtime.settings import Settings
 from tests.relay.stand import (
     assert_once_and_in_order,

@@ -14,7 +14,8 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
-from services.adapters.kafka import GAME_COMPLETED, client_options
+from schemas.topics import GAME_COMPLETED
+from services.adapters.kafka import client_options
 from services.adapters.postgres.pool import connect
 from services.adapters.records import group_offsets
 from services.repair.replay.run import LiveTraffic

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 from aiokafka import ConsumerRecord
 
-from services.adapters.kafka import COUPON_ISSUED
+from schemas.topics import COUPON_ISSUED
 from services.adapters.postgres.pool import connect
 from services.runtime.settings import Settings
 from tests.relay.stand import published, serving

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from services.adapters.kafka import DEAD_LETTERS
+from schemas.topics import DEAD_LETTERS
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
 from services.adapters.postgres.tables import columns_of

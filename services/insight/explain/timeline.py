@@ -13,7 +13,7 @@ from typing import Any
 import asyncpg
 import orjson
 
-from services.adapters.kafka import COUPON_ISSUED, COUPON_LIFECYCLE, DEAD_LETTERS, ISSUANCE_DECLINED
+from schemas.topics import COUPON_ISSUED, COUPON_LIFECYCLE, DEAD_LETTERS, ISSUANCE_DECLINED
 from services.domain.coupons.coupon import OPEN_STATUSES
 from services.insight.explain.gathered import Gathered
 from services.insight.explain.known import Known

@@ -10,7 +10,7 @@ from aiokafka import TopicPartition
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from services.adapters.kafka import GAME_COMPLETED, ORDERS
+from schemas import topics
 from services.adapters.records import bounds_of, group_offsets, partitions_of, side_reader
 from services.runtime.settings import Settings
 from services.terminal.addresses import reaching_kafka
@@ -28,7 +28,7 @@ async def lag(settings: Settings, trend_seconds: float) -> list[dict[str, Any]]:
     with reaching_kafka(settings):
         async with asyncio.timeout(PATIENCE_SECONDS + trend_seconds):
             places = await partitions_of(
-                settings, {settings.topic(name) for name in (GAME_COMPLETED, ORDERS)}
+                settings, {settings.topic(name) for name in topics.INCOMING}
             )
             before, then = await _look(settings, places), time.monotonic()
             if not trend_seconds:

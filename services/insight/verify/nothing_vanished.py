@@ -11,24 +11,22 @@ from collections.abc import Sequence
 
 from aiokafka import ConsumerRecord
 
+from schemas import topics
 from schemas.envelope import CONTENT_TYPE, Mode, mode_of
 from services.adapters.event_keys import event_key
-from services.adapters.kafka import GAME_COMPLETED, ORDERS
 from services.adapters.records import bounds_of, group_offsets, read_parts, side_reader
 from services.insight.verify.scan import SQL, Scan
 from services.issuer.codec import Poison, read_record
 from services.terminal.addresses import reaching_kafka
 
-INCOMING = (GAME_COMPLETED, ORDERS)
-
 
 async def check(scan: Scan) -> None:
     """Read what the topics retain up to the group's commit, and look every record up."""
     settings = scan.settings
-    topics = {settings.topic(name) for name in INCOMING}
+    incoming = {settings.topic(name) for name in topics.INCOMING}
     with reaching_kafka(settings):
         committed = await group_offsets(settings, settings.consumer_group)
-        ours = {place: end for place, end in committed.items() if place.topic in topics}
+        ours = {place: end for place, end in committed.items() if place.topic in incoming}
         async with side_reader(settings) as consumer:
             bounds = await bounds_of(consumer, list(ours))
             starts = {place: bounds[place].first for place in ours}

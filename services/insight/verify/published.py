@@ -13,7 +13,7 @@ from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
-from services.adapters.kafka import COUPON_ISSUED
+from schemas.topics import COUPON_ISSUED
 from services.adapters.records import (
     Bounds,
     bounds_of,

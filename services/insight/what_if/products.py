@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from services.adapters.kafka import ORDERS
+from schemas.topics import ORDERS
 from services.adapters.records import bounds_of, partitions_of, read_parts, side_reader
 from services.domain.events import OrderPlaced
 from services.domain.program import Game

@@ -9,13 +9,10 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from services.adapters.kafka import GAME_COMPLETED, ORDERS
+from schemas import topics
 from services.adapters.records import Bounds, bounds_of, first_since, partitions_of
 from services.runtime.settings import Settings
 from services.terminal.output import CommandError, instant_text
-
-INCOMING = (GAME_COMPLETED, ORDERS)
-"""The only topics that hold records for the pipeline. Whatever else was fed to it would become dead letters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,11 +61,19 @@ class Span:
 
 
 def broker_topic(settings: Settings, name: str) -> str:
-    """The broker's name of an incoming topic, given with or without the prefix. Raises CommandError."""
-    for topic in INCOMING:
+    """The broker's name of an incoming topic, given with or without the prefix. Raises CommandError.
+
+    No others hold records for the pipeline: whatever else was fed to it would become dead letters.
+    """
+    for topic in topics.INCOMING:
         if name in (topic, settings.topic(topic)):
             return settings.topic(topic)
-    raise CommandError(f"--topic {name!r} is no topic of events: use {' or '.join(INCOMING)}")
+    raise CommandError(f"--topic {name!r} is no topic of events: use {topic_choice()}")
+
+
+def topic_choice() -> str:
+    """The incoming topics as words."""
+    return " or ".join(topics.INCOMING)
 
 
 async def find_span(settings: Settings, consumer: AIOKafkaConsumer, asked: Asked) -> Span:

@@ -14,13 +14,8 @@ from contextlib import asynccontextmanager
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 
-from services.adapters.kafka import (
-    COUPON_ISSUED,
-    DEAD_LETTERS,
-    GAME_COMPLETED,
-    ISSUANCE_DECLINED,
-    client_options,
-)
+from schemas.topics import COUPON_ISSUED, DEAD_LETTERS, GAME_COMPLETED, ISSUANCE_DECLINED
+from services.adapters.kafka import client_options
 from services.runtime.settings import Settings
 from services.stage.demo.ledger import Ledger
 from services.stage.demo.records import ISSUED, TAG, Fate, Record

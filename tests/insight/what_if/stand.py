@@ -18,7 +18,8 @@ import asyncpg
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 
 from schemas.partners.games import read_game
-from services.adapters.kafka import ORDERS, client_options
+from schemas.topics import ORDERS
+from services.adapters.kafka import client_options
 from services.adapters.postgres.games import games_by_id
 from services.adapters.postgres.pool import connect, open_pool
 from services.adapters.redis_locks import CustomerLocks
