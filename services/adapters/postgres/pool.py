@@ -95,12 +95,12 @@ async def waking_relay(connection: Connection) -> AsyncIterator[None]:
     await connection.execute("BEGIN")
     try:
         yield
+        # Two statements of one message: the notification has a transaction of its own, after the commit.
+        await connection.execute(f"COMMIT; {WAKE_RELAY}")
     except BaseException:
         if not connection.is_closed() and connection.is_in_transaction():
             await connection.execute("ROLLBACK")
         raise
-    # Two statements of one message: the notification is sent in a transaction of its own, after the commit.
-    await connection.execute(f"COMMIT; {WAKE_RELAY}")
 
 
 OUTAGES: tuple[type[BaseException], ...] = (
