@@ -1,24 +1,25 @@
-"""The partner API, put together: pool, access, limits, routers, the edge around them; and its process."""
+"""The API, put together: pool, access, limits, the dialects' routers, the edge around them; and its process."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import asyncpg
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 
 from services.adapters.postgres.pool import OUTAGES
 from services.api.edge import tenant
+from services.api.edge.answers import add_answers
 from services.api.edge.asgi import Edge
 from services.api.edge.call import Api
+from services.api.edge.description import describe
+from services.api.edge.dialect import Dialect
 from services.api.edge.limits import Limits
-from services.api.partners import cards, coupons, games, products, shops
 from services.api.partners.access import Access
-from services.api.partners.answers import add_answers
-from services.api.partners.description import describe
+from services.api.partners.dialect import PARTNERS
 from services.api.partners.keys import Keys, keys_by
 from services.decisions.manner import Manner
 from services.runtime.backoff import delays, pause
@@ -26,13 +27,8 @@ from services.runtime.docs_page import add_docs
 from services.runtime.health import Health, add_health, serving
 from services.runtime.settings import Settings, required
 
-ROUTERS: tuple[APIRouter, ...] = (
-    games.router,
-    cards.router,
-    coupons.router,
-    shops.router,
-    products.router,
-)
+DIALECTS: tuple[Dialect, ...] = (PARTNERS,)
+"""All there are; the first one answers for paths that are nobody's."""
 GRACE_SECONDS = 10
 """How long requests in hand may take when the process stops."""
 WATCH_SECONDS = 5.0
@@ -43,25 +39,32 @@ _AWAY: tuple[type[BaseException], ...] = (*OUTAGES, asyncpg.PostgresError)
 log = logging.getLogger(__name__)
 
 
-def build_app(settings: Settings, pool: asyncpg.Pool, *, limits: Limits, keys: Keys) -> FastAPI:
+def build_app(
+    settings: Settings,
+    pool: asyncpg.Pool,
+    *,
+    limits: Limits,
+    keys: Keys,
+    dialects: Sequence[Dialect] = DIALECTS,
+) -> FastAPI:
     """The application on this pool (see `tenant.open_tenant_pool`)."""
 
     async def exists(partner_id: int) -> bool:
         async with tenant.reading(pool, partner_id) as connection:
             return bool(await connection.fetchval("SELECT count(*) FROM partners"))
 
-    app = unserved_app()
+    app = unserved_app(dialects)
+    app.state.access = Access(settings, keys, exists)
     app.state.api = Api(
         settings=settings,
         pool=pool,
-        access=Access(settings, keys, exists),
         limits=limits,
         manner=Manner.by(settings).under_row_level_security(),
     )
     return app
 
 
-def unserved_app() -> FastAPI:
+def unserved_app(dialects: Sequence[Dialect] = DIALECTS) -> FastAPI:
     """Every path, nothing behind it: enough to describe the API."""
     app = FastAPI(
         title="Couponry partner API",
@@ -72,12 +75,13 @@ def unserved_app() -> FastAPI:
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
-    app.state.routes = [route for router in ROUTERS for route in router.routes]
-    for router in ROUTERS:
+    routers = [router for dialect in dialects for router in dialect.routers]
+    app.state.routes = [route for router in routers for route in router.routes]
+    for router in routers:
         app.include_router(router)
     add_answers(app)
-    app.add_middleware(Edge)
-    describe(app)
+    app.add_middleware(Edge, dialects=dialects)
+    describe(app, dialects)
     return app
 
 

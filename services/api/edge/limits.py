@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from services.api.partners.envelope import Problem
+from services.api.edge.problems import Problem, Reason
 from services.runtime.settings import Settings
 
 WINDOW_SECONDS = 60
@@ -137,6 +137,6 @@ class Limits:
             await self._redis.aclose()
 
 
-def too_many(standing: Standing, message: str | None = None) -> Problem:
+def too_many(standing: Standing, reason: Reason = Reason.TOO_MANY_REQUESTS) -> Problem:
     """429 with the time after which it is worth trying again."""
-    return Problem(429, message, headers={"retry-after": str(standing.resets_in_seconds)})
+    return Problem(reason, headers={"retry-after": str(standing.resets_in_seconds)})

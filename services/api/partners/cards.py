@@ -28,11 +28,16 @@ from services.adapters.postgres.cards import (
 )
 from services.adapters.postgres.catalogue import unknown_shops
 from services.api.edge import audit
-from services.api.edge.call import Call, calling
+from services.api.edge.call import Call
+from services.api.edge.description import KEYED, takes
 from services.api.edge.idempotency import once
-from services.api.partners.description import KEYED, gives, takes
-from services.api.partners.envelope import Reply, invalid, not_found, success
-from services.api.partners.parameters import Flag, PageAsked, Whole
+from services.api.edge.parameters import Flag, Whole
+from services.api.edge.problems import invalid, not_found
+from services.api.edge.reply import Reply
+from services.api.partners.call import calling
+from services.api.partners.description import gives
+from services.api.partners.envelope import success
+from services.api.partners.parameters import PageAsked
 
 router = APIRouter(prefix="/{locale}/partners/cards", tags=["cards"])
 

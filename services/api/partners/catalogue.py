@@ -21,7 +21,9 @@ from services.adapters.postgres.catalogue import (
 from services.api.edge import audit
 from services.api.edge.call import Call
 from services.api.edge.idempotency import once
-from services.api.partners.envelope import Reply, invalid, not_found, success
+from services.api.edge.problems import invalid, not_found
+from services.api.edge.reply import Reply
+from services.api.partners.envelope import success
 from services.api.partners.parameters import Page
 
 

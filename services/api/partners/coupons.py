@@ -27,11 +27,16 @@ from schemas.partners.staff_coupons import (
     read_staff_step,
     read_verify_code,
 )
-from services.api.edge.call import Call, calling
+from services.api.edge.call import Call
+from services.api.edge.description import takes
+from services.api.edge.parameters import Whole
+from services.api.edge.problems import invalid
+from services.api.edge.reply import Reply
 from services.api.partners import staff_issue, staff_steps, staff_verify
-from services.api.partners.description import gives, takes
-from services.api.partners.envelope import Reply, invalid, success
-from services.api.partners.parameters import PageAsked, Whole
+from services.api.partners.call import calling
+from services.api.partners.description import gives
+from services.api.partners.envelope import success
+from services.api.partners.parameters import PageAsked
 from services.api.partners.staff_answers import found_body, history_body
 from services.api.partners.staff_lookups import Wanted, by_id, history_of, page_of_coupons
 from services.domain.coupons.coupon import CouponStatus, Step

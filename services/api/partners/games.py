@@ -23,11 +23,16 @@ from services.adapters.postgres.games import (
     unknown_products,
 )
 from services.api.edge import audit
-from services.api.edge.call import Call, calling
+from services.api.edge.call import Call
+from services.api.edge.description import takes
 from services.api.edge.idempotency import once
-from services.api.partners.description import gives, takes
-from services.api.partners.envelope import Problem, Reply, invalid, not_found, success
-from services.api.partners.parameters import DryRun, Flag, PageAsked, Whole
+from services.api.edge.parameters import Flag, Whole
+from services.api.edge.problems import invalid, not_found
+from services.api.edge.reply import Reply
+from services.api.partners.call import calling
+from services.api.partners.description import gives
+from services.api.partners.envelope import Refusal, success
+from services.api.partners.parameters import DryRun, PageAsked
 from services.api.partners.shown_games import (
     ShownGame,
     change_alone,
@@ -124,7 +129,7 @@ async def update_game(call: Asked, game_id: GameId, dry_run: DryRun = False) -> 
             manner=call.api.manner,
         )
         for refusal in refusals:
-            raise Problem(400, MultipleInUse.MESSAGE, details=_counts(refusal))
+            raise Refusal(400, MultipleInUse.MESSAGE, details=_counts(refusal))
         await audit.record(
             connection, call, "game.updated", game_id, before=_plain(before), after=_plain(game)
         )

@@ -10,11 +10,14 @@ from schemas.fields import MAX_ID
 from schemas.partners.answers import ProductAnswer, ProductList
 from schemas.partners.catalogue import Product, read_product
 from services.adapters.postgres.catalogue import PRODUCTS
-from services.api.edge.call import Call, calling
+from services.api.edge.call import Call
+from services.api.edge.description import takes
+from services.api.edge.parameters import Whole
+from services.api.edge.reply import Reply
 from services.api.partners import catalogue as places
-from services.api.partners.description import gives, takes
-from services.api.partners.envelope import Reply
-from services.api.partners.parameters import PageAsked, Whole
+from services.api.partners.call import calling
+from services.api.partners.description import gives
+from services.api.partners.parameters import PageAsked
 
 router = APIRouter(prefix="/{locale}/partners/products", tags=["products"])
 

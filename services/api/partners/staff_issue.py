@@ -13,7 +13,8 @@ from schemas.partners.staff_coupons import IssueByHand
 from services.api.edge import audit
 from services.api.edge.call import Call
 from services.api.edge.idempotency import once
-from services.api.partners.envelope import Reply, success
+from services.api.edge.reply import Reply
+from services.api.partners.envelope import REPLAYED, success
 from services.api.partners.staff_answers import declined, found_body
 from services.api.partners.staff_lookups import by_id
 from services.api.partners.staff_steps import beginning_again
@@ -51,7 +52,7 @@ async def issue(call: Call, asked: IssueByHand) -> Reply:
             {"coupon": found_body(found)},
             status=201,
             message="Coupon issued successfully",
-            headers=None if answer.is_new else {"idempotent-replayed": "true"},
+            headers=None if answer.is_new else REPLAYED,
         )
 
     return await once(call, beginning_again(work))

@@ -16,8 +16,8 @@ import asyncpg
 
 from services.adapters.postgres.coupons import coupon_from
 from services.adapters.postgres.queries import queries
+from services.api.edge.problems import invalid, not_found
 from services.api.edge.tenant import ACQUIRE_SECONDS
-from services.api.partners.envelope import invalid, not_found
 from services.api.partners.parameters import Page
 from services.domain.coupons.codes import parse
 from services.domain.coupons.coupon import Coupon, CouponStatus

@@ -20,7 +20,9 @@ from services.adapters.postgres.games import unknown_products
 from services.api.edge import audit
 from services.api.edge.call import Call
 from services.api.edge.idempotency import Work, once
-from services.api.partners.envelope import Reply, failure, invalid, not_found, success
+from services.api.edge.problems import invalid, not_found
+from services.api.edge.reply import Reply
+from services.api.partners.envelope import success
 from services.api.partners.staff_answers import coupon_body, found_body, game_body, refused
 from services.api.partners.staff_lookups import FoundInGame, by_id
 from services.decisions.steps import StepAnswer, StepRequest, take_step
@@ -124,7 +126,7 @@ def _refused(
     problem = refused(refusal, request.step, request.shop_id, answer.coupon, body)
     if answer.coupon.steps == answer.before.steps:
         raise problem
-    return failure(problem, call.request_id)
+    return call.failure(problem)
 
 
 async def _audit(

@@ -1,4 +1,4 @@
-"""What is answered when no route did: exceptions by type, each to its row in the table of errors."""
+"""What is answered when no route did: exceptions by type, each a problem that the request's dialect says."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from starlette.exceptions import HTTPException
 
 from services.adapters.postgres.pool import OUTAGES
 from services.api.edge.asgi import REQUEST_ID
-from services.api.partners.envelope import MESSAGES, NOT_FOUND, Problem, failure, invalid
-from services.api.partners.parameters import FALLBACK
-from services.api.partners.parameters import MESSAGES as PARAMETER_MESSAGES
+from services.api.edge.dialect import DIALECT, Dialect
+from services.api.edge.problems import Problem, Reason, general, not_found
+from services.api.edge.reply import Reply
 
 TRY_AGAIN: tuple[type[Exception], ...] = (
     *(kind for kind in OUTAGES if issubclass(kind, Exception)),
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 def add_answers(app: FastAPI) -> None:
-    """Every error of `app` leaves in the envelope. What is not named here is the edge's: 500."""
+    """Every error of `app` leaves in its dialect. What is not named here is the edge's: 500."""
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _parameters)
@@ -42,17 +42,16 @@ def add_answers(app: FastAPI) -> None:
 
 async def _problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)
-    return failure(error, request.scope[REQUEST_ID])
+    return _answer(request, error)
 
 
 async def _http(request: Request, error: Exception) -> Response:
     """Paths and methods that are not there."""
     assert isinstance(error, HTTPException)
-    status = error.status_code if error.status_code in MESSAGES else 400
     headers = dict(error.headers or {})
-    if status == 405 and (allowed := _allowed(request)):
+    if error.status_code == 405 and (allowed := _allowed(request)):
         headers["allow"] = allowed
-    return failure(Problem(status, headers=headers), request.scope[REQUEST_ID])
+    return _answer(request, Problem(general(error.status_code), headers=headers))
 
 
 def _allowed(request: Request) -> str:
@@ -68,7 +67,7 @@ def _allowed(request: Request) -> str:
 async def _parameters(request: Request, error: Exception) -> Response:
     """A path that can name nothing is 404; a query parameter that breaks its rule 422."""
     assert isinstance(error, RequestValidationError)
-    return failure(_judged(error.errors()), request.scope[REQUEST_ID])
+    return _answer(request, _judged(error.errors()))
 
 
 def _judged(errors: Sequence[Mapping[str, Any]]) -> Problem:
@@ -76,12 +75,17 @@ def _judged(errors: Sequence[Mapping[str, Any]]) -> Problem:
     for error in errors:
         place, name, *_ = (*map(str, error["loc"]), "")
         if place == "path":
-            return Problem(404, NOT_FOUND.get(name))
-        found[name] = [PARAMETER_MESSAGES.get(name, FALLBACK)]
-    return invalid(found)
+            return not_found(name)
+        found[name] = [error["msg"]]
+    return Problem(Reason.PARAMETERS_INVALID, errors=found)
 
 
 async def _try_again(request: Request, error: Exception) -> Response:
-    request_id = request.scope[REQUEST_ID]
-    log.warning("database: %r", error, extra={"request_id": request_id})
-    return failure(Problem(503, headers={"retry-after": str(RETRY_SECONDS)}), request_id)
+    log.warning("database: %r", error, extra={"request_id": request.scope[REQUEST_ID]})
+    headers = {"retry-after": str(RETRY_SECONDS)}
+    return _answer(request, Problem(Reason.UNAVAILABLE, headers=headers))
+
+
+def _answer(request: Request, problem: Problem) -> Reply:
+    dialect: Dialect = request.scope[DIALECT]
+    return dialect.answer(problem, request.scope[REQUEST_ID])

@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
 from services.api.app import build_app
 from services.api.edge.limits import Limits
+from services.api.edge.problems import Problem
 from services.api.edge.tenant import open_tenant_pool
-from services.api.partners.envelope import Problem
 from services.api.partners.keys import Keys, KeySet, Secret, keys_by
 from services.runtime.settings import Settings, SettingsError
 from tests.api.stand import SECRET, URL, Partner, token
