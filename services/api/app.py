@@ -26,6 +26,7 @@ from services.runtime.backoff import delays, pause
 from services.runtime.docs_page import add_docs
 from services.runtime.health import Health, add_health, serving
 from services.runtime.settings import Settings, required
+from services.runtime.side_by_side import side_by_side
 
 ROUTERS: tuple[APIRouter, ...] = (
     games.router,
@@ -102,10 +103,11 @@ async def serve(settings: Settings, health: Health) -> None:
                 announce_as="api",
                 grace_seconds=GRACE_SECONDS,
             )
-            async with served, asyncio.TaskGroup() as tasks:
-                tasks.create_task(limits.keep_sharing(lambda s: pause(health.stopping, s)))
-                tasks.create_task(_watch(pool, health))
+            async with served:
                 health.ready(lambda: None, "serving")
+                await side_by_side(
+                    limits.keep_sharing(lambda s: pause(health.stopping, s)), _watch(pool, health)
+                )
     finally:
         await limits.close()
 

@@ -23,6 +23,7 @@ from services.runtime.backoff import delays, pause
 from services.runtime.crashpoints import reach
 from services.runtime.health import Health
 from services.runtime.settings import Settings, required
+from services.runtime.side_by_side import side_by_side
 from services.sweeper.counting import count_until_stopped
 
 ACTOR = "sweeper"
@@ -49,9 +50,7 @@ async def serve(settings: Settings, health: Health) -> None:
     """Sweep, and keep the games' counters current, until told to stop."""
     required(settings, "postgres_dsn")
     crashpoints.arm(settings.crash_at)
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(_sweep(settings, health))
-        tasks.create_task(count_until_stopped(settings, health))
+    await side_by_side(_sweep(settings, health), count_until_stopped(settings, health))
 
 
 async def _sweep(settings: Settings, health: Health) -> None:
