@@ -11,7 +11,7 @@ from datetime import timedelta
 import asyncpg
 from fastapi import APIRouter, FastAPI
 
-from services.adapters.postgres.pool import OUTAGES
+from services.adapters.postgres.failures import OF_POSTGRES
 from services.adapters.postgres.rows import Writing
 from services.api.edge import tenant
 from services.api.edge.asgi import Edge
@@ -38,9 +38,6 @@ ROUTERS: tuple[APIRouter, ...] = (
 GRACE_SECONDS = 10
 """How long requests in hand may take when the process stops."""
 WATCH_SECONDS = 5.0
-
-_AWAY: tuple[type[BaseException], ...] = (*OUTAGES, asyncpg.PostgresError)
-"""Whatever keeps us from the database (away, not there yet, not migrated yet), waiting is right."""
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +118,7 @@ async def _pool(settings: Settings, health: Health) -> AsyncIterator[asyncpg.Poo
     while not health.stopping.is_set():
         try:
             pool = await tenant.open_tenant_pool(settings)
-        except _AWAY as error:
+        except OF_POSTGRES as error:
             waiting[:] = [f"waiting for Postgres: {type(error).__name__}: {error}"]
             log.warning(waiting[0])
             await pause(health.stopping, next(waits))
@@ -132,7 +129,7 @@ async def _pool(settings: Settings, health: Health) -> AsyncIterator[asyncpg.Poo
         finally:
             try:
                 await asyncio.wait_for(pool.close(), 5)
-            except _AWAY:
+            except OF_POSTGRES:
                 pool.terminate()
         return
     yield None
@@ -147,5 +144,5 @@ async def _watch(pool: asyncpg.Pool, health: Health) -> None:
             async with pool.acquire(timeout=WATCH_SECONDS) as connection:
                 await connection.fetchval("SELECT 1")
             fault.clear()
-        except _AWAY as error:
+        except OF_POSTGRES as error:
             fault[:] = [f"Postgres does not answer ({type(error).__name__})"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from services.adapters.postgres import inbox
+from services.adapters.postgres.failures import LostRace
 from services.adapters.postgres.pool import Connection
-from services.adapters.postgres.recording import LostRace
 from services.domain.arrival import Incoming
 from services.domain.events import GameCompleted, OrderPlaced
 from services.domain.program import Game, Program

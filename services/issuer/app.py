@@ -11,12 +11,12 @@ from typing import Any
 
 import asyncpg
 from aiokafka import ConsumerRecord
-from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
+from services.adapters.failures import is_outage
 from services.adapters.kafka import GAME_COMPLETED, ORDERS, broker_options, require_topics
-from services.adapters.postgres.failures import Kind, kind_of
+from services.adapters.postgres.failures import OF_POSTGRES
 from services.adapters.postgres.pool import open_pool
 from services.adapters.postgres.rows import Writing
 from services.adapters.redis_locks import CustomerLocks
@@ -92,7 +92,7 @@ async def _started(
             raise SettingsError(f"COUPONRY_POSTGRES_DSN: {error}") from None
         except Exception as error:
             await _close(broker, pool)
-            if not isinstance(error, KafkaError) and kind_of(error) is not Kind.OUTAGE:
+            if not is_outage(error):
                 raise
             waiting[:] = [f"waiting for a server: {type(error).__name__}: {error}"]
             log.warning(waiting[0])
@@ -117,7 +117,7 @@ async def _close(broker: KafkaBroker | None, pool: asyncpg.Pool | None) -> None:
     if pool is not None:
         try:
             await asyncio.wait_for(pool.close(), 5)
-        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except OF_POSTGRES:
             pool.terminate()
 
 
@@ -210,6 +210,6 @@ async def _monitor(lanes: Sequence[Lane], locks: CustomerLocks) -> None:
                 if lane.consumer is not None:
                     await lane.brake.release(lane.consumer)
             except Exception as error:
-                if not isinstance(error, KafkaError) and kind_of(error) is not Kind.OUTAGE:
+                if not is_outage(error):
                     raise
                 log.warning("monitoring: %s: %s", type(error).__name__, error)

@@ -16,10 +16,9 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from aiokafka.errors import KafkaError
 
+from services.adapters.failures import is_of_a_server
 from services.adapters.kafka import RELAY_PROGRESS, require_topics
-from services.adapters.postgres.pool import OUTAGES
 from services.relay import metrics
 from services.relay.condition import STUCK_AFTER_SECONDS, Condition
 from services.relay.leadership import Leadership, leadership
@@ -45,10 +44,6 @@ every partition, whatever is in it."""
 ROWS_WHILE_ALONE = 100
 """Batch size while rows travel in record batches of their own, one request after the other."""
 
-OUTAGE = (*OUTAGES, asyncpg.PostgresError, asyncpg.InternalClientError, KafkaError)
-"""Tried again with backoff. No statement of the relay depends on what a row contains; and asyncpg says internal
-error when the server has ended an idle session, as happens to a relay that was frozen."""
-
 log = logging.getLogger(__name__)
 
 
@@ -71,7 +66,9 @@ async def serve(settings: Settings, health: Health) -> None:
             condition.alone |= refusal.suspects
         except asyncpg.ClientConfigurationError as error:
             raise SettingsError(f"COUPONRY_POSTGRES_DSN: {error}") from None
-        except OUTAGE as error:
+        except Exception as error:
+            if not is_of_a_server(error):
+                raise
             if condition.trouble is None:
                 waits = delays()
             name, text = type(error).__name__, str(error)

@@ -14,8 +14,8 @@ from datetime import timedelta
 import asyncpg
 from prometheus_client import Counter, Gauge
 
-from services.adapters.postgres.pool import OUTAGES, WAKE_RELAY, connect
-from services.adapters.postgres.recording import LostRace
+from services.adapters.postgres.failures import OF_POSTGRES, OVERTAKEN
+from services.adapters.postgres.pool import WAKE_RELAY, connect
 from services.adapters.postgres.rows import Writing
 from services.adapters.postgres.settling import Settlement, backlog, settle_due
 from services.runtime import crashpoints
@@ -39,9 +39,6 @@ LONGEST_WAIT_SECONDS = 1.0
 
 SETTLED = Counter("couponry_settled_coupons", "What the sweeper recorded, by kind.", ["kind"])
 SWEPT_AT = Gauge("couponry_swept_at_seconds", "When nothing was left to sweep, as Unix time.")
-
-_OUTAGES: tuple[type[BaseException], ...] = (*OUTAGES, asyncpg.PostgresError)
-"""Whatever Postgres says, trying again later is right: what is due stays due."""
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +64,7 @@ async def _sweep(settings: Settings, health: Health) -> None:
                 await sweep_until_stopped(connection, settings, health)
             finally:
                 await connection.close(timeout=5)
-        except _OUTAGES as error:
+        except OF_POSTGRES as error:
             fault[:] = [f"waiting for Postgres: {type(error).__name__}: {error}"]
             log.warning(fault[0])
             await pause(health.stopping, next(waits))
@@ -114,7 +111,7 @@ async def sweep_once(
                 writing=Writing.by(settings),
             )
             reach("sweeper.before_commit")
-    except (LostRace, asyncpg.DeadlockDetectedError) as error:
+    except OVERTAKEN as error:
         log.info("lost a race, sweeping again: %s", error)
         return Settlement()
     reach("sweeper.after_commit")

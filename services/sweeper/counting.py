@@ -8,15 +8,13 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 
-import asyncpg
-
 from services.adapters.postgres.counters import count_once
-from services.adapters.postgres.pool import OUTAGES, connect
+from services.adapters.postgres.failures import OF_POSTGRES
+from services.adapters.postgres.pool import connect
 from services.runtime.backoff import delays, pause
 from services.runtime.health import Health
 from services.runtime.settings import Settings
 
-_OUTAGES: tuple[type[BaseException], ...] = (*OUTAGES, asyncpg.PostgresError)
 INTERVAL_SECONDS = 15.0
 """A decision is noted within one interval and counted within the next: counters lag by half a minute at most."""
 
@@ -38,6 +36,6 @@ async def count_until_stopped(settings: Settings, health: Health) -> None:
                     await pause(health.stopping, INTERVAL_SECONDS)
             finally:
                 await connection.close(timeout=5)
-        except _OUTAGES as error:
+        except OF_POSTGRES as error:
             log.warning("counting: %s: %s", type(error).__name__, error)
             await pause(health.stopping, next(waits))

@@ -11,8 +11,8 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
+from services.adapters.postgres.failures import LostRace
 from services.adapters.postgres.pool import open_pool
-from services.adapters.postgres.recording import LostRace
 from services.adapters.postgres.rows import PLAIN
 from services.adapters.postgres.steps import StepAnswer, StepRequest, take_step
 from services.domain.coupons.coupon import TRANSITIONS, CouponStatus, Step

@@ -9,8 +9,8 @@ import asyncpg
 import pytest
 
 from schemas.partners.games import Game, read_game
+from services.adapters.postgres.failures import LostRace
 from services.adapters.postgres.games import games_by_id, update_games
-from services.adapters.postgres.recording import LostRace
 from services.adapters.redis_locks import CustomerLocks
 from services.issuer import metrics
 from services.issuer.pipeline import LOST_RACES_IN_A_ROW, Pipeline

@@ -11,7 +11,7 @@ from typing import Any
 
 import asyncpg
 
-from services.adapters.postgres.recording import LostRace
+from services.adapters.postgres.failures import LostRace
 from services.adapters.postgres.rows import Writing
 from services.adapters.postgres.settling import settle_due
 from services.adapters.postgres.steps import StepRequest, take_step

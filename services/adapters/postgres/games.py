@@ -15,9 +15,9 @@ from typing import Any
 import asyncpg
 
 from schemas.partners.games import Game
+from services.adapters.postgres.failures import LostRace
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
-from services.adapters.postgres.recording import LostRace
 from services.adapters.postgres.rows import PLAIN, Writing
 from services.adapters.postgres.settling import clock, close_lapsed
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TypeAlias
 
 import asyncpg
@@ -82,17 +81,3 @@ async def _keep(connection: asyncpg.Connection) -> None:
     """Instead of a round trip each time: every setting and lock of ours ends with its transaction."""
     if connection.is_in_transaction():  # whoever was in it was cancelled
         await connection.reset()
-
-
-OUTAGES: tuple[type[BaseException], ...] = (
-    OSError,
-    asyncio.TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.IdleInTransactionSessionTimeoutError,
-)
-"""The server is away or let go of us: try again later with backoff. Nothing is wrong with the data."""

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from services.adapters.postgres.failures import LostRace
 from services.adapters.postgres.pool import SCHEMA, Connection
 from services.adapters.postgres.queries import queries
 from services.adapters.postgres.rows import Row, Rows, Writing, add_verdict, dead_letter_row
@@ -41,10 +42,6 @@ _HISTORY_COLUMNS = (
 )  # fmt: skip
 _REVERSED_COLUMNS = ("partner_id", "order_id", "customer_no", "event_key")
 _STAMP_COLUMNS = ("partner_id", "order_id", "game_id", "customer_no", "card_no", "event_key")
-
-
-class LostRace(Exception):
-    """Somebody else changed what this batch was decided upon: roll back, load again, decide again."""
 
 
 async def record(

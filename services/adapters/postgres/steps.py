@@ -11,9 +11,10 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from services.adapters.postgres import inbox
+from services.adapters.postgres.failures import LostRace
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
-from services.adapters.postgres.recording import LostRace, write
+from services.adapters.postgres.recording import write
 from services.adapters.postgres.rows import Owner, Rows, Writing
 from services.adapters.postgres.states import coupon_from
 from services.domain.arrival import LockedCustomer

@@ -13,8 +13,8 @@ from typing import Final
 
 import asyncpg
 
+from services.adapters.postgres.failures import LostRace
 from services.adapters.postgres.queries import queries
-from services.adapters.postgres.recording import LostRace
 from services.api.edge.call import Call
 from services.api.partners.envelope import Problem, Reply, invalid
 

@@ -17,8 +17,9 @@ from schemas.partners.staff_coupons import IssueByHand
 from services.adapters.draws import draws
 from services.adapters.event_keys import event_key
 from services.adapters.postgres import inbox, quota, states
+from services.adapters.postgres.failures import LostRace
 from services.adapters.postgres.queries import queries
-from services.adapters.postgres.recording import LostRace, write
+from services.adapters.postgres.recording import write
 from services.adapters.postgres.rows import Rows, add_verdict
 from services.api.edge import audit
 from services.api.edge.call import Call
