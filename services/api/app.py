@@ -11,7 +11,7 @@ from datetime import timedelta
 import asyncpg
 from fastapi import APIRouter, FastAPI
 
-from services.adapters.postgres.failures import OF_POSTGRES
+from services.adapters.postgres.failures import OF_POSTGRES, is_of_postgres
 from services.adapters.postgres.rows import Writing
 from services.api.edge import tenant
 from services.api.edge.asgi import Edge
@@ -22,11 +22,12 @@ from services.api.partners.access import Access
 from services.api.partners.answers import add_answers
 from services.api.partners.description import describe
 from services.api.partners.keys import Keys, keys_by
-from services.runtime.backoff import delays, pause
+from services.runtime.backoff import pause
 from services.runtime.docs_page import add_docs
 from services.runtime.health import Health, add_health, serving
 from services.runtime.settings import Settings, required
 from services.runtime.side_by_side import side_by_side
+from services.runtime.waiting import Waiting, keep_trying
 
 ROUTERS: tuple[APIRouter, ...] = (
     games.router,
@@ -112,37 +113,35 @@ async def serve(settings: Settings, health: Health) -> None:
 @asynccontextmanager
 async def _pool(settings: Settings, health: Health) -> AsyncIterator[asyncpg.Pool | None]:
     """The pool, however long the database takes to answer; None once told to stop."""
-    waiting: list[str] = ["starting"]
-    health.ready(lambda: waiting[0] if waiting else None, "postgres")
-    waits = delays()
-    while not health.stopping.is_set():
-        try:
-            pool = await tenant.open_tenant_pool(settings)
-        except OF_POSTGRES as error:
-            waiting[:] = [f"waiting for Postgres: {type(error).__name__}: {error}"]
-            log.warning(waiting[0])
-            await pause(health.stopping, next(waits))
-            continue
-        waiting.clear()
-        try:
-            yield pool
-        finally:
-            try:
-                await asyncio.wait_for(pool.close(), 5)
-            except OF_POSTGRES:
-                pool.terminate()
+    waiting = Waiting("waiting for Postgres", log)
+    health.ready(lambda: waiting.why, "postgres")
+    pool = await keep_trying(
+        lambda: tenant.open_tenant_pool(settings),
+        waiting.failed,
+        is_outage=is_of_postgres,  # also not there yet, or not migrated yet
+        stopping=health.stopping,
+    )
+    if pool is None:
+        yield None
         return
-    yield None
+    waiting.over()
+    try:
+        yield pool
+    finally:
+        try:
+            await asyncio.wait_for(pool.close(), 5)
+        except OF_POSTGRES:
+            pool.terminate()
 
 
 async def _watch(pool: asyncpg.Pool, health: Health) -> None:
     """Ready is who reaches the database."""
-    fault: list[str] = []
-    health.ready(lambda: fault[0] if fault else None, "database")
+    fault: str | None = None
+    health.ready(lambda: fault, "database")
     while not await pause(health.stopping, WATCH_SECONDS):
         try:
             async with pool.acquire(timeout=WATCH_SECONDS) as connection:
                 await connection.fetchval("SELECT 1")
-            fault.clear()
+            fault = None
         except OF_POSTGRES as error:
-            fault[:] = [f"Postgres does not answer ({type(error).__name__})"]
+            fault = f"Postgres does not answer ({type(error).__name__})"

@@ -30,6 +30,7 @@ from services.runtime.backoff import delays, pause
 from services.runtime.crashpoints import reach
 from services.runtime.health import Health
 from services.runtime.settings import Settings, SettingsError, required
+from services.runtime.waiting import keep_trying
 
 STOP_SECONDS = 5.0
 """After a stop signal the batch in hand has this long; being cut off is safe, only less tidy."""
@@ -55,27 +56,36 @@ async def serve(settings: Settings, health: Health) -> None:
     health.live(condition.why_not_live, "progress")
     health.ready(condition.why_not_ready, "relay")
     waits = delays()
+
+    def failed(error: Exception) -> float:
+        nonlocal waits
+        if condition.trouble is None:
+            waits = delays()
+        name, text = type(error).__name__, str(error)
+        condition.trouble = text if text.startswith(name) else f"{name}: {text}".rstrip(": ")
+        log.warning("starting over: %s", condition.trouble)
+        metrics.START_OVERS.inc()
+        return next(waits)
+
     while not health.stopping.is_set():
-        condition.moved()
-        try:
-            await _first_to_end(
-                _lead(settings, condition, health.stopping), _some_time_after(health.stopping)
-            )
-        except RecordsRefused as refusal:
-            log.error("%s", refusal)
-            condition.alone |= refusal.suspects
-        except asyncpg.ClientConfigurationError as error:
-            raise SettingsError(f"COUPONRY_POSTGRES_DSN: {error}") from None
-        except Exception as error:
-            if not is_of_a_server(error):
-                raise
-            if condition.trouble is None:
-                waits = delays()
-            name, text = type(error).__name__, str(error)
-            condition.trouble = text if text.startswith(name) else f"{name}: {text}".rstrip(": ")
-            log.warning("starting over: %s", condition.trouble)
-            metrics.START_OVERS.inc()
-            await pause(health.stopping, next(waits))
+        await keep_trying(
+            lambda: _round(settings, condition, health.stopping),
+            failed,
+            is_outage=is_of_a_server,
+            stopping=health.stopping,
+        )
+
+
+async def _round(settings: Settings, condition: Condition, stopping: asyncio.Event) -> None:
+    """Once from the start: until told to stop, or something fails."""
+    condition.moved()
+    try:
+        await _first_to_end(_lead(settings, condition, stopping), _some_time_after(stopping))
+    except RecordsRefused as refusal:
+        log.error("%s", refusal)
+        condition.alone |= refusal.suspects
+    except asyncpg.ClientConfigurationError as error:
+        raise SettingsError(f"COUPONRY_POSTGRES_DSN: {error}") from None
 
 
 async def _lead(settings: Settings, condition: Condition, stopping: asyncio.Event) -> None:

@@ -14,16 +14,17 @@ from datetime import timedelta
 import asyncpg
 from prometheus_client import Counter, Gauge
 
-from services.adapters.postgres.failures import OF_POSTGRES, OVERTAKEN
+from services.adapters.postgres.failures import OVERTAKEN, is_of_postgres
 from services.adapters.postgres.pool import WAKE_RELAY, connect
 from services.adapters.postgres.rows import Writing
 from services.adapters.postgres.settling import Settlement, backlog, settle_due
 from services.runtime import crashpoints
-from services.runtime.backoff import delays, pause
+from services.runtime.backoff import pause
 from services.runtime.crashpoints import reach
 from services.runtime.health import Health
 from services.runtime.settings import Settings, required
 from services.runtime.side_by_side import side_by_side
+from services.runtime.waiting import Waiting, keep_trying
 from services.sweeper.counting import count_until_stopped
 
 ACTOR = "sweeper"
@@ -52,22 +53,18 @@ async def serve(settings: Settings, health: Health) -> None:
 
 async def _sweep(settings: Settings, health: Health) -> None:
     """At once while something is due, every few seconds otherwise; an outage is waited out."""
-    fault: list[str] = ["starting"]
-    health.ready(lambda: fault[0] if fault else None, "postgres")
-    waits = delays()
-    while not health.stopping.is_set():
+    waiting = Waiting("waiting for Postgres", log)
+    health.ready(lambda: waiting.why, "postgres")
+
+    async def work() -> None:
+        connection = await connect(settings, "couponry-sweeper", enable_seqscan="off")
         try:
-            connection = await connect(settings, "couponry-sweeper", enable_seqscan="off")
-            try:
-                fault.clear()
-                waits = delays()
-                await sweep_until_stopped(connection, settings, health)
-            finally:
-                await connection.close(timeout=5)
-        except OF_POSTGRES as error:
-            fault[:] = [f"waiting for Postgres: {type(error).__name__}: {error}"]
-            log.warning(fault[0])
-            await pause(health.stopping, next(waits))
+            waiting.over()
+            await sweep_until_stopped(connection, settings, health)
+        finally:
+            await connection.close(timeout=5)
+
+    await keep_trying(work, waiting.failed, is_outage=is_of_postgres, stopping=health.stopping)
 
 
 async def sweep_until_stopped(

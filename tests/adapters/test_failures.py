@@ -25,6 +25,7 @@ from services.api.partners.answers import add_answers
 from services.domain.folding import RuleFailed
 from services.issuer import app as issuer
 from services.relay import app as relay
+from services.runtime import waiting
 from services.runtime.health import Health
 from services.runtime.settings import Settings, SettingsError, read_settings
 from services.sweeper import app as sweeper
@@ -89,8 +90,8 @@ NOWHERE = "127.0.0.1:1"
 @pytest.fixture
 def nowhere(monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Addresses that nobody asks, and no time between attempts."""
-    for module in (issuer, relay, sweeper, api):
-        monkeypatch.setattr(module, "delays", lambda: itertools.repeat(0.0))
+    monkeypatch.setattr(waiting, "delays", lambda: itertools.repeat(0.0))
+    monkeypatch.setattr(relay, "delays", lambda: itertools.repeat(0.0))
     return read_settings(
         kafka_bootstrap_servers=NOWHERE,
         postgres_dsn=f"postgresql://nobody@{NOWHERE}/nowhere",
