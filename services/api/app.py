@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 from fastapi import FastAPI
 
-from services.adapters.postgres.pool import OUTAGES
+from services.adapters.postgres.failures import OF_POSTGRES, is_of_postgres
 from services.api.edge import tenant
 from services.api.edge.answers import add_answers
 from services.api.edge.asgi import Edge
@@ -22,19 +22,18 @@ from services.api.partners.access import Access
 from services.api.partners.dialect import PARTNERS
 from services.api.partners.keys import Keys, keys_by
 from services.decisions.manner import Manner
-from services.runtime.backoff import delays, pause
+from services.runtime.backoff import pause
 from services.runtime.docs_page import add_docs
 from services.runtime.health import Health, add_health, serving
 from services.runtime.settings import Settings, required
+from services.runtime.side_by_side import side_by_side
+from services.runtime.waiting import Waiting, keep_trying
 
 DIALECTS: tuple[Dialect, ...] = (PARTNERS,)
 """All there are; the first one answers for paths that are nobody's."""
 GRACE_SECONDS = 10
 """How long requests in hand may take when the process stops."""
 WATCH_SECONDS = 5.0
-
-_AWAY: tuple[type[BaseException], ...] = (*OUTAGES, asyncpg.PostgresError)
-"""Whatever keeps us from the database (away, not there yet, not migrated yet), waiting is right."""
 
 log = logging.getLogger(__name__)
 
@@ -104,10 +103,11 @@ async def serve(settings: Settings, health: Health) -> None:
                 announce_as="api",
                 grace_seconds=GRACE_SECONDS,
             )
-            async with served, asyncio.TaskGroup() as tasks:
-                tasks.create_task(limits.keep_sharing(lambda s: pause(health.stopping, s)))
-                tasks.create_task(_watch(pool, health))
+            async with served:
                 health.ready(lambda: None, "serving")
+                await side_by_side(
+                    limits.keep_sharing(lambda s: pause(health.stopping, s)), _watch(pool, health)
+                )
     finally:
         await limits.close()
 
@@ -115,37 +115,35 @@ async def serve(settings: Settings, health: Health) -> None:
 @asynccontextmanager
 async def _pool(settings: Settings, health: Health) -> AsyncIterator[asyncpg.Pool | None]:
     """The pool, however long the database takes to answer; None once told to stop."""
-    waiting: list[str] = ["starting"]
-    health.ready(lambda: waiting[0] if waiting else None, "postgres")
-    waits = delays()
-    while not health.stopping.is_set():
-        try:
-            pool = await tenant.open_tenant_pool(settings)
-        except _AWAY as error:
-            waiting[:] = [f"waiting for Postgres: {type(error).__name__}: {error}"]
-            log.warning(waiting[0])
-            await pause(health.stopping, next(waits))
-            continue
-        waiting.clear()
-        try:
-            yield pool
-        finally:
-            try:
-                await asyncio.wait_for(pool.close(), 5)
-            except _AWAY:
-                pool.terminate()
+    waiting = Waiting("waiting for Postgres", log)
+    health.ready(lambda: waiting.why, "postgres")
+    pool = await keep_trying(
+        lambda: tenant.open_tenant_pool(settings),
+        waiting.failed,
+        is_outage=is_of_postgres,  # also not there yet, or not migrated yet
+        stopping=health.stopping,
+    )
+    if pool is None:
+        yield None
         return
-    yield None
+    waiting.over()
+    try:
+        yield pool
+    finally:
+        try:
+            await asyncio.wait_for(pool.close(), 5)
+        except OF_POSTGRES:
+            pool.terminate()
 
 
 async def _watch(pool: asyncpg.Pool, health: Health) -> None:
     """Ready is who reaches the database."""
-    fault: list[str] = []
-    health.ready(lambda: fault[0] if fault else None, "database")
+    fault: str | None = None
+    health.ready(lambda: fault, "database")
     while not await pause(health.stopping, WATCH_SECONDS):
         try:
             async with pool.acquire(timeout=WATCH_SECONDS) as connection:
                 await connection.fetchval("SELECT 1")
-            fault.clear()
-        except _AWAY as error:
-            fault[:] = [f"Postgres does not answer ({type(error).__name__})"]
+            fault = None
+        except OF_POSTGRES as error:
+            fault = f"Postgres does not answer ({type(error).__name__})"

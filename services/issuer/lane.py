@@ -109,7 +109,7 @@ class Lane:
             return
         try:
             await self.consumer.commit(offsets)
-        except (KafkaError, IllegalStateError) as error:
+        except KafkaError as error:
             # Committing late is always safe, and a later commit covers this one.
             log.warning("offsets were not committed: %s", error)
         reach("issuer.after_offsets")

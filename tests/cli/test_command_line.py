@@ -77,6 +77,18 @@ def test_server_that_is_away_is_one_line(settings: Settings) -> None:
     assert "COUPONRY_KAFKA_BOOTSTRAP_SERVERS: cannot use Kafka" in result.err.splitlines()[-1]
 
 
+def test_client_that_is_cut_off_adds_no_line() -> None:
+    """What libraries say of retries, and of a connection that was given up in the making, is not the command's to say."""
+    program = (
+        "import logging; from services.cli.commands import execute; execute(['--help']);"
+        "[logging.getLogger(name).error('never retrieved') for name in ('aiokafka', 'asyncio')]"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+
+
 async def test_database_without_schema_says_migrate(
     servers: Settings, couponry: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

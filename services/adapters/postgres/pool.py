@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TypeAlias
@@ -101,17 +100,3 @@ async def waking_relay(connection: Connection) -> AsyncIterator[None]:
         if not connection.is_closed() and connection.is_in_transaction():
             await connection.execute("ROLLBACK")
         raise
-
-
-OUTAGES: tuple[type[BaseException], ...] = (
-    OSError,
-    asyncio.TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.IdleInTransactionSessionTimeoutError,
-)
-"""The server is away or let go of us: try again later with backoff. Nothing is wrong with the data."""

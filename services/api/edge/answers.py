@@ -6,26 +6,17 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import asyncpg
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-from services.adapters.postgres.pool import OUTAGES
+from services.adapters.postgres.failures import TRY_AGAIN
 from services.api.edge.asgi import REQUEST_ID
 from services.api.edge.dialect import DIALECT, Dialect
 from services.api.edge.problems import Problem, Reason, general, not_found
 from services.api.edge.reply import Reply
 
-TRY_AGAIN: tuple[type[Exception], ...] = (
-    *(kind for kind in OUTAGES if issubclass(kind, Exception)),
-    asyncpg.QueryCanceledError,
-    asyncpg.LockNotAvailableError,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.SerializationError,
-)
-"""The database is away, busy or gave way to somebody else: nothing was changed, and the same request may work."""
 RETRY_SECONDS = 1
 
 log = logging.getLogger(__name__)

@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
+from services.adapters.failures import REDIS_AWAY
 from services.api.edge.problems import Problem, Reason
 from services.runtime.settings import Settings
 
@@ -123,7 +123,7 @@ class Limits:
                     pipeline.incrby(name, own)
                     pipeline.expire(name, 2 * WINDOW_SECONDS)
                 answers = await pipeline.execute()
-        except (TimeoutError, RedisError, OSError) as error:
+        except REDIS_AWAY as error:
             self._skip_until = time.monotonic() + SKIP_SECONDS
             self.fault = f"Redis does not answer ({type(error).__name__}); limits hold per process"
             return

@@ -15,7 +15,7 @@ import asyncpg
 
 from schemas.fields import rfc3339
 from schemas.partners.staff_coupons import StaffStep
-from services.adapters.postgres.failures import LostRace
+from services.adapters.postgres.failures import CONFLICTS, LostRace
 from services.adapters.postgres.games import unknown_products
 from services.api.edge import audit
 from services.api.edge.call import Call
@@ -31,12 +31,6 @@ from services.domain.coupons.coupon import Coupon, Step
 from services.domain.coupons.lifecycle import StepRefusal, closed_reason
 
 UNFIT_PRODUCT: Final = {"selected_product_id": ["Must be the id of a product the coupon is for"]}
-CONFLICTS = (
-    asyncpg.UniqueViolationError,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.SerializationError,
-)
-"""Of two at once one has to begin again, and will then see what the other did."""
 
 
 async def take(call: Call, coupon_id: UUID, step: Step, asked: StaffStep) -> Reply:

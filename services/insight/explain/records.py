@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError
 
+from services.adapters.failures import KAFKA_AWAY
 from services.adapters.records import bounds_of, partitions_of, side_reader
 from services.domain.events import Event
 from services.issuer.codec import Poison, read_record
@@ -67,7 +67,7 @@ async def _records_at(settings: Settings, places: Collection[Place]) -> list[Con
             existing = await partitions_of(settings, {place.topic for place in places})
             async with side_reader(settings) as consumer:
                 await _read(consumer, places, existing, found)
-    except (KafkaError, OSError):  # TimeoutError is an OSError
+    except KAFKA_AWAY:
         pass
     return found
 

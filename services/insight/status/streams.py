@@ -8,9 +8,10 @@ from typing import Any
 
 from aiokafka import TopicPartition
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from schemas import topics
+from services.adapters.failures import REDIS_AWAY
+from services.adapters.postgres.failures import Errors
 from services.adapters.records import bounds_of, group_offsets, partitions_of, side_reader
 from services.runtime.settings import Settings
 from services.terminal.addresses import reaching_kafka
@@ -18,6 +19,8 @@ from services.terminal.addresses import reaching_kafka
 PATIENCE_SECONDS = 15.0
 """A cluster that takes longer to answer is away, as far as a glance is concerned."""
 REDIS_PATIENCE_SECONDS = 2.0
+_REDIS_UNUSABLE: Errors = (*REDIS_AWAY, ValueError)
+"""ValueError: what is wrong with the address itself."""
 
 
 async def lag(settings: Settings, trend_seconds: float) -> list[dict[str, Any]]:
@@ -66,7 +69,7 @@ async def redis_version(settings: Settings) -> str | None:
         async with asyncio.timeout(REDIS_PATIENCE_SECONDS):
             async with Redis.from_url(settings.redis_url) as redis:
                 info = await redis.info("server")
-    except (RedisError, OSError, ValueError) as error:
+    except _REDIS_UNUSABLE as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ConnectionError(f"COUPONRY_REDIS_URL: cannot use Redis: {reason}") from None
     if "valkey_version" in info:

@@ -17,6 +17,7 @@ from services.admin.games import load_games, read_file
 from services.local.process import Processes
 from services.local.servers import Servers, start_servers
 from services.runtime.settings import Settings
+from services.runtime.side_by_side import side_by_side
 from services.stage.children import child
 from services.stage.demo import catalogue
 from services.stage.demo.workload import Game
@@ -94,12 +95,7 @@ async def set_the_scene(settings: Settings) -> Scene:
 async def start_processes(servers: Servers, settings: Settings) -> None:
     """Start them as `up` does, and return when they are ready. Raises LocalServerError."""
     children = [child(name, settings, servers.processes.state) for name in PROCESSES]
-    try:
-        async with asyncio.TaskGroup() as starts:
-            for each in children:
-                starts.create_task(servers.processes.start(each))
-    except BaseExceptionGroup as group:
-        raise group.exceptions[0] from None
+    await side_by_side(*map(servers.processes.start, children))
 
 
 async def while_alive(processes: Processes, work: Coroutine[Any, Any, T]) -> T:
