@@ -34,7 +34,7 @@ async def load(
     connection: Connection,
     programs: Programs,
     program: Program,
-    arrivals: Sequence[Incoming],
+    asked: Sequence[tuple[Incoming, Needs]],
     customers: Customers,
     *,
     holders: Rows | None = None,
@@ -45,11 +45,10 @@ async def load(
     `holders` of the single places asked for, where they have been looked up. `changes`: what customers would be by
     decisions that nobody records; it is only looked at, to load what reversals of those may come upon.
     """
-    asked = [(one, needs(one.event, program)) for one in arrivals]
     orders = [(one, wanted) for one, wanted in asked if wanted.order_id is not None]
     gathering = _Gathering(connection, customers)
     if holders is None:
-        await gathering.gather_holders(set(places(arrivals, program)))
+        await gathering.gather_holders(set(places(asked)))
     else:
         gathering.keep_coupons(holders)
     if orders:
@@ -90,12 +89,17 @@ async def _given_back(
     return program
 
 
-def places(arrivals: Iterable[Incoming], program: Program) -> Iterable[tuple[CustomerKey, int]]:
+def what_they_need(arrivals: Iterable[Incoming], program: Program) -> list[tuple[Incoming, Needs]]:
+    """Each event with what it needs."""
+    return [(incoming, needs(incoming.event, program)) for incoming in arrivals]
+
+
+def places(asked: Iterable[tuple[Incoming, Needs]]) -> Iterable[tuple[CustomerKey, int]]:
     """The single places that these events may ask for."""
-    for one in arrivals:
-        for game in needs(one.event, program).looks_at:
+    for incoming, wanted in asked:
+        for game in wanted.looks_at:
             if not game.allow_multiple_active_coupons:
-                yield one.customer, game.id
+                yield incoming.customer, game.id
 
 
 @dataclass(slots=True, kw_only=True)

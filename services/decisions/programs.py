@@ -7,11 +7,10 @@ from collections.abc import Iterable
 from services.adapters.postgres import rules
 from services.adapters.postgres.pool import Connection
 from services.domain.events import Event
-from services.domain.needs import needs
+from services.domain.needs import names
 from services.domain.program import Game, Program
 
 MAX_CACHED_GAMES = 20_000
-NO_PROGRAM = Program()
 
 
 class Programs:
@@ -26,10 +25,11 @@ class Programs:
         """The games that these events name, the stamp games their orders may stamp, and those named besides."""
         ids, stamping = set(besides), set()
         for event in events:
-            asked = needs(event, NO_PROGRAM)
-            ids.update(asked.games)
-            if asked.stamps_of is not None:
-                stamping.add(asked.stamps_of)
+            game_id, stamps_of = names(event)
+            if game_id is not None:
+                ids.add(game_id)
+            if stamps_of is not None:
+                stamping.add(stamps_of)
         if stamping:
             versions = await rules.stamp_game_versions(connection, stamping)
             self.forget(id_ for id_, version in versions.items() if self._is_other(id_, version))

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from services.adapters.postgres import coupons, outbox, stamps
+from services.adapters.postgres import coupons, stamps
 from services.adapters.postgres.dead_letters import bury
 from services.adapters.postgres.failures import LostRace
 from services.adapters.postgres.outbox import letter_row
 from services.adapters.postgres.pool import Connection
+from services.adapters.postgres.rules import versions_in_force
 from services.adapters.postgres.tables import add
 from services.decisions.rows import Rows
 from services.domain.letters import DeadLetter
@@ -29,8 +30,8 @@ async def write(
 ) -> None:
     """Everything gathered, in the caller's transaction. `by_copy` as in `add`.
 
-    Closed coupons first, since they free the places that opened and new ones take. Last of all the outbox, and with it
-    the proof that the `rules` used are still in force. Raises LostRace, or what a constraint raises.
+    Closed coupons first, since they free the places that opened and new ones take. Then the outbox, and last
+    of all the proof that the `rules` used are still in force. Raises LostRace, or what a constraint raises.
     """
     await add(connection, "decisions", rows.decisions, by_copy=by_copy)
     await coupons.change(connection, rows.changes(opens=False))
@@ -41,7 +42,8 @@ async def write(
     await add(connection, "reversed_orders", rows.reversed_orders, by_copy=by_copy)
     await stamps.put_cards(connection, rows.cards.values())
     await stamps.take_back(connection, rows.stamps_back)
-    versions = await outbox.queue_and_confirm(connection, rows.outbox, rules)
+    await add(connection, "outbox", rows.outbox, by_copy=by_copy)
+    versions = await versions_in_force(connection, rules)
     changed = [id_ for id_, game in rules.items() if versions.get(id_) != game.version]
     if changed:
         raise RulesChanged(changed)

@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
-from services.adapters.draws import draws
+from services.adapters.draws import draws_for
 from services.adapters.postgres import inbox, quota
 from services.adapters.postgres.pool import Connection
-from services.decisions.loading import load, places
+from services.decisions.loading import load, places, what_they_need
 from services.decisions.manner import Manner
 from services.decisions.programs import Programs
 from services.decisions.recording import RulesChanged, keep, write
@@ -22,7 +22,7 @@ from services.decisions.verdicts import rows_of
 from services.domain.arrival import Incoming, Verdict
 from services.domain.folding import decide_batch, issued_by_game
 from services.domain.letters import DeadLetter
-from services.domain.needs import Needs, needs
+from services.domain.needs import Needs
 from services.domain.program import Program
 from services.runtime.crashpoints import reach
 
@@ -70,21 +70,23 @@ class Deciding:
             return Decided()
         with self._timed("absorb"):
             program = await self._programs.load(connection, [one.event for one in arrivals])
+            asked = what_they_need(arrivals, program)
             opened = await inbox.open_batch(
-                connection, arrivals, places(arrivals, program), self._manner.clock_offset
+                connection, arrivals, places(asked), self._manner.clock_offset
             )
         if not opened.fresh:
             return Decided()
+        if len(opened.fresh) < len(asked):
+            asked = what_they_need(opened.fresh, program)
         with self._timed("load"):
             states, program = await load(
                 connection,
                 self._programs,
                 program,
-                opened.fresh,
+                asked,
                 opened.customers,
                 holders=opened.holders,
             )
-            asked = [needs(one.event, program) for one in opened.fresh]
             shares = await quota.hold(connection, most_issued(asked))
         reach("issuer.after_load")
         with self._timed("decide"):
@@ -94,7 +96,7 @@ class Deciding:
                 states,
                 opened.customers,
                 shares.quota,
-                draws(sum(one.draws for one in asked)),
+                draws_for([wanted.draws for _, wanted in asked]),
             )
         await quota.use(connection, shares, issued_by_game(verdicts, shares.quota))
         reach("issuer.after_decide")
@@ -122,6 +124,6 @@ class Deciding:
         reach("issuer.after_record")
 
 
-def most_issued(asked: Iterable[Needs]) -> dict[int, int]:
+def most_issued(asked: Iterable[tuple[Incoming, Needs]]) -> dict[int, int]:
     """The most coupons that these events can take of each game with a total limit."""
-    return Counter(game_id for one in asked for game_id in one.limited)
+    return Counter(game_id for _, wanted in asked for game_id in wanted.limited)

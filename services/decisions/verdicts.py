@@ -73,16 +73,12 @@ def issued_row(
     republished: bool | None = None,
 ) -> OutboxRow:
     """`coupon.issued` of a coupon, whenever it is told: the same id and data each time."""
-    return event_row(
-        COUPON_ISSUED,
-        "coupon.issued",
-        f"{issue.coupon_id}.issued",
-        at=issue.issued_at,
-        subject=issue.coupon_id,
-        customer_id=customer_id,
-        value=wire.issued_value(issue, game, customer_id, cause, mask_codes=mask_codes),
-        republished=republished,
-    )
+    value = wire.issued_value(issue, game, customer_id, cause, mask_codes=mask_codes)
+    coupon_id = issue.coupon_id
+    return OutboxRow(
+        issue.issued_at, None, COUPON_ISSUED, "coupon.issued", f"{coupon_id}.issued", coupon_id,
+        customer_id, value, republished,
+    )  # fmt: skip
 
 
 def _decision(verdict: Verdict) -> DecisionRow:
@@ -96,28 +92,14 @@ def _decision(verdict: Verdict) -> DecisionRow:
             order_id, codes = event.order_id, _codes(decision)
         case _:
             assert_never(event)
+    # In the order of the row's fields: naming each of them takes four times as long.
     return DecisionRow(
-        event_key=incoming.event_key,
-        decided_at=decision.decided_at,
-        occurred_at=event.occurred_at,
-        partner_id=event.partner_id,
-        customer_no=verdict.customer_no,
-        game_id=game_id,
-        offset=place.offset,
-        coupon_id=decision.coupon_id,
-        blocking_coupon_id=decision.blocking_coupon_id,
-        partition=place.partition,
-        rule_version=decision.rule_version,
-        won=won,
-        event_id=cause.id,
-        event_source=cause.source,
-        event_type=cause.type,
-        topic=place.topic,
-        outcome=decision.outcome,
-        reason=decision.reason,
-        order_id=order_id,
-        codes=codes,
-    )
+        incoming.event_key, decision.decided_at, event.occurred_at, event.partner_id,
+        verdict.customer_no, game_id, place.offset, decision.coupon_id,
+        decision.blocking_coupon_id, place.partition, decision.rule_version, won, cause.id,
+        cause.source, cause.type, place.topic, decision.outcome, decision.reason, order_id,
+        codes,
+    )  # fmt: skip
 
 
 def _codes(decision: Decision) -> str:
@@ -148,27 +130,15 @@ def _owner(verdict: Verdict) -> Owner:
 
 def _add_coupon(rows: Rows, verdict: Verdict, issue: IssueCoupon, program: Program) -> None:
     event, writing = verdict.incoming.event, rows.writing
-    is_single = not issue.allow_multiple_active_coupons
     rows.coupons.append(
         CouponRow(
-            id=issue.coupon_id,
-            event_key=verdict.incoming.event_key,
-            partner_id=event.partner_id,
-            game_id=issue.game_id,
-            customer_no=verdict.customer_no,
-            issued_at=issue.issued_at,
-            expires_at=issue.expires_at,
-            notice_at=first_notice(
-                issue.issued_at, issue.coupon_validity_days, writing.expiring_leads_hours
-            ),
-            rule_version=issue.rule_version,
-            rule_validity_days=issue.coupon_validity_days,
-            rule_allow_multiple=issue.allow_multiple_active_coupons,
-            holds_single_place=is_single,
-            code=issue.code,
-            code_prefix=issue.code_prefix,
+            issue.coupon_id, verdict.incoming.event_key, event.partner_id, issue.game_id,
+            verdict.customer_no, issue.issued_at, issue.expires_at,
+            first_notice(issue.issued_at, issue.coupon_validity_days, writing.expiring_leads_hours),
+            issue.rule_version, issue.coupon_validity_days, issue.allow_multiple_active_coupons,
+            not issue.allow_multiple_active_coupons, issue.code, issue.code_prefix,
         )
-    )
+    )  # fmt: skip
     game = program.games[issue.game_id]
     rows.outbox.append(
         issued_row(issue, game, event.customer_id, event.cause, mask_codes=writing.mask_codes)

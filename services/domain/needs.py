@@ -1,7 +1,6 @@
 """What an event needs, to be decided: the one place that says so. Whoever loads for the rules obeys it.
 
-The rules that are named (`games`, `stamps_of`) are the same whatever the program holds, so that they can be asked for
-before anything is loaded; the rest follows from the program.
+First the rules that it names, which can be asked for before anything is loaded; the rest follows from those.
 """
 
 from __future__ import annotations
@@ -13,13 +12,32 @@ from services.domain.events import Event, GameCompleted, OrderPlaced, OrderRever
 from services.domain.program import NO_LIMITS, Game, Program
 
 
-class Needs(NamedTuple):
-    """A named tuple: one is made for every event, several times."""
+class Named(NamedTuple):
+    """The rules that an event names: a game, or all stamp games of a partner."""
 
-    games: tuple[int, ...] = ()
-    """Games that the event names."""
+    game_id: int | None = None
     stamps_of: int | None = None
-    """The partner whose stamp games its order may stamp."""
+
+
+NO_RULES = Named()
+
+
+def names(event: Event) -> Named:
+    """Which rules decide this event, as far as it says so itself."""
+    match event:
+        case GameCompleted():
+            return Named(event.game_id)
+        case OrderPlaced():
+            return Named(None, event.partner_id)
+        case OrderReversed():
+            return NO_RULES
+        case _:
+            assert_never(event)
+
+
+class Needs(NamedTuple):
+    """A named tuple, and made once per event: they come by the thousand."""
+
     draws: int = 0
     """The most coupons it can earn."""
     looks_at: tuple[Game, ...] = ()
@@ -34,15 +52,19 @@ class Needs(NamedTuple):
     """It may give back what its order has used: the coupons, under their games' rules of now."""
 
 
+A_DRAW = Needs(draws=1)
+
+
 def needs(event: Event, program: Program) -> Needs:
     """What this event needs under these rules."""
     match event:
         case GameCompleted():
             game = program.game_of(event.partner_id, event.game_id)
             if game is None:
-                return Needs(games=(event.game_id,), draws=1)
+                return A_DRAW
+            if game.total_limit is None and not looks_at_coupons(game):
+                return A_DRAW
             return Needs(
-                games=(event.game_id,),
                 draws=1,
                 looks_at=(game,) if looks_at_coupons(game) else (),
                 limited=(game.id,) if game.total_limit is not None else (),
@@ -50,7 +72,6 @@ def needs(event: Event, program: Program) -> Needs:
         case OrderPlaced():
             stamped = program.stamp_games(event.partner_id)
             return Needs(
-                stamps_of=event.partner_id,
                 draws=len(stamped),
                 looks_at=tuple(game for game in stamped if looks_at_coupons(game)),
                 limited=tuple(game.id for game in stamped if game.total_limit is not None),

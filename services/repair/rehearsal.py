@@ -10,15 +10,14 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from itertools import islice
 
 from aiokafka import ConsumerRecord
 
-from services.adapters.draws import draws
+from services.adapters.draws import draws_for
 from services.adapters.postgres import inbox, quota
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
-from services.decisions.loading import load
+from services.decisions.loading import load, what_they_need
 from services.decisions.programs import Programs
 from services.decisions.transaction import most_issued
 from services.domain.arrival import CustomerKey, Incoming, LockedCustomer, Verdict
@@ -27,7 +26,7 @@ from services.domain.coupons.issuing import Draw
 from services.domain.decision import Effect
 from services.domain.folding import RuleFailed, decide_batch, issued_by_game
 from services.domain.letters import DeadLetter, Stage
-from services.domain.needs import Needs, looks_at_coupons, needs
+from services.domain.needs import Needs, looks_at_coupons
 from services.domain.program import Program
 from services.domain.stamps import AddStamp, Stamp, Stamps, laid_over
 from services.domain.state import NEW_CUSTOMER, CustomerState, with_effects
@@ -83,16 +82,15 @@ class DryRun:
         connection, programs = self._connection, Programs()
         customers = await self._customers({one.customer for one in fresh})
         program = await programs.load(connection, [one.event for one in fresh])
+        asked = what_they_need(fresh, program)
         stored, program = await load(
-            connection, programs, program, fresh, customers, changes=self._changes
+            connection, programs, program, asked, customers, changes=self._changes
         )
-        asked = [needs(one.event, program) for one in fresh]
         limited = most_issued(asked)
         still = await quota.left(connection, limited)
         left = {game_id: still.get(game_id, 0) - self._issued[game_id] for game_id in limited}
-        drawn = iter(draws(sum(wanted.draws for wanted in asked)))
-        for one, wanted in zip(fresh, asked, strict=True):
-            mine = list(islice(drawn, wanted.draws))
+        drawn = draws_for([wanted.draws for _, wanted in asked])
+        for (one, wanted), mine in zip(asked, drawn, strict=True):
             if one.event_key in self._decided:
                 continue
             state = self._state(one, wanted, stored.get(one.customer, NEW_CUSTOMER))
@@ -169,7 +167,7 @@ def _answer(
 ) -> Verdict | DeadLetter:
     """One event decided, or why it cannot be."""
     try:
-        verdicts, _ = decide_batch([one], program, {one.customer: state}, customers, left, mine)
+        verdicts, _ = decide_batch([one], program, {one.customer: state}, customers, left, [mine])
     except RuleFailed as error:
         return letter_for(records, one, Stage.DECIDE, error)
     return verdicts[0] if verdicts else letter_for(records, one, Stage.TIME, why_too_early(one))

@@ -122,7 +122,7 @@ class World:
             for customer, at in self.newest.items()
         }
         verdicts, early = decide_batch(
-            fresh, program, self.states, locked, {}, [draw_for(one) for one in fresh]
+            fresh, program, self.states, locked, {}, [[draw_for(one)] for one in fresh]
         )
         for verdict in verdicts:
             customer = verdict.incoming.customer
@@ -296,7 +296,7 @@ def test_batch_leaves_its_inputs_alone(stream: list[Play], program: Program) -> 
     locked = {key: LockedCustomer(number=1, at=at) for key, at in world.newest.items()}
     arrivals = [one for batch in batches(stream, []) for one in batch if one.customer in locked]
 
-    drawn = [draw_for(one) for one in arrivals]
+    drawn = [[draw_for(one)] for one in arrivals]
     decide_batch(arrivals, program, world.states, locked, {}, drawn)
 
     assert world.states == states

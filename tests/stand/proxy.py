@@ -8,14 +8,17 @@ from contextlib import asynccontextmanager
 from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
 
+_READY = tuple(b"Z\x00\x00\x00\x05" + state for state in (b"I", b"T", b"E"))
+"""How an answer of Postgres ends: idle, in a transaction, in a failed one."""
+
 Fate = Literal["pass", "cut", "cut the answer", "hold"]
 
 
 class Proxy:
     """`fate` is asked for every piece of what a client sends. A line that is held stays open and mute.
 
-    `trips`: how often a client has spoken since it was last answered. It means round trips where one client at a time
-    speaks.
+    `trips`: how often a client has spoken since a Postgres said that it is ready for more. It means round trips where
+    one client at a time speaks; a COPY is one, since its rows do not wait for the server's word.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -76,7 +79,7 @@ class Proxy:
 
     async def _answer(self, server: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         while piece := await server.read(65536):
-            self._is_asked = False
+            self._is_asked = self._is_asked and not piece.endswith(_READY)
             to_client.write(piece)
             await to_client.drain()
         to_client.close()

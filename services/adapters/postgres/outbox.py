@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from schemas.topics import DEAD_LETTERS
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
-from services.adapters.postgres.tables import columns_of
 
 _SQL = queries("outbox")
 
 
 class OutboxRow(NamedTuple):
-    """An event, or the number of a dead letter whose bytes stay where they are. Fields as in `queue_and_confirm`."""
+    """An event, or the number of a dead letter whose bytes stay where they are."""
 
     ce_time: datetime | None
     dead_letter_id: int | None
@@ -46,20 +44,6 @@ def event_row(
 def letter_row(letter_id: int) -> OutboxRow:
     """A dead letter."""
     return OutboxRow(None, letter_id, DEAD_LETTERS, None, None, None, None, None)
-
-
-async def queue_and_confirm(
-    connection: Connection, rows: Sequence[OutboxRow], game_ids: Collection[int] = ()
-) -> dict[int, int]:
-    """Queue these rows, and then share these games until the commit; returns the version of each that exists.
-
-    A transaction's last statement: games that are shared any earlier starve whoever wants to change one.
-    """
-    if not rows and not game_ids:
-        return {}
-    columns = columns_of(rows) if rows else [[] for _ in OutboxRow._fields]
-    found = await connection.fetch(_SQL["queue_and_confirm"], *columns, sorted(game_ids))
-    return {row["id"]: row["version"] for row in found}
 
 
 async def backlog(connection: Connection, floor: int, most: int) -> tuple[int, int]:

@@ -62,3 +62,9 @@ def _customer_limits(row: _Row) -> CustomerLimits:
         per_month=row["customer_limit_per_month"],
     )
     return NO_LIMITS if limits.largest is None else limits
+
+
+async def versions_in_force(connection: Connection, ids: Collection[int]) -> dict[int, int]:
+    """Version by id of those of these games that exist, shared until the commit: a transaction's last statement."""
+    rows = await connection.fetch(_SQL["confirm_versions"], sorted(ids)) if ids else []
+    return {row["id"]: row["version"] for row in rows}

@@ -12,3 +12,8 @@ WHERE g.id = ANY($1::bigint[]);
 -- name: stamp_games
 -- The stamp games of these partners, by version, so that cached ones need not be read again.
 SELECT id, version FROM games WHERE partner_id = ANY($1::bigint[]) AND game_type = 'stamps';
+
+-- name: confirm_versions
+-- The versions in force now, held until the commit: the last statement of a batch. Sharing the rows any earlier
+-- starves whoever wants to change a game.
+SELECT id, version FROM games WHERE id = ANY($1::bigint[]) ORDER BY id FOR SHARE;

@@ -1,6 +1,6 @@
 """Rows into tables: a table's columns are the fields of its row's type, and nowhere else.
 
-Rows are named tuples: COPY takes them as they are.
+Rows are named tuples.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ async def add(
         return
     columns: tuple[str, ...] = rows[0]._fields
     if by_copy:
+        # Plain tuples: encoding reads fields of a named one at half the speed.
         await connection.copy_records_to_table(
-            table, schema_name=SCHEMA, columns=columns, records=rows
+            table, schema_name=SCHEMA, columns=columns, records=map(tuple, rows)
         )
         return
     names = ", ".join(f'"{column}"' for column in columns)
