@@ -1,4 +1,4 @@
-"""Dead letters: kept when a record cannot be decided; found by filters, read whole, settled with a trace."""
+"""Dead letters: kept when a record cannot be decided; found by filters, read whole, closed with a trace."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ async def at_place(
     return found
 
 
-async def settle(
+async def close(
     connection: Connection,
     operation_id: int,
     ids: Collection[int],
@@ -91,7 +91,7 @@ async def settle(
     tried: bool = False,
 ) -> int:
     """Move letters to a final state; `tried`: they went through the pipeline. Returns how many that changed."""
-    return len(await connection.fetch(_SQL["settle"], operation_id, sorted(ids), state, int(tried)))
+    return len(await connection.fetch(_SQL["close"], operation_id, sorted(ids), state, int(tried)))
 
 
 async def died_again(

@@ -43,7 +43,7 @@ SELECT * FROM dead_letters WHERE id = ANY ($1::bigint[]) ORDER BY id;
 -- The number of the letter of this record.
 SELECT id FROM dead_letters WHERE topic = ANY ($1::text[]) AND partition = $2 AND "offset" = $3;
 
--- name: settle
+-- name: close
 -- Letters that need no more work, from whatever state still allows it; returns those that this changed.
 WITH handled AS (
     INSERT INTO dead_letter_actions (operation_id, dead_letter_id, outcome)

@@ -1,8 +1,8 @@
 """I4: every retained offset of a topic below the group's commit is decided, dead-lettered or a repeat.
 
 The commit is read first. An issuer commits its offsets after the database has committed, so whatever lies below was
-settled before we look. A record whose (source, id) has a decision is settled, as that decision's own or as a repeat;
-any other must be a dead letter of its own place. Of a record only what names its event is read, unless that fails.
+accounted for before we look: a record whose (source, id) has a decision, as that decision's own or as a repeat; any
+other must be a dead letter at its own position. Of a record only what names its event is read, unless that fails.
 """
 
 from __future__ import annotations

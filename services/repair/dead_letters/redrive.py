@@ -192,7 +192,7 @@ class Redriver:
 
     async def _close(self, ids: Collection[int]) -> int:
         async with self._connection.transaction():
-            number = await dead_letters.settle(
+            number = await dead_letters.close(
                 self._connection, self._operation.id, ids, "already_decided"
             )
             await operations.add_counts(
@@ -210,7 +210,7 @@ class Redriver:
         """The letters' fate, in the transaction of the decisions."""
         operation_id = self._operation.id
         ids = [self._by_place[verdict.incoming.position] for verdict in verdicts]
-        decided = await dead_letters.settle(connection, operation_id, ids, "decided", tried=True)
+        decided = await dead_letters.close(connection, operation_id, ids, "decided", tried=True)
         again = {self._by_place[letter.position]: letter for letter in letters}
         dead = await dead_letters.died_again(connection, operation_id, again)
         counts = counts_of(verdicts) + Counter(decided=decided, dead=dead)

@@ -157,7 +157,7 @@ async def pipeline_of(settings: Settings, operation: Operation) -> AsyncIterator
         await operations.add_counts(connection, operation, counts_of(verdicts, new_letters))
         places = [verdict.incoming.position for verdict in verdicts]
         await connection.execute(
-            _SQL["settle_letters"],
+            _SQL["close_letters"],
             [place.topic for place in places],
             [place.partition for place in places],
             [place.offset for place in places],
