@@ -87,7 +87,7 @@ def issued_row(
 
 def _decision(verdict: Verdict) -> DecisionRow:
     incoming, decision = verdict.incoming, verdict.decision
-    event, place, cause = incoming.event, incoming.position, incoming.event.cause
+    event, position, cause = incoming.event, incoming.position, incoming.event.cause
     game_id = won = order_id = codes = None
     match event:
         case GameCompleted():
@@ -103,16 +103,16 @@ def _decision(verdict: Verdict) -> DecisionRow:
         partner_id=event.partner_id,
         customer_no=verdict.customer_no,
         game_id=game_id,
-        offset=place.offset,
+        offset=position.offset,
         coupon_id=decision.coupon_id,
         blocking_coupon_id=decision.blocking_coupon_id,
-        partition=place.partition,
+        partition=position.partition,
         rule_version=decision.rule_version,
         won=won,
         event_id=cause.id,
         event_source=cause.source,
         event_type=cause.type,
-        topic=place.topic,
+        topic=position.topic,
         outcome=decision.outcome,
         reason=decision.reason,
         order_id=order_id,

@@ -127,18 +127,18 @@ def pack(
             continue
         # A dead letter may have no key; any partition will do, and the same one every time is easiest to find.
         count = partitions[topic]
-        place = (topic, partition_of(key, count) if key is not None else id % count)
-        parcel = filling.get(place)
+        target = (topic, partition_of(key, count) if key is not None else id % count)
+        parcel = filling.get(target)
         if (
             parcel is None
             or id in alone
             or parcel.builder.append(timestamp=None, key=key, value=value, headers=headers) is None
         ):
-            parcel = Parcel(topic=topic, partition=place[1], builder=new_builder())
+            parcel = Parcel(topic=topic, partition=target[1], builder=new_builder())
             packed.parcels.append(parcel)
-            filling[place] = parcel
+            filling[target] = parcel
             parcel.builder.append(timestamp=None, key=key, value=value, headers=headers)
             if id in alone:
-                del filling[place]
+                del filling[target]
         parcel.ids.append(id)
     return packed

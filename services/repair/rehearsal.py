@@ -67,14 +67,14 @@ class DryRun:
 
     async def new_letters(self, letters: Collection[DeadLetter]) -> int:
         """How many of these are of records that have no dead letter yet."""
-        places = {letter.position for letter in letters}
+        positions = {letter.position for letter in letters}
         kept: int = await self._connection.fetchval(
             _SQL["letters_kept"],
-            [place.topic for place in places],
-            [place.partition for place in places],
-            [place.offset for place in places],
+            [position.topic for position in positions],
+            [position.partition for position in positions],
+            [position.offset for position in positions],
         )
-        return len(places) - kept
+        return len(positions) - kept
 
     async def _decide(
         self, records: Sequence[ConsumerRecord], fresh: Sequence[Incoming], report: Report

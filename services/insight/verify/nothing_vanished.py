@@ -26,11 +26,13 @@ async def check(scan: Scan) -> None:
     incoming = {settings.topic(name) for name in topics.INCOMING}
     with reaching_kafka(settings):
         committed = await group_offsets(settings, settings.consumer_group)
-        ours = {place: end for place, end in committed.items() if place.topic in incoming}
+        ours = {
+            partition: end for partition, end in committed.items() if partition.topic in incoming
+        }
         async with side_reader(settings) as consumer:
             bounds = await bounds_of(consumer, list(ours))
-            starts = {place: bounds[place].first for place in ours}
-            ends = {place: min(end, bounds[place].end) for place, end in ours.items()}
+            starts = {partition: bounds[partition].first for partition in ours}
+            ends = {partition: min(end, bounds[partition].end) for partition, end in ours.items()}
             async for records in read_parts(consumer, starts, ends):
                 await _look_up(scan, records)
 

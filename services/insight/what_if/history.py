@@ -128,11 +128,13 @@ async def customer_ids(
 
 
 async def events_decided(
-    connection: asyncpg.Connection, places: Collection[tuple[int, int]]
+    connection: asyncpg.Connection, decisions: Collection[tuple[int, int]]
 ) -> dict[int, dict[str, Any]]:
-    """By number of the decision: which event it was about, and whose; `places` are (customer, number)."""
+    """By number of the decision: which event it was about, and whose; `decisions` are (customer, number)."""
     rows = await connection.fetch(
-        _SQL["events_decided"], [customer for customer, _ in places], [seq for _, seq in places]
+        _SQL["events_decided"],
+        [customer for customer, _ in decisions],
+        [seq for _, seq in decisions],
     )
     return {
         row["seq"]: {

@@ -98,7 +98,7 @@ async def number_of(settings: Settings, connection: Connection, text: str) -> in
     found: int | None
     if match := _PLACE(text):
         topics = {match[1], settings.topic(match[1])}
-        found = await dead_letters.at_place(connection, topics, int(match[2]), int(match[3]))
+        found = await dead_letters.at_position(connection, topics, int(match[2]), int(match[3]))
     else:
         number = int(text)
         rows = (

@@ -73,7 +73,10 @@ class Reading:
         """Read to the end. Raises what an outage raises; what was done until then is kept."""
         pace = Pace()
         checkpoint, telling = Tick(CHECKPOINT_SECONDS), Tick(PROGRESS_SECONDS)
-        starts, ends = self._span.places(self._span.next), self._span.places(self._span.ends)
+        starts, ends = (
+            self._span.by_partition(self._span.next),
+            self._span.by_partition(self._span.ends),
+        )
         async for records in read_parts(consumer, starts, ends):
             done = 0
             while done < len(records):
@@ -155,12 +158,12 @@ async def pipeline_of(settings: Settings, operation: Operation) -> AsyncIterator
         new_letters: int,
     ) -> None:
         await operations.add_counts(connection, operation, counts_of(verdicts, new_letters))
-        places = [verdict.incoming.position for verdict in verdicts]
+        positions = [verdict.incoming.position for verdict in verdicts]
         await connection.execute(
             _SQL["close_letters"],
-            [place.topic for place in places],
-            [place.partition for place in places],
-            [place.offset for place in places],
+            [position.topic for position in positions],
+            [position.partition for position in positions],
+            [position.offset for position in positions],
         )
 
     pool = await open_pool(settings, "couponry-replay", enable_seqscan="off")
