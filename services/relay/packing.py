@@ -105,9 +105,10 @@ def pack(
     headers_of = EventHeaders(event_source)
     key: bytes | None
     value: bytes | None
-    for row in batch.rows:
+    for row in batch.to_unpack():
         id, topic, ce_type, ce_id, subject, key_text, value_text, ce_time, letter_id, again = row
         if letter_id is None:
+            assert ce_id is not None and value_text is not None  # a rule of the table
             if ce_type is None or ce_time is None:
                 packed.unfit[id] = "an event needs ce_type and ce_time"
                 continue
