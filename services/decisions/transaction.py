@@ -69,7 +69,9 @@ class Deciding:
         if not arrivals:
             return Decided()
         with self._timed("absorb"):
-            program = await self._programs.load(connection, [one.event for one in arrivals])
+            program = await self._programs.load(
+                connection, [incoming.event for incoming in arrivals]
+            )
             opened = await inbox.open_batch(
                 connection, arrivals, places(arrivals, program), self._manner.clock_offset
             )
@@ -84,7 +86,7 @@ class Deciding:
                 opened.customers,
                 holders=opened.holders,
             )
-            asked = [needs(one.event, program) for one in opened.fresh]
+            asked = [needs(incoming.event, program) for incoming in opened.fresh]
             shares = await quota.hold(connection, most_issued(asked))
         reach("issuer.after_load")
         with self._timed("decide"):
@@ -94,7 +96,7 @@ class Deciding:
                 states,
                 opened.customers,
                 shares.quota,
-                draws(sum(one.draws for one in asked)),
+                draws(sum(wanted.draws for wanted in asked)),
             )
         await quota.use(connection, shares, issued_by_game(verdicts, shares.quota))
         reach("issuer.after_decide")
@@ -124,4 +126,4 @@ class Deciding:
 
 def most_issued(asked: Iterable[Needs]) -> dict[int, int]:
     """The most coupons that these events can take of each game with a total limit."""
-    return Counter(game_id for one in asked for game_id in one.limited)
+    return Counter(game_id for wanted in asked for game_id in wanted.limited)

@@ -88,7 +88,7 @@ async def selection_of(
                 values.append(int(value) if field in _NUMBERS else value)
     selection = Selection(**chosen)
     if ids:
-        numbers = [await number_of(settings, connection, one) for one in ids]
+        numbers = [await number_of(settings, connection, name) for name in ids]
         selection = replace(selection, ids=sorted(set(numbers)))
     return selection
 
