@@ -18,7 +18,6 @@ from collections.abc import (
 )
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -233,7 +232,7 @@ async def redriver_of(
 
 def dry_run_of(settings: Settings, connection: Connection) -> Redrive:
     """What a redrive would do, in memory."""
-    dry = DryRun(connection, clock_offset=timedelta(seconds=settings.clock_offset_seconds))
+    dry = DryRun(connection, clock_offset=settings.clock_offset)
 
     async def redrive(letters: Letters) -> Counter[str]:
         closed = await dead_letters.decided_meanwhile(connection, letters)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 
@@ -188,7 +187,7 @@ async def pipeline_of(settings: Settings, operation: Operation) -> AsyncIterator
 
 def dry_run_of(settings: Settings, connection: Connection) -> Decide:
     """The same in memory."""
-    dry = DryRun(connection, clock_offset=timedelta(seconds=settings.clock_offset_seconds))
+    dry = DryRun(connection, clock_offset=settings.clock_offset)
 
     async def decide(records: Sequence[ConsumerRecord]) -> Counter[str]:
         report = await dry.process(records)
