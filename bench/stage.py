@@ -101,9 +101,9 @@ class Stage:
         )
         await consumer.start()
         try:
-            places = await partitions(consumer, self.completed)
-            consumer.assign(places)
-            await consumer.commit(await consumer.end_offsets(places))
+            partitions = await partitions_of(consumer, self.completed)
+            consumer.assign(partitions)
+            await consumer.commit(await consumer.end_offsets(partitions))
         finally:
             await consumer.stop()
 
@@ -154,7 +154,7 @@ async def _remove_topics(settings: Settings) -> None:
         await admin.close()
 
 
-async def partitions(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
+async def partitions_of(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
     """All partitions of a topic. The consumer must be started."""
     await consumer._client.add_topic(topic)  # no public call waits for a topic's metadata
     return [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -65,7 +64,7 @@ async def _rows(
     sql = queries("coupons", __package__)["list_coupons"]
     last: UUID | None = None
     async with postgres(settings, "coupons") as connection:
-        at = await clock(connection, timedelta(seconds=settings.clock_offset_seconds))
+        at = await clock(connection, settings.clock_offset)
         while limit is None or limit > 0:
             page = min(PAGE, limit) if limit else PAGE
             rows = await connection.fetch(

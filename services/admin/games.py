@@ -149,10 +149,10 @@ async def _check_ownership(
         if entry.id in stored and stored[entry.id].partner_id != entry.partner_id:
             raise CommandError(f"{file}[{index}].id: {entry.id} is a game of another partner")
         unknown = await unknown_products(connection, entry.partner_id, entry.product_ids)
-        for place, product_id in enumerate(entry.product_ids):
+        for number, product_id in enumerate(entry.product_ids):
             if product_id in unknown:
                 raise CommandError(
-                    f"{file}[{index}].product_ids.{place}: product {product_id} does not exist"
+                    f"{file}[{index}].product_ids.{number}: product {product_id} does not exist"
                 )
 
 

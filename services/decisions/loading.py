@@ -45,7 +45,7 @@ async def load(
     `holders` of the single places asked for, where they have been looked up. `changes`: what customers would be by
     decisions that nobody records; it is only looked at, to load what reversals of those may come upon.
     """
-    orders = [(one, wanted) for one, wanted in asked if wanted.order_id is not None]
+    orders = [(incoming, wanted) for incoming, wanted in asked if wanted.order_id is not None]
     gathering = _Gathering(connection, customers)
     if holders is None:
         await gathering.gather_holders(set(places(asked)))
@@ -53,10 +53,10 @@ async def load(
         gathering.keep_coupons(holders)
     if orders:
         await gathering.gather_orders(orders)
-        returning = {one.customer for one, wanted in orders if wanted.gives_back}
+        returning = {incoming.customer for incoming, wanted in orders if wanted.gives_back}
         program = await _given_back(connection, gathering, programs, program, returning, changes)
     await gathering.gather_issues(
-        (one.customer, game) for one, wanted in asked for game in wanted.looks_at
+        (incoming.customer, game) for incoming, wanted in asked for game in wanted.looks_at
     )
     return gathering.states(), program
 
@@ -159,12 +159,12 @@ class _Gathering:
         await self._gather_codes(arrivals)
         names: set[tuple[int, str, int]] = set()
         used: set[tuple[int, str]] = set()
-        for one, asked in arrivals:
-            if asked.order_id is not None:
-                number = self._customers[one.customer].number
-                names.add((one.customer[0], asked.order_id, number))
-                if asked.gives_back:
-                    used.add((number, asked.order_id))
+        for incoming, wanted in arrivals:
+            if wanted.order_id is not None:
+                number = self._customers[incoming.customer].number
+                names.add((incoming.customer[0], wanted.order_id, number))
+                if wanted.gives_back:
+                    used.add((number, wanted.order_id))
         self.keep_coupons(await coupons.used_by_orders(self._connection, used))
         for row in await closed_orders.reversed_among(self._connection, names):
             self._of_number(row["customer_no"]).reversed_orders.add(row["order_id"])
@@ -192,9 +192,9 @@ class _Gathering:
     async def _gather_codes(self, arrivals: Sequence[tuple[Incoming, Needs]]) -> None:
         """The customers' own coupons of the codes in their orders, and which codes are somebody else's."""
         askers: dict[str, set[CustomerKey]] = {}
-        for one, asked in arrivals:
-            for code in asked.codes:
-                askers.setdefault(code, set()).add(one.customer)
+        for incoming, wanted in arrivals:
+            for code in wanted.codes:
+                askers.setdefault(code, set()).add(incoming.customer)
         for row in await coupons.of_codes(self._connection, askers):
             for customer in askers[row["code"]]:
                 if row["customer_no"] == self._customers[customer].number:

@@ -37,7 +37,7 @@ class Manner:
     @classmethod
     def by(cls, settings: Settings) -> Manner:
         return cls(
-            clock_offset=timedelta(seconds=settings.clock_offset_seconds),
+            clock_offset=settings.clock_offset,
             writing=Writing.by(settings),
         )
 

@@ -58,7 +58,7 @@ class RulesChanged(LostRace):
 
 
 async def keep(connection: Connection, letters: Iterable[DeadLetter], rows: Rows) -> int:
-    """Keep dead letters and queue the new ones; returns how many are new: a place in a topic has one for ever."""
+    """Keep dead letters and queue the new ones; returns how many are new: a record has one for ever."""
     new = 0
     for letter in letters:
         letter_id = await bury(connection, letter)

@@ -69,7 +69,8 @@ class Deciding:
         if not arrivals:
             return Decided()
         with self._timed("absorb"):
-            program = await self._programs.load(connection, [one.event for one in arrivals])
+            events = [incoming.event for incoming in arrivals]
+            program = await self._programs.load(connection, events)
             asked = what_they_need(arrivals, program)
             opened = await inbox.open_batch(
                 connection, arrivals, places(asked), self._manner.clock_offset

@@ -83,7 +83,7 @@ def issued_row(
 
 def _decision(verdict: Verdict) -> DecisionRow:
     incoming, decision = verdict.incoming, verdict.decision
-    event, place, cause = incoming.event, incoming.position, incoming.event.cause
+    event, position, cause = incoming.event, incoming.position, incoming.event.cause
     game_id = won = order_id = codes = None
     match event:
         case GameCompleted():
@@ -95,9 +95,9 @@ def _decision(verdict: Verdict) -> DecisionRow:
     # In the order of the row's fields: naming each of them takes four times as long.
     return DecisionRow(
         incoming.event_key, decision.decided_at, event.occurred_at, event.partner_id,
-        verdict.customer_no, game_id, place.offset, decision.coupon_id,
-        decision.blocking_coupon_id, place.partition, decision.rule_version, won, cause.id,
-        cause.source, cause.type, place.topic, decision.outcome, decision.reason, order_id,
+        verdict.customer_no, game_id, position.offset, decision.coupon_id,
+        decision.blocking_coupon_id, position.partition, decision.rule_version, won, cause.id,
+        cause.source, cause.type, position.topic, decision.outcome, decision.reason, order_id,
         codes,
     )  # fmt: skip
 

@@ -142,16 +142,16 @@ class Pipeline:
 
     async def _attempt(self, records: Sequence[ConsumerRecord], part: Part, report: Report) -> None:
         """One try at one transaction."""
-        customers = sorted({one.customer for one in part.arrivals})
-        async with self._pool.acquire() as connection, self._locks.held(customers) as had:
-            if customers and not had:
+        customers = sorted({incoming.customer for incoming in part.arrivals})
+        async with self._pool.acquire() as connection, self._locks.held(customers) as are_locked:
+            if customers and not are_locked:
                 metrics.WITHOUT_LOCKS.inc()
             reach("issuer.after_lock")
             async with waking_relay(connection):
                 decided = await self._deciding.decide(connection, part.arrivals)
                 early = [
-                    letter_for(records, one, Stage.TIME, why_too_early(one))
-                    for one in decided.too_early
+                    letter_for(records, incoming, Stage.TIME, why_too_early(incoming))
+                    for incoming in decided.too_early
                 ]
                 letters = [*part.letters, *early]
                 await self._deciding.record(connection, decided, letters)
@@ -163,15 +163,15 @@ class Pipeline:
 
 def read(records: Sequence[ConsumerRecord]) -> tuple[list[Incoming], list[DeadLetter]]:
     """Events in deciding order, and the records that cannot be read."""
-    incoming: list[Incoming] = []
+    arrivals: list[Incoming] = []
     letters: list[DeadLetter] = []
-    for raw in records:
-        one = read_record(raw)
-        if isinstance(one, Poison):
-            letters.append(letter_from_poison(raw, one))
+    for record in records:
+        found = read_record(record)
+        if isinstance(found, Poison):
+            letters.append(letter_from_poison(record, found))
         else:
-            incoming.append(one)
-    return in_deciding_order(incoming), letters
+            arrivals.append(found)
+    return in_deciding_order(arrivals), letters
 
 
 def _halves(items: Sequence[T]) -> tuple[Sequence[T], Sequence[T]]:
@@ -179,10 +179,10 @@ def _halves(items: Sequence[T]) -> tuple[Sequence[T], Sequence[T]]:
     return items[:middle], items[middle:]
 
 
-def why_too_early(one: Incoming) -> ValueError:
+def why_too_early(incoming: Incoming) -> ValueError:
     """What the dead letter of an event from the future says."""
     limit = int(MAX_PRODUCER_SKEW.total_seconds() // 60)
     return ValueError(
-        f"ce_time {one.event.occurred_at.isoformat()} is more than {limit} minutes in the future: "
+        f"ce_time {incoming.event.occurred_at.isoformat()} is more than {limit} minutes in the future: "
         "set the producer's clock right, then redrive this record"
     )

@@ -127,11 +127,11 @@ class Publisher:
 
     async def _send(self, parcels: Sequence[Parcel]) -> None:
         """Send everything, partitions side by side, and wait until Kafka has answered for each record batch."""
-        by_place: dict[tuple[str, int], list[Parcel]] = {}
+        by_partition: dict[tuple[str, int], list[Parcel]] = {}
         for parcel in parcels:
-            by_place.setdefault((parcel.topic, parcel.partition), []).append(parcel)
-        sent = await asyncio.gather(*map(self._send_in_order, by_place.values()))
-        pairs = [pair for place in sent for pair in place]
+            by_partition.setdefault((parcel.topic, parcel.partition), []).append(parcel)
+        sent = await asyncio.gather(*map(self._send_in_order, by_partition.values()))
+        pairs = [pair for pairs_of_one in sent for pair in pairs_of_one]
         answers = await asyncio.gather(*(future for _, future in pairs), return_exceptions=True)
         failed = [
             (parcel, answer)

@@ -9,7 +9,7 @@ SELECT pg_try_advisory_lock($1);
 SELECT id FROM deployment;
 
 -- name: next_rows
--- Rows to publish, oldest first, from $1 on, without the topics $2: at most $3 rows, and none after $4 bytes.
+-- Rows to publish (as WaitingRow), oldest first, from $1 on, without the topics $2: at most $3 rows, and none after $4 bytes.
 SELECT id, topic, ce_type, ce_id, subject, key, value, ce_time, dead_letter_id, republished
 FROM (
     SELECT *, sum(bytes) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) - bytes AS bytes_before

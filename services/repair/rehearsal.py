@@ -59,29 +59,29 @@ class DryRun:
         report.letters += letters
         async with self._connection.transaction(readonly=True, isolation="repeatable_read"):
             undecided = await inbox.undecided(self._connection, arrivals)
-            fresh = [one for one in undecided if one.event_key not in self._decided]
+            fresh = [incoming for incoming in undecided if incoming.event_key not in self._decided]
             if fresh:
                 await self._decide(records, fresh, report)
         return report
 
     async def new_letters(self, letters: Collection[DeadLetter]) -> int:
         """How many of these are of records that have no dead letter yet."""
-        places = {letter.position for letter in letters}
+        positions = {letter.position for letter in letters}
         kept: int = await self._connection.fetchval(
             _SQL["letters_kept"],
-            [place.topic for place in places],
-            [place.partition for place in places],
-            [place.offset for place in places],
+            [position.topic for position in positions],
+            [position.partition for position in positions],
+            [position.offset for position in positions],
         )
-        return len(places) - kept
+        return len(positions) - kept
 
     async def _decide(
         self, records: Sequence[ConsumerRecord], fresh: Sequence[Incoming], report: Report
     ) -> None:
         """Load as the pipeline does, then decide one by one, so that each event sees all before it."""
         connection, programs = self._connection, Programs()
-        customers = await self._customers({one.customer for one in fresh})
-        program = await programs.load(connection, [one.event for one in fresh])
+        customers = await self._customers({incoming.customer for incoming in fresh})
+        program = await programs.load(connection, [incoming.event for incoming in fresh])
         asked = what_they_need(fresh, program)
         stored, program = await load(
             connection, programs, program, asked, customers, changes=self._changes
@@ -90,11 +90,11 @@ class DryRun:
         still = await quota.left(connection, limited)
         left = {game_id: still.get(game_id, 0) - self._issued[game_id] for game_id in limited}
         drawn = draws_for([wanted.draws for _, wanted in asked])
-        for (one, wanted), mine in zip(asked, drawn, strict=True):
-            if one.event_key in self._decided:
+        for (incoming, wanted), mine in zip(asked, drawn, strict=True):
+            if incoming.event_key in self._decided:
                 continue
-            state = self._state(one, wanted, stored.get(one.customer, NEW_CUSTOMER))
-            answer = _answer(one, records, program, state, customers, left, mine)
+            state = self._state(incoming, wanted, stored.get(incoming.customer, NEW_CUSTOMER))
+            answer = _answer(incoming, records, program, state, customers, left, mine)
             if isinstance(answer, DeadLetter):
                 report.letters.append(answer)
                 continue
@@ -114,22 +114,22 @@ class DryRun:
         )
         return {
             (row["partner_id"], row["customer_id"]): LockedCustomer(
-                number=row["customer_no"] or -position, at=row["at"]
+                number=row["customer_no"] or -number, at=row["at"]
             )
-            for position, row in enumerate(rows, start=1)
+            for number, row in enumerate(rows, start=1)
         }
 
-    def _state(self, one: Incoming, wanted: Needs, stored: CustomerState) -> CustomerState:
+    def _state(self, incoming: Incoming, wanted: Needs, stored: CustomerState) -> CustomerState:
         """What this event meets: what is stored, with all that would have been done so far."""
-        changes = self._changes.get(one.customer)
+        changes = self._changes.get(incoming.customer)
         state = state_laid_over(stored, changes) if changes else stored
         if (order_id := wanted.order_id) is None:
             return state
-        others = self._stamped.get((one.event.partner_id, order_id), {})
+        others = self._stamped.get((incoming.event.partner_id, order_id), {})
         foreign = {
             (order_id, game_id): Stamp(card_no=card_no, is_mine=False)
             for game_id, (customer, card_no) in others.items()
-            if customer != one.customer
+            if customer != incoming.customer
         }
         if not foreign:
             return state
@@ -138,7 +138,7 @@ class DryRun:
     def _keep(self, verdict: Verdict, before: CustomerState, program: Program) -> None:
         incoming = verdict.incoming
         self._decided.add(incoming.event_key)
-        effects = [one for one in verdict.decision.effects if _matters_later(one, program)]
+        effects = [effect for effect in verdict.decision.effects if _matters_later(effect, program)]
         if not effects:
             return
         changes = self._changes.get(incoming.customer, NEW_CUSTOMER)
@@ -157,7 +157,7 @@ def _matters_later(effect: Effect, program: Program) -> bool:
 
 
 def _answer(
-    one: Incoming,
+    incoming: Incoming,
     records: Sequence[ConsumerRecord],
     program: Program,
     state: CustomerState,
@@ -167,7 +167,13 @@ def _answer(
 ) -> Verdict | DeadLetter:
     """One event decided, or why it cannot be."""
     try:
-        verdicts, _ = decide_batch([one], program, {one.customer: state}, customers, left, [mine])
+        verdicts, _ = decide_batch(
+            [incoming], program, {incoming.customer: state}, customers, left, [mine]
+        )
     except RuleFailed as error:
-        return letter_for(records, one, Stage.DECIDE, error)
-    return verdicts[0] if verdicts else letter_for(records, one, Stage.TIME, why_too_early(one))
+        return letter_for(records, incoming, Stage.DECIDE, error)
+    return (
+        verdicts[0]
+        if verdicts
+        else letter_for(records, incoming, Stage.TIME, why_too_early(incoming))
+    )

@@ -12,7 +12,7 @@ LEFT JOIN LATERAL (
 ) AS known ON true;
 
 -- name: letters_kept
--- How many of these places in topics have a dead letter.
+-- How many of these records have a dead letter.
 SELECT count(*)
 FROM unnest($1::text[], $2::integer[], $3::bigint[]) AS named (topic, partition, "offset")
 WHERE EXISTS (

@@ -15,10 +15,11 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from schemas.topics import COUPON_ISSUED
-from services.adapters import wire
-from services.adapters.postgres.pool import SCHEMA, Connection
+from services.adapters.postgres import tables
+from services.adapters.postgres.outbox import OutboxRow
+from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
+from services.decisions.verdicts import issued_row
 from services.domain.coupons.effects import IssueCoupon
 from services.domain.events import Cause
 from services.domain.program import Game
@@ -26,7 +27,6 @@ from services.domain.program import Game
 FIRST = UUID(int=0)
 """Below every coupon's id."""
 
-_COLUMNS = ("ce_time", "topic", "ce_type", "ce_id", "subject", "key", "value", "republished")
 _SQL = queries("republish", __package__)
 
 GameVersion = tuple[int, int]
@@ -68,9 +68,7 @@ class Republisher:
         if not rows:
             return after, 0
         await self._load_games({(row["game_id"], row["rule_version"]) for row in rows})
-        await self._connection.copy_records_to_table(
-            "outbox", schema_name=SCHEMA, columns=_COLUMNS, records=map(self._outbox_row, rows)
-        )
+        await tables.add(self._connection, "outbox", [self._outbox_row(row) for row in rows])
         return rows[-1]["id"], len(rows)
 
     async def _load_games(self, wanted: set[GameVersion]) -> None:
@@ -80,7 +78,7 @@ class Republisher:
             for row in await self._connection.fetch(_SQL["rules"], ids, versions):
                 self._games[row["game_id"], row["version"]] = _game(row)
 
-    def _outbox_row(self, row: asyncpg.Record) -> tuple[Any, ...]:
+    def _outbox_row(self, row: asyncpg.Record) -> OutboxRow:
         id_, game = str(row["id"]), self._games.get((row["game_id"], row["rule_version"]))
         if game is None or row["customer_id"] is None or row["event_id"] is None:
             raise Unaccounted(f"coupon {id_} is not accounted for: run `couponry verify`")
@@ -96,13 +94,9 @@ class Republisher:
             rule_version=row["rule_version"],
         )
         cause = Cause(source=row["event_source"], id=row["event_id"], type=row["event_type"])
-        value = wire.issued_value(
-            issue, game, row["customer_id"], cause, mask_codes=self._mask_codes
+        return issued_row(
+            issue, game, row["customer_id"], cause, mask_codes=self._mask_codes, republished=True
         )
-        return (
-            issue.issued_at, COUPON_ISSUED, "coupon.issued", f"{id_}.issued", id_,
-            row["customer_id"], value, True,
-        )  # fmt: skip
 
 
 def _game(row: asyncpg.Record) -> Game:

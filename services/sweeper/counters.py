@@ -24,7 +24,7 @@ async def count_once(connection: asyncpg.Connection, clock_offset: timedelta = t
     """One pass, in its own transaction. False: somebody else is at it, or old transactions have not ended yet."""
     async with connection.transaction():
         rows = await connection.fetch(_SQL["take"])
-        if not rows or not rows[0]["is_settled"]:
+        if not rows or not rows[0]["is_final"]:
             return False
         (state,) = rows
         since = state["counted_at"] - LATEST_COMMIT + min(clock_offset, timedelta())

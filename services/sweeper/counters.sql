@@ -1,9 +1,9 @@
 -- Counters of games, folded from decisions. All of it runs in one transaction that holds the row of `counting`.
 
 -- name: take
--- How far counting has come, unless somebody else counts at the moment. Numbers up to `noted_to` are settled when no
+-- How far counting has come, unless somebody else counts at the moment. Numbers up to `noted_to` are final when no
 -- transaction that ran at the note is left: whoever drew one of them had its transaction id by then.
-SELECT counted_to, counted_at, noted_to, noted_at, noted_xid <= pg_snapshot_xmin(pg_current_snapshot()) AS is_settled
+SELECT counted_to, counted_at, noted_to, noted_at, noted_xid <= pg_snapshot_xmin(pg_current_snapshot()) AS is_final
 FROM counting FOR UPDATE SKIP LOCKED;
 
 -- name: count_games

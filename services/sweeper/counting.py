@@ -6,7 +6,6 @@ Any number of sweepers may run: they take turns, and what one has counted no oth
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
 
 from services.adapters.postgres.failures import is_of_postgres
 from services.adapters.postgres.pool import connect
@@ -24,7 +23,6 @@ log = logging.getLogger(__name__)
 
 async def count_until_stopped(settings: Settings, health: Health) -> None:
     """Pass after pass. An outage delays the counters and nothing else, so no health check asks for them."""
-    offset = timedelta(seconds=settings.clock_offset_seconds)
     waiting = Waiting("counting", log)
 
     async def work() -> None:
@@ -32,7 +30,7 @@ async def count_until_stopped(settings: Settings, health: Health) -> None:
         connection = await connect(settings, "couponry-counting", statement_timeout="0")
         try:
             while not health.stopping.is_set():
-                await count_once(connection, offset)
+                await count_once(connection, settings.clock_offset)
                 waiting.over()
                 await pause(health.stopping, INTERVAL_SECONDS)
         finally:

@@ -53,14 +53,14 @@ async def test_header_name_that_is_not_utf8(topics: Settings, monkeypatch, toler
         **client_options(topics), check_crcs=False, auto_offset_reset="earliest"
     )
     await consumer.start()
-    place = TopicPartition(topics.topic(GAME_COMPLETED), 0)
-    consumer.assign([place])
+    partition = TopicPartition(topics.topic(GAME_COMPLETED), 0)
+    consumer.assign([partition])
     try:
         if not tolerant:
             with pytest.raises(UnicodeDecodeError):
-                await consumer.getmany(place, timeout_ms=10_000)
+                await consumer.getmany(partition, timeout_ms=10_000)
             return
-        records = (await consumer.getmany(place, timeout_ms=10_000))[place]
+        records = (await consumer.getmany(partition, timeout_ms=10_000))[partition]
     finally:
         await consumer.stop()
 

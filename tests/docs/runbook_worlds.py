@@ -162,12 +162,12 @@ async def _commit_to_the_end(settings: Settings) -> None:
 
 async def _bury(settings: Settings) -> None:
     """Make letters of all records there are, as an issuer with a bug would have."""
-    places = await partitions_of(settings, {settings.topic(GAME_COMPLETED)})
+    partitions = await partitions_of(settings, {settings.topic(GAME_COMPLETED)})
     connection = await connect(settings, "test")
     async with side_reader(settings) as consumer:
-        bounds = await bounds_of(consumer, places)
-        starts = {place: kept.first for place, kept in bounds.items()}
-        ends = {place: kept.end for place, kept in bounds.items()}
+        bounds = await bounds_of(consumer, partitions)
+        starts = {partition: kept.first for partition, kept in bounds.items()}
+        ends = {partition: kept.end for partition, kept in bounds.items()}
         async for records in read_parts(consumer, starts, ends):
             for record in records:
                 await connection.execute(LETTER, *_letter(record))

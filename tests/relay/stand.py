@@ -133,18 +133,22 @@ async def published(
     try:
         names = [settings.topic(topic) for topic in topics or (COUPON_ISSUED,)]
         await consumer._client.set_topics(names)
-        places = [
+        partitions = [
             TopicPartition(name, number)
             for name in names
             for number in sorted(consumer.partitions_for_topic(name) or ())
         ]
-        consumer.assign(places)
-        await consumer.seek_to_beginning(*places)
-        ends = await consumer.end_offsets(places)
+        consumer.assign(partitions)
+        await consumer.seek_to_beginning(*partitions)
+        ends = await consumer.end_offsets(partitions)
         seen: list[ConsumerRecord] = []
         if settled:
-            ends = await _high_watermarks(settings, places)
-        while [place for place in places if await consumer.position(place) < ends[place]]:
+            ends = await _high_watermarks(settings, partitions)
+        while [
+            partition
+            for partition in partitions
+            if await consumer.position(partition) < ends[partition]
+        ]:
             for records in (await consumer.getmany(timeout_ms=200)).values():
                 seen += records
         return seen
@@ -153,12 +157,12 @@ async def published(
 
 
 async def _high_watermarks(
-    settings: Settings, places: list[TopicPartition]
+    settings: Settings, partitions: list[TopicPartition]
 ) -> dict[TopicPartition, int]:
     consumer = AIOKafkaConsumer(**client_options(settings), enable_auto_commit=False)
     await consumer.start()
     try:
-        found: dict[TopicPartition, int] = await consumer.end_offsets(places)
+        found: dict[TopicPartition, int] = await consumer.end_offsets(partitions)
         return found
     finally:
         await consumer.stop()

@@ -175,8 +175,8 @@ async def test_replay_says_what_the_topic_keeps_no_more(
     await feed(topics, poison(10), partition=2)
     admin = AIOKafkaAdminClient(**client_options(topics))
     await admin.start()
-    place = TopicPartition(topics.topic(GAME_COMPLETED), 2)
-    await admin.delete_records({place: RecordsToDelete(before_offset=4)})
+    partition = TopicPartition(topics.topic(GAME_COMPLETED), 2)
+    await admin.delete_records({partition: RecordsToDelete(before_offset=4)})
     await admin.close()
     arguments = ("replay", "--topic", GAME_COMPLETED, "--dry-run", "--json")
 

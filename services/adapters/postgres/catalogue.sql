@@ -24,6 +24,10 @@ SELECT * FROM shops WHERE partner_id = $1 ORDER BY id OFFSET $2 LIMIT $3;
 -- How many there are.
 SELECT count(*) FROM shops WHERE partner_id = $1;
 
+-- name: all_shops
+-- Of one partner, or of all.
+SELECT id, partner_id, name, created_at FROM shops WHERE $1::bigint IS NULL OR partner_id = $1 ORDER BY id;
+
 -- name: unknown_shops
 -- Those of the ids that are no shop of the partner.
 SELECT named.id FROM unnest($2::bigint[]) AS named (id)
@@ -52,3 +56,7 @@ SELECT * FROM products WHERE partner_id = $1 ORDER BY id OFFSET $2 LIMIT $3;
 -- name: count_products
 -- How many there are.
 SELECT count(*) FROM products WHERE partner_id = $1;
+
+-- name: all_products
+-- Of one partner, or of all.
+SELECT id, partner_id, name, sku, created_at FROM products WHERE $1::bigint IS NULL OR partner_id = $1 ORDER BY id;

@@ -1,4 +1,4 @@
-"""Dead letters: kept when a record cannot be decided; found by filters, read whole, settled with a trace."""
+"""Dead letters: kept when a record cannot be decided; found by filters, read whole, closed with a trace."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import asyncpg
 from services.adapters.event_keys import event_key
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
+from services.domain.events import Position
 from services.domain.letters import DeadLetter
 
 STATES = ("open", "decided", "already_decided", "discarded")
@@ -74,15 +75,17 @@ async def whole(connection: Connection, ids: Collection[int]) -> list[asyncpg.Re
     return await connection.fetch(_SQL["whole"], list(ids))
 
 
-async def at_place(
+async def at_position(
     connection: Connection, topics: Collection[str], partition: int, offset: int
 ) -> int | None:
     """The number of the letter of a record, whose topic has one of these names."""
-    found: int | None = await connection.fetchval(_SQL["at_place"], list(topics), partition, offset)
+    found: int | None = await connection.fetchval(
+        _SQL["at_position"], list(topics), partition, offset
+    )
     return found
 
 
-async def settle(
+async def close(
     connection: Connection,
     operation_id: int,
     ids: Collection[int],
@@ -91,7 +94,7 @@ async def settle(
     tried: bool = False,
 ) -> int:
     """Move letters to a final state; `tried`: they went through the pipeline. Returns how many that changed."""
-    return len(await connection.fetch(_SQL["settle"], operation_id, sorted(ids), state, int(tried)))
+    return len(await connection.fetch(_SQL["close"], operation_id, sorted(ids), state, int(tried)))
 
 
 async def died_again(
@@ -143,7 +146,7 @@ async def open_letters_before(
 
 
 async def bury(connection: Connection, letter: DeadLetter) -> int | None:
-    """Keep a dead letter; its number, or None if this place in the topic has one already."""
+    """Keep a dead letter; its number, or None if the record has one already."""
     number: int | None = await connection.fetchval(
         _SQL["bury"],
         letter.position.topic, letter.position.partition, letter.position.offset,
@@ -153,6 +156,11 @@ async def bury(connection: Connection, letter: DeadLetter) -> int | None:
         [value for _, value in letter.headers],
     )  # fmt: skip
     return number
+
+
+def position_of(row: asyncpg.Record) -> Position:
+    """Where the record of a letter, or of a decision, was read."""
+    return Position(topic=row["topic"], partition=row["partition"], offset=row["offset"])
 
 
 def _record_time(timestamp_ms: int) -> datetime:

@@ -1,7 +1,7 @@
 -- Dead letters as operators work on them. What was done about one is added to dead_letter_actions in the same statement.
 
 -- name: bury
--- Keep dead letters, one per place in a topic; returns the new ones, whose bytes still have to be published.
+-- Keep dead letters, one per record; returns the new ones, whose bytes still have to be published.
 INSERT INTO dead_letters (topic, partition, "offset", record_time, stage, exception, message, key, value,
                           event_id, event_source, event_type, header_names, header_values)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
@@ -39,11 +39,11 @@ ORDER BY id LIMIT $2;
 -- These letters with their bytes.
 SELECT * FROM dead_letters WHERE id = ANY ($1::bigint[]) ORDER BY id;
 
--- name: at_place
+-- name: at_position
 -- The number of the letter of this record.
 SELECT id FROM dead_letters WHERE topic = ANY ($1::text[]) AND partition = $2 AND "offset" = $3;
 
--- name: settle
+-- name: close
 -- Letters that need no more work, from whatever state still allows it; returns those that this changed.
 WITH handled AS (
     INSERT INTO dead_letter_actions (operation_id, dead_letter_id, outcome)

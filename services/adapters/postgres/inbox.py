@@ -59,7 +59,7 @@ class Opened:
 
 async def open_batch(
     connection: Connection,
-    incoming: Sequence[Incoming],
+    arrivals: Sequence[Incoming],
     places: Iterable[Place],
     clock_offset: timedelta,
 ) -> Opened:
@@ -68,14 +68,14 @@ async def open_batch(
     Customers are locked in one order for every process, until the end of the transaction; those of decided events are
     left alone. Raises KeyCollision when a stored key belongs to another event.
     """
-    fresh, wanted = incoming, set(places)
+    fresh, wanted = arrivals, set(places)
     while fresh:
-        customers = sorted({one.customer for one in fresh})
+        customers = sorted({incoming.customer for incoming in fresh})
         number_of = {customer: number for number, customer in enumerate(customers, start=1)}
         asked = sorted((number_of[who], game) for who, game in wanted if who in number_of)
         rows = await connection.fetch(
             _SQL["open_batch"],
-            [one.event_key for one in fresh],
+            [incoming.event_key for incoming in fresh],
             [partner_id for partner_id, _ in customers],
             [customer_id for _, customer_id in customers],
             [number for number, _ in asked],
@@ -97,23 +97,23 @@ async def open_batch(
     return Opened()
 
 
-def _undecided(incoming: Sequence[Incoming], decided: Collection[asyncpg.Record]) -> list[Incoming]:
+def _undecided(arrivals: Sequence[Incoming], decided: Collection[asyncpg.Record]) -> list[Incoming]:
     """Those that are not decided, by rows that say which are."""
     stored = {str(row["event_key"]): (row["event_source"], row["event_id"]) for row in decided}
     fresh = []
-    for one in incoming:
-        identity = stored.get(one.event_key)
+    for incoming in arrivals:
+        identity = stored.get(incoming.event_key)
         if identity is None:
-            fresh.append(one)
-        elif identity != one.identity:
-            raise KeyCollision(f"event key {one.event_key} belongs to event {identity!r}")
+            fresh.append(incoming)
+        elif identity != incoming.identity:
+            raise KeyCollision(f"event key {incoming.event_key} belongs to event {identity!r}")
     return fresh
 
 
-async def undecided(connection: Connection, incoming: Sequence[Incoming]) -> list[Incoming]:
+async def undecided(connection: Connection, arrivals: Sequence[Incoming]) -> list[Incoming]:
     """Those that have no decision yet, nobody locked. Raises KeyCollision like `open_batch`."""
-    rows = await connection.fetch(_SQL["decided"], [one.event_key for one in incoming])
-    return _undecided(incoming, rows)
+    rows = await connection.fetch(_SQL["decided"], [incoming.event_key for incoming in arrivals])
+    return _undecided(arrivals, rows)
 
 
 async def lock_customers(

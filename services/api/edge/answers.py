@@ -64,8 +64,8 @@ async def _parameters(request: Request, error: Exception) -> Response:
 def _judged(errors: Sequence[Mapping[str, Any]]) -> Problem:
     found: dict[str, list[str]] = {}
     for error in errors:
-        place, name, *_ = (*map(str, error["loc"]), "")
-        if place == "path":
+        part, name, *_ = (*map(str, error["loc"]), "")
+        if part == "path":
             return not_found(name)
         found[name] = [error["msg"]]
     return Problem(Reason.PARAMETERS_INVALID, errors=found)

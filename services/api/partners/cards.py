@@ -170,8 +170,8 @@ async def _know_shops(connection: asyncpg.Connection, call: Call, card: Card) ->
     """Every shop must be the partner's own; whose else it may be is not told."""
     unknown = await unknown_shops(connection, call.partner_id, card.shop_ids)
     errors = {
-        f"shop_ids.{place}": [f"Shop {shop_id} does not exist"]
-        for place, shop_id in enumerate(card.shop_ids)
+        f"shop_ids.{number}": [f"Shop {shop_id} does not exist"]
+        for number, shop_id in enumerate(card.shop_ids)
         if shop_id in unknown
     }
     if errors:

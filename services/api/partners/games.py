@@ -154,8 +154,8 @@ async def _know_products(connection: asyncpg.Connection, call: Call, game: Game)
     """Every product must be the partner's own; whose else it may be is not told."""
     unknown = await unknown_products(connection, call.partner_id, game.product_ids)
     errors = {
-        f"product_ids.{place}": [f"Product {product_id} does not exist"]
-        for place, product_id in enumerate(game.product_ids)
+        f"product_ids.{number}": [f"Product {product_id} does not exist"]
+        for number, product_id in enumerate(game.product_ids)
         if product_id in unknown
     }
     if errors:

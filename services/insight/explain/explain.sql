@@ -10,11 +10,11 @@ SELECT * FROM decisions WHERE event_key BETWEEN $1 AND $2 AND event_id = $3 ORDE
 SELECT * FROM dead_letters WHERE event_id = ANY ($1::text[]) ORDER BY id;
 
 -- name: decision_at
--- The decision made of the record at this place. No index serves it: one pass over the table.
+-- The decision made of the record at this position. No index serves it: one pass over the table.
 SELECT * FROM decisions WHERE topic = $1 AND partition = $2 AND "offset" = $3;
 
 -- name: letter_at
--- The dead letter of the record at this place.
+-- The dead letter of the record at this position.
 SELECT * FROM dead_letters WHERE topic = $1 AND partition = $2 AND "offset" = $3;
 
 -- name: decision_of_coupon

@@ -19,7 +19,7 @@ def show(figures: Figures, found: Sequence[Problem]) -> None:
         print(f"  {problem.what}: {problem.do}")
     if figures["lag"]:
         print()
-        paused = {(place["topic"], place["partition"]) for place in figures["paused"] or ()}
+        paused = {(part["topic"], part["partition"]) for part in figures["paused"] or ()}
         columns = ("topic", "partition", "committed", "end", "lag")
         print_table(
             (*columns, "trend"),

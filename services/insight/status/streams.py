@@ -30,34 +30,36 @@ async def lag(settings: Settings, trend_seconds: float) -> list[dict[str, Any]]:
     """
     with reaching_kafka(settings):
         async with asyncio.timeout(PATIENCE_SECONDS + trend_seconds):
-            places = await partitions_of(
+            partitions = await partitions_of(
                 settings, {settings.topic(name) for name in topics.INCOMING}
             )
-            before, then = await _look(settings, places), time.monotonic()
+            before, then = await _look(settings, partitions), time.monotonic()
             if not trend_seconds:
                 return before
             await asyncio.sleep(trend_seconds)
-            now, seconds = await _look(settings, places), time.monotonic() - then
+            now, seconds = await _look(settings, partitions), time.monotonic() - then
     return [
         late | {"per_second": round((late["lag"] - early["lag"]) / seconds, 1)}
         for early, late in zip(before, now, strict=True)
     ]
 
 
-async def _look(settings: Settings, places: list[TopicPartition]) -> list[dict[str, Any]]:
+async def _look(settings: Settings, partitions: list[TopicPartition]) -> list[dict[str, Any]]:
     committed = await group_offsets(settings, settings.consumer_group)
     async with side_reader(settings) as consumer:
-        bounds = await bounds_of(consumer, places)
+        bounds = await bounds_of(consumer, partitions)
     return [
         {
-            "topic": place.topic,
-            "partition": place.partition,
-            "committed": committed.get(place),
-            "end": bounds[place].end,
-            "lag": max(0, bounds[place].end - max(committed.get(place, 0), bounds[place].first)),
+            "topic": partition.topic,
+            "partition": partition.partition,
+            "committed": committed.get(partition),
+            "end": bounds[partition].end,
+            "lag": max(
+                0, bounds[partition].end - max(committed.get(partition, 0), bounds[partition].first)
+            ),
             "per_second": None,
         }
-        for place in places
+        for partition in partitions
     ]
 
 

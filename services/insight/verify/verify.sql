@@ -150,7 +150,7 @@ SELECT named.number FROM unnest($1::uuid[]) WITH ORDINALITY AS named (event_key,
 WHERE (SELECT true FROM decisions d WHERE d.event_key = named.event_key LIMIT 1) IS NULL;
 
 -- name: not_dead
--- Which of these places have no dead letter.
+-- Which of these records have no dead letter.
 SELECT named.topic, named.partition, named."offset"
 FROM unnest($1::text[], $2::integer[], $3::bigint[]) AS named (topic, partition, "offset")
 WHERE (SELECT true FROM dead_letters l

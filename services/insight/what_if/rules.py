@@ -60,8 +60,8 @@ class Rules:
     def version_at(self, seq: int, at: datetime) -> int | None:
         """The version in force for a decision that does not name one; None before the first."""
         if self._numbers is not None:
-            place = bisect_left(self._numbers, seq)
-            return self.versions[place - 1].number if place else None
+            count = bisect_left(self._numbers, seq)
+            return self.versions[count - 1].number if count else None
         in_force = [one.number for one in self.versions if self._was_made(one, seq, at)]
         return in_force[-1] if in_force else None
 

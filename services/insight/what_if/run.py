@@ -119,8 +119,8 @@ async def mismatches(
     connection: asyncpg.Connection, comparison: Comparison
 ) -> list[dict[str, Any]]:
     """The first decisions that the recorded rules do not reproduce: which event, what stands there, what came out."""
-    places = [(one.happened.customer_no, one.happened.seq) for one in comparison.mismatches]
-    events = await events_decided(connection, places) if places else {}
+    decisions = [(one.happened.customer_no, one.happened.seq) for one in comparison.mismatches]
+    events = await events_decided(connection, decisions) if decisions else {}
     shown = []
     for happened, decided in comparison.mismatches:
         before = recorded_answer(happened, decided)

@@ -9,6 +9,30 @@ SELECT g.*, p.time_zone FROM games g JOIN partners p ON p.id = g.partner_id WHER
 -- Every version of its rules.
 SELECT version, rules, valid_from, decided_before FROM game_versions WHERE game_id = $1 ORDER BY version;
 
+-- name: steps
+-- Stands for :steps in the two queries below: what was done with the `coupon` of a decision `d`, column by column.
+SELECT array_agg(s.word) AS words, array_agg(s.at) AS instants, array_agg(s.seq) AS numbers,
+       array_agg(s.order_id) AS order_ids,
+       CASE WHEN bool_or(s.word = 'reinstated')
+            THEN (SELECT c.holds_single_place FROM coupons c WHERE c.id = coupon.id) END AS under_single
+FROM (
+    SELECT h.word, h.at, by.seq, h.order_id, h.step, false AS is_try
+    FROM coupon_history h LEFT JOIN decisions by ON by.event_key = h.event_key
+    WHERE h.coupon_id = coupon.id
+      AND (h.word IN ('redeemed', 'cancelled') OR h.word = 'reinstated' AND h.event_key IS NULL)
+    UNION ALL
+    SELECT 'reinstated', r.decided_at, r.seq, h.order_id, h.step, true
+    FROM coupon_history h
+    CROSS JOIN LATERAL (
+        SELECT decided_at, seq FROM decisions r
+        WHERE r.customer_no = d.customer_no AND r.order_id = h.order_id AND r.event_type <> 'order.placed'
+          AND r.reason IS NULL
+        ORDER BY r.seq LIMIT 1
+    ) AS r
+    WHERE h.coupon_id = coupon.id AND h.word = 'redeemed' AND h.order_id IS NOT NULL
+    ORDER BY at, step, is_try
+) AS s;
+
 -- name: completions
 -- Its completions, each with what was done with its coupon: redeemed or cancelled, reinstated by staff, and every
 -- reversal of an order that had redeemed it, which other rules may answer otherwise. A step names the decision that
@@ -17,29 +41,8 @@ SELECT d.seq, d.decided_at, d.occurred_at, d.customer_no, d.rule_version, d.won,
        uuid_send(d.coupon_id), uuid_send(d.blocking_coupon_id),
        taken.words, taken.instants, taken.numbers, taken.order_ids, taken.under_single
 FROM decisions d
-LEFT JOIN LATERAL (
-    SELECT array_agg(s.word) AS words, array_agg(s.at) AS instants, array_agg(s.seq) AS numbers,
-           array_agg(s.order_id) AS order_ids,
-           CASE WHEN bool_or(s.word = 'reinstated')
-                THEN (SELECT c.holds_single_place FROM coupons c WHERE c.id = d.coupon_id) END AS under_single
-    FROM (
-        SELECT h.word, h.at, by.seq, h.order_id, h.step, false AS is_try
-        FROM coupon_history h LEFT JOIN decisions by ON by.event_key = h.event_key
-        WHERE h.coupon_id = d.coupon_id
-          AND (h.word IN ('redeemed', 'cancelled') OR h.word = 'reinstated' AND h.event_key IS NULL)
-        UNION ALL
-        SELECT 'reinstated', r.decided_at, r.seq, h.order_id, h.step, true
-        FROM coupon_history h
-        CROSS JOIN LATERAL (
-            SELECT decided_at, seq FROM decisions r
-            WHERE r.customer_no = d.customer_no AND r.order_id = h.order_id AND r.event_type <> 'order.placed'
-              AND r.reason IS NULL
-            ORDER BY r.seq LIMIT 1
-        ) AS r
-        WHERE h.coupon_id = d.coupon_id AND h.word = 'redeemed' AND h.order_id IS NOT NULL
-        ORDER BY at, step, is_try
-    ) AS s
-) AS taken ON d.coupon_id IS NOT NULL
+CROSS JOIN LATERAL (SELECT d.coupon_id AS id) AS coupon
+LEFT JOIN LATERAL (:steps) AS taken ON d.coupon_id IS NOT NULL
 WHERE d.game_id = $1 AND ($2::timestamptz IS NULL OR d.decided_at < $2)
 ORDER BY d.seq;
 
@@ -58,29 +61,8 @@ LEFT JOIN LATERAL (
 LEFT JOIN order_stamps stamps
     ON stamps.partner_id = d.partner_id AND stamps.order_id = d.order_id COLLATE "C" AND stamps.game_id = $1
     AND stamps.event_key = d.event_key
-LEFT JOIN LATERAL (
-    SELECT array_agg(s.word) AS words, array_agg(s.at) AS instants, array_agg(s.seq) AS numbers,
-           array_agg(s.order_id) AS order_ids,
-           CASE WHEN bool_or(s.word = 'reinstated')
-                THEN (SELECT c.holds_single_place FROM coupons c WHERE c.id = coalesce(earned.id, d.coupon_id)) END AS under_single
-    FROM (
-        SELECT h.word, h.at, by.seq, h.order_id, h.step, false AS is_try
-        FROM coupon_history h LEFT JOIN decisions by ON by.event_key = h.event_key
-        WHERE h.coupon_id = coalesce(earned.id, d.coupon_id)
-          AND (h.word IN ('redeemed', 'cancelled') OR h.word = 'reinstated' AND h.event_key IS NULL)
-        UNION ALL
-        SELECT 'reinstated', r.decided_at, r.seq, h.order_id, h.step, true
-        FROM coupon_history h
-        CROSS JOIN LATERAL (
-            SELECT decided_at, seq FROM decisions r
-            WHERE r.customer_no = d.customer_no AND r.order_id = h.order_id AND r.event_type <> 'order.placed'
-              AND r.reason IS NULL
-            ORDER BY r.seq LIMIT 1
-        ) AS r
-        WHERE h.coupon_id = coalesce(earned.id, d.coupon_id) AND h.word = 'redeemed' AND h.order_id IS NOT NULL
-        ORDER BY at, step, is_try
-    ) AS s
-) AS taken ON d.order_id IS NULL AND d.coupon_id IS NOT NULL OR earned.id IS NOT NULL
+CROSS JOIN LATERAL (SELECT coalesce(earned.id, d.coupon_id) AS id) AS coupon
+LEFT JOIN LATERAL (:steps) AS taken ON d.order_id IS NULL AND d.coupon_id IS NOT NULL OR earned.id IS NOT NULL
 WHERE (d.game_id = $1 OR (d.partner_id = $3 AND d.order_id IS NOT NULL))
   AND ($2::timestamptz IS NULL OR d.decided_at < $2)
 ORDER BY d.seq;

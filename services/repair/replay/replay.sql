@@ -4,7 +4,7 @@
 -- The number given last to a decision, by anybody.
 SELECT last_value FROM decisions_seq_seq;
 
--- name: settle_letters
+-- name: close_letters
 -- Open dead letters of records that have now been decided after all.
 UPDATE dead_letters l SET state = 'decided'
 FROM unnest($1::text[], $2::integer[], $3::bigint[]) AS n (topic, partition, "offset")

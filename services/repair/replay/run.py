@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 
@@ -73,7 +72,10 @@ class Reading:
         """Read to the end. Raises what an outage raises; what was done until then is kept."""
         pace = Pace()
         checkpoint, telling = Tick(CHECKPOINT_SECONDS), Tick(PROGRESS_SECONDS)
-        starts, ends = self._span.places(self._span.next), self._span.places(self._span.ends)
+        starts, ends = (
+            self._span.by_partition(self._span.next),
+            self._span.by_partition(self._span.ends),
+        )
         async for records in read_parts(consumer, starts, ends):
             done = 0
             while done < len(records):
@@ -155,12 +157,12 @@ async def pipeline_of(settings: Settings, operation: Operation) -> AsyncIterator
         new_letters: int,
     ) -> None:
         await operations.add_counts(connection, operation, counts_of(verdicts, new_letters))
-        places = [verdict.incoming.position for verdict in verdicts]
+        positions = [verdict.incoming.position for verdict in verdicts]
         await connection.execute(
-            _SQL["settle_letters"],
-            [place.topic for place in places],
-            [place.partition for place in places],
-            [place.offset for place in places],
+            _SQL["close_letters"],
+            [position.topic for position in positions],
+            [position.partition for position in positions],
+            [position.offset for position in positions],
         )
 
     pool = await open_pool(settings, "couponry-replay", enable_seqscan="off")
@@ -185,7 +187,7 @@ async def pipeline_of(settings: Settings, operation: Operation) -> AsyncIterator
 
 def dry_run_of(settings: Settings, connection: Connection) -> Decide:
     """The same in memory."""
-    dry = DryRun(connection, clock_offset=timedelta(seconds=settings.clock_offset_seconds))
+    dry = DryRun(connection, clock_offset=settings.clock_offset)
 
     async def decide(records: Sequence[ConsumerRecord]) -> Counter[str]:
         report = await dry.process(records)

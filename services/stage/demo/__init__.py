@@ -2,7 +2,8 @@
 
 In order of reading: `command` (options and exit code), `story` (what happens, step by step), `catalogue` (the games),
 `records` and `workload` (what is sent and what must become of it), `traffic` (both ends of Kafka), `ledger` (what was
-sent beside what was seen), `settling` (wait for the rest), `live` (the view), `summary` (the account in the end).
+sent beside what was seen), `reconciliation` (wait for the rest, ask every party), `live` (the view), `summary` (the
+account in the end).
 """
 
 from services.stage.demo.command import demo

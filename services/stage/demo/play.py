@@ -15,13 +15,13 @@ from services.runtime.settings import Settings
 from services.stage.demo.account import Account
 from services.stage.demo.ledger import Ledger, percentile, words
 from services.stage.demo.live import live_view, step
-from services.stage.demo.records import Fate, Record
-from services.stage.demo.settling import (
+from services.stage.demo.reconciliation import (
     STANDSTILL_SECONDS,
     everything_read,
     everything_seen,
     recorded,
 )
+from services.stage.demo.records import Fate, Record
 from services.stage.demo.stage import Scene
 from services.stage.demo.traffic import GameService, game_service, listen, listener
 from services.stage.demo.workload import Workload

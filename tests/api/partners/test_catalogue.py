@@ -13,7 +13,7 @@ INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z").fullmatch
 
 
 @pytest.mark.parametrize(("path", "word", "defaults"), KINDS)
-async def test_place_is_created_shown_listed_and_changed(
+async def test_entry_is_created_shown_listed_and_changed(
     partner: Partner, path: str, word: str, defaults: dict[str, None]
 ) -> None:
     """Each step answers in the envelope; text is trimmed; a change leaves what it does not name."""
@@ -21,30 +21,30 @@ async def test_place_is_created_shown_listed_and_changed(
     body = created.json()
     assert (created.status_code, body["code"], body["success"]) == (201, 201, True)
     assert body["message"] == f"{word} created successfully"
-    place = body["data"]
-    assert place == {
-        "id": place["id"], "name": "Žvėryno kavinė", **defaults,
-        "created_at": place["created_at"], "updated_at": place["updated_at"],
+    entry = body["data"]
+    assert entry == {
+        "id": entry["id"], "name": "Žvėryno kavinė", **defaults,
+        "created_at": entry["created_at"], "updated_at": entry["updated_at"],
     }  # fmt: skip
-    assert INSTANT(place["created_at"])
+    assert INSTANT(entry["created_at"])
 
-    assert (await partner.get(f"/{path}/{place['id']}")).json() == {
-        "success": True, "code": 200, "data": place,
+    assert (await partner.get(f"/{path}/{entry['id']}")).json() == {
+        "success": True, "code": 200, "data": entry,
     }  # fmt: skip
     listed = (await partner.get(f"/{path}")).json()["data"]
-    assert place in listed[path]
+    assert entry in listed[path]
     assert listed["pagination"]["total"] == len(listed[path])
 
-    changed = (await partner.put(f"/{path}/{place['id']}", {"name": "Užupio"})).json()
+    changed = (await partner.put(f"/{path}/{entry['id']}", {"name": "Užupio"})).json()
     assert changed["message"] == f"{word} updated successfully"
-    assert changed["data"] == place | {
+    assert changed["data"] == entry | {
         "name": "Užupio", "updated_at": changed["data"]["updated_at"],
     }  # fmt: skip
 
 
 @pytest.mark.parametrize(("path", "word", "defaults"), KINDS)
 @pytest.mark.parametrize("name", ["", "   ", "ž" * 256, None, 7, "a\0b"])
-async def test_place_is_refused(
+async def test_entry_is_refused(
     partner: Partner, path: str, word: str, defaults: dict[str, None], name: object
 ) -> None:
     """A name that is none is named in the errors."""
@@ -54,7 +54,7 @@ async def test_place_is_refused(
 
 
 @pytest.mark.parametrize(("path", "word", "defaults"), KINDS)
-async def test_place_of_another_partner_is_unknown(
+async def test_entry_of_another_partner_is_unknown(
     partner: Partner, stranger: Partner, path: str, word: str, defaults: dict[str, None]
 ) -> None:
     """Neither shown nor changed, in the words used for what does not exist."""

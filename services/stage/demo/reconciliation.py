@@ -41,7 +41,7 @@ async def everything_read(settings: Settings, ends: Mapping[TopicPartition, int]
     deadline = time.monotonic() + STANDSTILL_SECONDS
     while True:
         committed = await group_offsets(settings, settings.consumer_group)
-        if all(committed.get(place, 0) >= end for place, end in ends.items()):
+        if all(committed.get(partition, 0) >= end for partition, end in ends.items()):
             return True
         if time.monotonic() > deadline:
             return False
