@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
+from importlib import import_module
 from typing import Any, NamedTuple
 
 import asyncpg
 
+from services.adapters import postgres
 from services.adapters.postgres.closed_orders import ReversedOrderRow
 from services.adapters.postgres.coupons import CouponChange, CouponRow, HistoryRow
 from services.adapters.postgres.games import GameRow
@@ -39,14 +42,14 @@ TABLES = [
     Table("games", GameRow, {"id", "partner_id", "version", "quota_epoch", "created_at", "updated_at"}),
 ]  # fmt: skip
 
-CHANGES = [
+CHANGES: list[tuple[Any, str, str, set[str]]] = [
     # row           file       query               names of its arguments that are not columns
     (CouponChange,  "coupons", "change_coupons",   {"steps_seen"}),
     (StampBack,     "stamps",  "take_stamps_back", set()),
 ]  # fmt: skip
 """Rows that change what is there: the query names its arguments."""
 
-INSERTS = [
+INSERTS: list[tuple[Any, str, str, int]] = [
     # row        file      query               arguments before the row's
     (CardRow,    "stamps", "put_cards",         0),
     (OutboxRow,  "outbox", "queue_and_confirm", 0),
@@ -111,3 +114,14 @@ def test_change_of_a_game_sets_every_field() -> None:
     (listed,) = re.findall(r"SET (.*?)\nWHERE", queries("games")["update_game"], re.DOTALL)
     expected = [(name, str(number)) for number, name in enumerate(GameRow._fields, start=2)]
     assert re.findall(r"(\w+) = \$(\d+)", listed) == expected
+
+
+def test_every_typed_row_is_held_against_its_table() -> None:
+    """A row of a new table, or of a new query, must be put into the tables above."""
+    rows = {
+        value
+        for module in pkgutil.iter_modules(postgres.__path__)
+        for value in vars(import_module(f"{postgres.__name__}.{module.name}")).values()
+        if isinstance(value, type) and issubclass(value, tuple) and hasattr(value, "_fields")
+    }
+    assert rows == {table.row for table in TABLES} | {row for row, *_ in CHANGES}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -280,7 +281,7 @@ def test_decide_names_limits_before_the_active_coupon():
     )
 
 
-ONE_CAUSE = {
+ONE_CAUSE: dict[DeclineReason, tuple[dict[str, Any], dict[str, Any], CustomerState, Any]] = {
     # reason                                 event                    game                                          customer          quota
     DeclineReason.GAME_NOT_FOUND:           ({"game_id": 8},         {},                                           NEW_CUSTOMER,     {}),
     DeclineReason.RESULT_LOST:              ({"won": False},         {},                                           NEW_CUSTOMER,     {}),
