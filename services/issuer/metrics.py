@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter as Tally
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Gauge, Histogram
 
-if TYPE_CHECKING:
-    from services.issuer.pipeline import Report
+from services.domain.arrival import Verdict
+from services.domain.letters import DeadLetter
 
 DECISIONS = Counter(
     "couponry_decisions", "Events decided, by outcome and reason.", ["outcome", "reason"]
@@ -45,13 +44,15 @@ def step(name: str) -> Iterator[None]:
         BATCH_SECONDS.labels(name).observe(time.perf_counter() - began)
 
 
-def count(report: Report) -> None:
+def count(
+    read: int, repeats: int, verdicts: Sequence[Verdict], letters: Sequence[DeadLetter]
+) -> None:
     """Add a finished batch to the counters."""
-    BATCH_RECORDS.observe(report.read)
-    if report.already_decided:
-        REPEATS.inc(report.already_decided)
-    tally = Tally((v.decision.outcome, v.decision.reason or "") for v in report.verdicts)
+    BATCH_RECORDS.observe(read)
+    if repeats:
+        REPEATS.inc(repeats)
+    tally = Tally((v.decision.outcome, v.decision.reason or "") for v in verdicts)
     for (outcome, reason), number in tally.items():
         DECISIONS.labels(outcome, reason).inc(number)
-    for letter in report.letters:
+    for letter in letters:
         LETTERS.labels(letter.stage).inc()

@@ -114,7 +114,7 @@ class Pipeline:
                 error = await self._committed(records, part, report)
                 if error is not None:
                     parts.extendleft(reversed(part.divided(records, error)))
-        metrics.count(report)
+        metrics.count(report.read, report.already_decided, report.verdicts, report.letters)
         return report
 
     async def _committed(
