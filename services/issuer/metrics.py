@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter as Tally
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -35,14 +33,9 @@ PAUSED = Gauge(
 )
 
 
-@contextmanager
-def step(name: str) -> Iterator[None]:
+def step(name: str) -> AbstractContextManager[object]:
     """Time one step of a batch."""
-    began = time.perf_counter()
-    try:
-        yield
-    finally:
-        BATCH_SECONDS.labels(name).observe(time.perf_counter() - began)
+    return BATCH_SECONDS.labels(name).time()
 
 
 def count(report: Report) -> None:

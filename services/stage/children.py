@@ -9,9 +9,10 @@ import secrets
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Iterable
 from pathlib import Path
 
-from services.local.process import Server
+from services.local.process import Processes, Server
 from services.local.servers import SETTING
 from services.local.state import SECRET_FILE, StateDir, write_private
 from services.runtime.settings import PREFIX, Settings
@@ -53,6 +54,17 @@ def child(name: str, settings: Settings, state: StateDir) -> Server:
         environment=addresses | own,
         stop_seconds=STOP_SECONDS,
     )
+
+
+async def start_together(names: Iterable[str], processes: Processes, settings: Settings) -> None:
+    """Start these side by side; return when all are ready. Raises LocalServerError."""
+    children = [child(name, settings, processes.state) for name in names]
+    try:
+        async with asyncio.TaskGroup() as starts:
+            for each in children:
+                starts.create_task(processes.start(each))
+    except BaseExceptionGroup as group:
+        raise group.exceptions[0] from None
 
 
 def announced_url(log: Path, what: str = "health") -> str:
