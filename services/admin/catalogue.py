@@ -90,7 +90,7 @@ def _add_one(
 async def _added(
     settings: Settings, catalogue: Catalogue, partner_id: int, fields: Fields, dry_run: bool
 ) -> int | None:
-    async with postgres(settings, catalogue.name) as connection:
+    async with postgres(settings, catalogue.words) as connection:
         if partner_id not in await known_partners(connection, [partner_id]):
             raise unknown_partner(partner_id)
         if dry_run:
@@ -106,5 +106,5 @@ def _list_all(catalogue: Catalogue, partner_id: int | None, as_json: bool) -> No
 async def _listed(
     settings: Settings, catalogue: Catalogue, partner_id: int | None
 ) -> list[dict[str, object]]:
-    async with postgres(settings, catalogue.name) as connection:
+    async with postgres(settings, catalogue.words) as connection:
         return [dict(row) for row in await all_entries(connection, catalogue, partner_id)]

@@ -17,6 +17,7 @@ import asyncpg
 import click
 
 from schemas.partners.games import GameEntry, InvalidGame, read_entry
+from services.adapters.postgres.catalogue import PRODUCTS, unknown_entries
 from services.adapters.postgres.games import (
     StoredGame,
     games_by_id,
@@ -24,7 +25,6 @@ from services.adapters.postgres.games import (
     keep_other_changes_out,
     list_games,
     reserve_ids,
-    unknown_products,
 )
 from services.adapters.postgres.partners import known_partners
 from services.decisions.manner import Manner
@@ -148,7 +148,7 @@ async def _check_ownership(
             )
         if entry.id in stored and stored[entry.id].partner_id != entry.partner_id:
             raise CommandError(f"{file}[{index}].id: {entry.id} is a game of another partner")
-        unknown = await unknown_products(connection, entry.partner_id, entry.product_ids)
+        unknown = await unknown_entries(connection, PRODUCTS, entry.partner_id, entry.product_ids)
         for number, product_id in enumerate(entry.product_ids):
             if product_id in unknown:
                 raise CommandError(

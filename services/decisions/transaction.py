@@ -30,7 +30,7 @@ Alongside = Callable[[Connection, Sequence[Verdict], Sequence[DeadLetter], int],
 """Runs in the transaction that records a batch, or a part of one: given its connection, the verdicts, the dead letters
 and how many of those are new. What it writes commits with them or not at all."""
 
-Timed = Callable[[str], AbstractContextManager[None]]
+Timed = Callable[[str], AbstractContextManager[object]]
 """Times a step: `absorb`, `load`, `decide`, `record`."""
 
 

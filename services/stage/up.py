@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from services.runtime.processes import PROCESSES
 from services.runtime.settings import read_settings
 from services.runtime.side_by_side import side_by_side
 from services.runtime.signals import leave_at_once, on_stop
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from services.local.servers import Servers
     from services.runtime.settings import Settings
 
-PROCESSES = ("issuer", "relay", "sweeper", "api")
-"""Keys of the announcement that are always there, null for what is not started."""
 MOST_RESTARTS = 5
 RESTART_WINDOW_SECONDS = 60.0
 
@@ -120,13 +119,10 @@ async def start_children(
     servers: Servers, settings: Settings, progress: Callable[[str], None]
 ) -> None:
     """The service's own processes, together; return when they are ready. Raises LocalServerError."""
-    from services.runtime.processes import PROCESSES
-    from services.stage.children import child
+    from services.stage.children import start_together
 
     progress(f"starting {', '.join(PROCESSES)}")
-    complete = servers.settings(settings)
-    children = [child(name, complete, servers.processes.state) for name in PROCESSES]
-    await side_by_side(*map(servers.processes.start, children))
+    await start_together(PROCESSES, servers.processes, servers.settings(settings))
 
 
 async def _keep(processes: Processes, name: str, changed: Callable[[], object]) -> None:

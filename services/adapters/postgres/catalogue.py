@@ -18,7 +18,8 @@ _SQL = queries("catalogue")
 class Catalogue:
     """The queries of one table, and its columns that a partner defines, in the order the queries take them."""
 
-    name: str
+    word: str
+    words: str
     columns: tuple[str, ...]
     insert: str
     one: str
@@ -27,10 +28,12 @@ class Catalogue:
     page: str
     count: str
     all: str
+    unknown: str
 
 
 SHOPS = Catalogue(
-    name="shops",
+    word="shop",
+    words="shops",
     columns=("name",),
     insert=_SQL["insert_shop"],
     one=_SQL["shop"],
@@ -39,9 +42,11 @@ SHOPS = Catalogue(
     page=_SQL["shops"],
     count=_SQL["count_shops"],
     all=_SQL["all_shops"],
+    unknown=_SQL["unknown_shops"],
 )
 PRODUCTS = Catalogue(
-    name="products",
+    word="product",
+    words="products",
     columns=("name", "sku"),
     insert=_SQL["insert_product"],
     one=_SQL["product"],
@@ -50,6 +55,7 @@ PRODUCTS = Catalogue(
     page=_SQL["products"],
     count=_SQL["count_products"],
     all=_SQL["all_products"],
+    unknown=_SQL["unknown_products"],
 )
 
 
@@ -123,13 +129,13 @@ async def all_entries(
     return await connection.fetch(catalogue.all, partner_id)
 
 
-async def unknown_shops(
-    connection: Connection, partner_id: int, shop_ids: Collection[int]
+async def unknown_entries(
+    connection: Connection, catalogue: Catalogue, partner_id: int, ids: Collection[int]
 ) -> set[int]:
-    """Those of the ids that are no shop of this partner."""
-    if not shop_ids:
+    """Those of the ids that name none of this partner's."""
+    if not ids:
         return set()
-    rows = await connection.fetch(_SQL["unknown_shops"], partner_id, list(shop_ids))
+    rows = await connection.fetch(catalogue.unknown, partner_id, list(ids))
     return {row["id"] for row in rows}
 
 

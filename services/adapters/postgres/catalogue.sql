@@ -60,3 +60,8 @@ SELECT count(*) FROM products WHERE partner_id = $1;
 -- name: all_products
 -- Of one partner, or of all.
 SELECT id, partner_id, name, sku, created_at FROM products WHERE $1::bigint IS NULL OR partner_id = $1 ORDER BY id;
+
+-- name: unknown_products
+-- Those of the ids that are no product of the partner.
+SELECT named.id FROM unnest($2::bigint[]) AS named (id)
+WHERE NOT EXISTS (SELECT FROM products p WHERE p.id = named.id AND p.partner_id = $1);

@@ -85,16 +85,6 @@ async def list_games(
     return [stored_game(row) for row in rows]
 
 
-async def unknown_products(
-    connection: Connection, partner_id: int, product_ids: Collection[int]
-) -> set[int]:
-    """Those of the ids that are no product of this partner."""
-    if not product_ids:
-        return set()
-    rows = await connection.fetch(_SQL["unknown_products"], partner_id, list(product_ids))
-    return {row["id"] for row in rows}
-
-
 async def reserve_ids(connection: Connection, highest: int) -> None:
     """New games get ids above this one from now on, also if the transaction is rolled back."""
     await connection.execute(_SQL["reserve_ids"], highest)

@@ -49,11 +49,6 @@ SELECT count(*) AS active_coupons_count, count(DISTINCT customer_no) AS affected
 FROM coupons
 WHERE game_id = $1 AND status IN ('active', 'reserved') AND (expires_at IS NULL OR expires_at > $2);
 
--- name: unknown_products
--- Those of the ids that are no product of the partner.
-SELECT named.id FROM unnest($2::bigint[]) AS named (id)
-WHERE NOT EXISTS (SELECT FROM products p WHERE p.id = named.id AND p.partner_id = $1);
-
 -- name: keep_files_out
 -- Until the commit nobody loads a file of games. Issuers and other requests go on.
 LOCK TABLE games IN ROW EXCLUSIVE MODE;

@@ -6,9 +6,14 @@ something of another partner exists.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, ParamSpec, TypeVar
+
+from schemas.definitions import Definition, InvalidDefinition
+
+P = ParamSpec("P")
+D = TypeVar("D", bound=Definition)
 
 Errors = Mapping[str, list[str]]
 """Messages by dotted path of the field they concern."""
@@ -102,3 +107,11 @@ def not_found(parameter: str) -> Problem:
 def invalid(errors: Errors) -> Problem:
     """422 with messages by field."""
     return Problem(Reason.INVALID, errors=errors)
+
+
+def defined(read: Callable[P, D], *values: P.args, **options: P.kwargs) -> D:
+    """What `read` makes of these values; 422 with its messages where it refuses them."""
+    try:
+        return read(*values, **options)
+    except InvalidDefinition as error:
+        raise invalid(error.errors) from None

@@ -6,14 +6,12 @@ answers that show only some fields after a change.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 import asyncpg
 from fastapi import APIRouter, Depends, Path, Query
 
-from schemas.definitions import InvalidDefinition
 from schemas.fields import MAX_ID
 from schemas.partners.answers import Done
 from schemas.partners.card_answers import CardAnswer, CardChanged, CardCreated, CardList
@@ -26,15 +24,16 @@ from services.adapters.postgres.cards import (
     page_of_cards,
     update_card,
 )
-from services.adapters.postgres.catalogue import unknown_shops
+from services.adapters.postgres.catalogue import SHOPS
 from services.api.edge import audit
 from services.api.edge.call import Call
 from services.api.edge.description import KEYED, takes
 from services.api.edge.idempotency import once
 from services.api.edge.parameters import Flag, Whole
-from services.api.edge.problems import invalid, not_found
+from services.api.edge.problems import defined, not_found
 from services.api.edge.reply import Reply
 from services.api.partners.call import calling
+from services.api.partners.catalogue import require_known
 from services.api.partners.description import gives
 from services.api.partners.envelope import success
 from services.api.partners.parameters import PageAsked
@@ -60,10 +59,10 @@ _CHANGED: Final = ("title", DEPRECATED)
 )
 async def create_card(call: Asked) -> Reply:
     """Add a card."""
-    card = _read(await call.json_object())
+    card = defined(read_card, await call.json_object())
 
     async def work(connection: asyncpg.Connection) -> Reply:
-        await _know_shops(connection, call, card)
+        await require_known(connection, call, SHOPS, card.shop_ids)
         stored = await insert_card(connection, call.partner_id, card)
         await audit.record(connection, call, "card.created", stored.id, after=_definition(stored))
         data = {"id": stored.id, **_some(stored, *_CREATED), **_times(stored)}
@@ -123,9 +122,9 @@ async def change_card(call: Asked, card_id: CardId) -> Reply:
         before = await card_by_id(connection, call.partner_id, card_id, to_change=True)
         if before is None:
             raise not_found("card_id")
-        card = _read(fields, _definition(before))
+        card = defined(read_card, fields, _definition(before))
         if "shop_ids" in fields:
-            await _know_shops(connection, call, card)
+            await require_known(connection, call, SHOPS, card.shop_ids)
         stored = await update_card(connection, call.partner_id, card_id, card)
         await audit.record(
             connection,
@@ -157,25 +156,6 @@ async def remove_card(call: Asked, card_id: CardId) -> Reply:
         return success(message="Partner card deleted successfully")
 
     return await once(call, work)
-
-
-def _read(fields: Mapping[str, Any], stored: Mapping[str, Any] | None = None) -> Card:
-    try:
-        return read_card(fields, stored)
-    except InvalidDefinition as error:
-        raise invalid(error.errors) from None
-
-
-async def _know_shops(connection: asyncpg.Connection, call: Call, card: Card) -> None:
-    """Every shop must be the partner's own; whose else it may be is not told."""
-    unknown = await unknown_shops(connection, call.partner_id, card.shop_ids)
-    errors = {
-        f"shop_ids.{number}": [f"Shop {shop_id} does not exist"]
-        for number, shop_id in enumerate(card.shop_ids)
-        if shop_id in unknown
-    }
-    if errors:
-        raise invalid(errors)
 
 
 def _success(stored: StoredCard, data: dict[str, Any], message: str, status: int = 200) -> Reply:

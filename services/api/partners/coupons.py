@@ -12,7 +12,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BeforeValidator
 
-from schemas.definitions import Definition, InvalidDefinition
+from schemas.definitions import Definition
 from schemas.fields import MAX_ID
 from schemas.partners.staff_coupons import (
     CouponAnswer,
@@ -30,7 +30,7 @@ from schemas.partners.staff_coupons import (
 from services.api.edge.call import Call
 from services.api.edge.description import takes
 from services.api.edge.parameters import Whole
-from services.api.edge.problems import invalid
+from services.api.edge.problems import defined
 from services.api.edge.reply import Reply
 from services.api.partners import staff_issue, staff_steps, staff_verify
 from services.api.partners.call import calling
@@ -193,7 +193,4 @@ async def _take(call: Call, coupon_id: UUID, step: Step) -> Reply:
 
 
 async def _read(call: Call, read: Callable[[Mapping[str, Any]], D]) -> D:
-    try:
-        return read(await call.json_object())
-    except InvalidDefinition as error:
-        raise invalid(error.errors) from None
+    return defined(read, await call.json_object())

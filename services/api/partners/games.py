@@ -6,30 +6,29 @@ version, which every decision made under it stores.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import asyncpg
 from fastapi import APIRouter, Depends, Path, Query
 
-from schemas.definitions import InvalidDefinition
 from schemas.fields import MAX_ID, rfc3339
 from schemas.partners.game_answers import GameAnswer, GameList, GamePreview, GameWithCounters
 from schemas.partners.games import Game, read_game
+from services.adapters.postgres.catalogue import PRODUCTS
 from services.adapters.postgres.clock import clock
 from services.adapters.postgres.games import (
     insert_game,
-    unknown_products,
 )
 from services.api.edge import audit
 from services.api.edge.call import Call
 from services.api.edge.description import takes
 from services.api.edge.idempotency import once
 from services.api.edge.parameters import Flag, Whole
-from services.api.edge.problems import invalid, not_found
+from services.api.edge.problems import defined, not_found
 from services.api.edge.reply import Reply
 from services.api.partners.call import calling
+from services.api.partners.catalogue import require_known
 from services.api.partners.description import gives
 from services.api.partners.envelope import Refusal, success
 from services.api.partners.parameters import DryRun, PageAsked
@@ -57,10 +56,10 @@ _LAST_SECOND = timedelta(seconds=1)
 )
 async def create_game(call: Asked) -> Reply:
     """Add a game."""
-    game = _read(await call.json_object())
+    game = defined(read_game, await call.json_object())
 
     async def work(connection: asyncpg.Connection) -> Reply:
-        await _know_products(connection, call, game)
+        await require_known(connection, call, PRODUCTS, game.product_ids)
         stored = await insert_game(connection, call.partner_id, game)
         await audit.record(connection, call, "game.created", stored.id, after=_plain(game))
         shown = await _shown(connection, call, stored.id)
@@ -119,9 +118,9 @@ async def update_game(call: Asked, game_id: GameId, dry_run: DryRun = False) -> 
     async def work(connection: asyncpg.Connection) -> Reply:
         await change_alone(connection, game_id)
         before = Game.model_construct(**(await _shown(connection, call, game_id)).stored.definition)
-        game = _read(fields, before.model_dump())
+        game = defined(read_game, fields, before.model_dump())
         if "product_ids" in fields:
-            await _know_products(connection, call, game)
+            await require_known(connection, call, PRODUCTS, game.product_ids)
         refusals = await update_games(
             connection,
             {game_id: game},
@@ -141,25 +140,6 @@ async def update_game(call: Asked, game_id: GameId, dry_run: DryRun = False) -> 
         return success(_body(shown), message="Game would be updated", details=details)
 
     return await once(call, work, keeps=not dry_run)
-
-
-def _read(fields: Mapping[str, Any], stored: Mapping[str, Any] | None = None) -> Game:
-    try:
-        return read_game(fields, stored)
-    except InvalidDefinition as error:
-        raise invalid(error.errors) from None
-
-
-async def _know_products(connection: asyncpg.Connection, call: Call, game: Game) -> None:
-    """Every product must be the partner's own; whose else it may be is not told."""
-    unknown = await unknown_products(connection, call.partner_id, game.product_ids)
-    errors = {
-        f"product_ids.{number}": [f"Product {product_id} does not exist"]
-        for number, product_id in enumerate(game.product_ids)
-        if product_id in unknown
-    }
-    if errors:
-        raise invalid(errors)
 
 
 async def _shown(connection: asyncpg.Connection, call: Call, game_id: int) -> ShownGame:

@@ -21,7 +21,7 @@ from services.api.partners.parameters import PageAsked
 
 router = APIRouter(prefix="/{locale}/partners/products", tags=["products"])
 
-RESOURCE = catalogue.Resource(word="product", catalogue=PRODUCTS, read=read_product)
+RESOURCE = catalogue.Resource(catalogue=PRODUCTS, read=read_product)
 Asked = Annotated[Call, Depends(calling("games"))]
 ProductId = Annotated[int, Path(ge=1, le=MAX_ID), Whole]
 

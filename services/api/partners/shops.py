@@ -21,7 +21,7 @@ from services.api.partners.parameters import PageAsked
 
 router = APIRouter(prefix="/{locale}/partners/shops", tags=["shops"])
 
-RESOURCE = catalogue.Resource(word="shop", catalogue=SHOPS, read=read_shop)
+RESOURCE = catalogue.Resource(catalogue=SHOPS, read=read_shop)
 Asked = Annotated[Call, Depends(calling("games"))]
 ShopId = Annotated[int, Path(ge=1, le=MAX_ID), Whole]
 

@@ -15,8 +15,8 @@ import asyncpg
 
 from schemas.fields import rfc3339
 from schemas.partners.staff_coupons import StaffStep
+from services.adapters.postgres.catalogue import PRODUCTS, unknown_entries
 from services.adapters.postgres.failures import CONFLICTS, LostRace
-from services.adapters.postgres.games import unknown_products
 from services.api.edge import audit
 from services.api.edge.call import Call
 from services.api.edge.idempotency import Work, once
@@ -105,7 +105,9 @@ async def _know_product(
     """A game without products leaves the choice among all of the partner's."""
     if product_id is None or product_id in found.product_ids:
         return
-    if found.product_ids or await unknown_products(connection, call.partner_id, [product_id]):
+    if found.product_ids or await unknown_entries(
+        connection, PRODUCTS, call.partner_id, [product_id]
+    ):
         raise invalid(UNFIT_PRODUCT)
 
 

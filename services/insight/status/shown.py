@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from services.insight.status.stored import STATES
+from services.adapters.postgres.dead_letters import STATES
 from services.insight.status.verdict import Problem, many, span
 from services.terminal.output import print_facts, print_table
 

@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from services.adapters.postgres.dead_letters import STATES
 from services.adapters.postgres.migrate import migrations
 from services.adapters.postgres.operations import LOCK_CLASS
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
+from services.runtime.processes import PROCESSES
 from services.runtime.settings import Settings
 
 RATE_SECONDS = 10
 """Decisions per second is the mean over this long."""
-STATES = ("open", "decided", "already_decided", "discarded")
-PROCESSES = ("issuer", "relay", "sweeper", "api")
 MOST_OVERDUE = 10_000
 """Counted no further: whether a sweeper is needed shows before that."""
 
