@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import pkgutil
 from importlib import import_module
+from textwrap import dedent
+from types import FunctionType, ModuleType
 from typing import Any
 
 import httpx
@@ -14,8 +18,10 @@ from pydantic import create_model
 
 from services import api
 from services.api.app import DIALECTS, unserved_app
+from services.api.edge import audit, idempotency
 from services.api.edge.description import takes
 from services.api.edge.dialect import Dialect, dialect_of
+from services.api.edge.idempotency import HEADER
 from services.api.edge.problems import STATUSES, Problem, Reason
 from services.api.partners.messages import MESSAGES, NOT_FOUND, PARAMETERS
 
@@ -80,6 +86,17 @@ def test_dialect_describes_its_routes(dialect: Dialect, route: APIRoute) -> None
     assert operation["security"], "outside the prefix"
 
 
+@pytest.mark.parametrize(("dialect", "route"), ROUTES)
+def test_dialect_does_a_change_once_and_keeps_who_made_it(
+    dialect: Dialect, route: APIRoute
+) -> None:
+    """A route that changes something goes through `once`, and writes into the audit trail with what it changes."""
+    headers = {parameter["name"] for parameter in operations()[route.name]["parameters"]}
+    changes = HEADER in headers or bool((route.methods or set()) & {"PUT", "PATCH", "DELETE"})
+    reached = reachable(route.endpoint)
+    assert (idempotency.once in reached, audit.record in reached) == (changes, changes)
+
+
 @pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
 @pytest.mark.parametrize("reason", Reason)
 def test_dialect_says_every_problem(dialect: Dialect, reason: Reason) -> None:
@@ -104,6 +121,32 @@ def test_dialects_share_no_name_of_a_body() -> None:
     """One document describes all of them, and a second body of the same name would take the first one's place."""
     with pytest.raises(ValueError, match="two bodies are called Shop"):
         takes(create_model("Shop", another=(int, ...)))
+
+
+def reachable(function: Any) -> set[FunctionType]:
+    """A function of the API and those of the API that its code names, and theirs."""
+    found: set[FunctionType] = set()
+    waiting = [function]
+    while waiting:
+        one = waiting.pop()
+        if one in found:
+            continue
+        found.add(one)
+        for node in ast.walk(ast.parse(dedent(inspect.getsource(one)))):
+            if isinstance(node, ast.Name | ast.Attribute):
+                named = attribute_of(one.__globals__, ast.unparse(node))
+                if isinstance(named, FunctionType) and named.__module__.startswith(api.__name__):
+                    waiting.append(named)
+    return found
+
+
+def attribute_of(names: dict[str, Any], path: str) -> Any:
+    """What `a` or `a.b` stands for among a module's names; None if that is not known."""
+    first, *rest = path.split(".")
+    value = names.get(first)
+    for part in rest:
+        value = getattr(value, part, None) if isinstance(value, ModuleType) else None
+    return value
 
 
 def operations() -> dict[str, dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -278,3 +279,25 @@ def test_decide_names_limits_before_the_active_coupon():
     assert verdict(game=replace(GAME, total_limit=5), state=holding()).reason is (
         DeclineReason.GAME_LIMIT_REACHED
     )
+
+
+ONE_CAUSE: dict[DeclineReason, tuple[dict[str, Any], dict[str, Any], CustomerState, Any]] = {
+    # reason                                 event                    game                                          customer          quota
+    DeclineReason.GAME_NOT_FOUND:           ({"game_id": 8},         {},                                           NEW_CUSTOMER,     {}),
+    DeclineReason.RESULT_LOST:              ({"won": False},         {},                                           NEW_CUSTOMER,     {}),
+    DeclineReason.GAME_INACTIVE:            ({},                     {"is_active": False},                         NEW_CUSTOMER,     {}),
+    DeclineReason.GAME_NOT_STARTED:         ({},                     {"starts_at": NOW + DAY},                     NEW_CUSTOMER,     {}),
+    DeclineReason.GAME_ENDED:               ({},                     {"ends_at": NOW},                             NEW_CUSTOMER,     {}),
+    DeclineReason.CUSTOMER_LIMIT_REACHED:   ({},                     {"customer_limits": CustomerLimits(lifetime=1)}, a_customer(issues={7: (NOW,)}), {}),
+    DeclineReason.GAME_LIMIT_REACHED:       ({},                     {"total_limit": 5},                           NEW_CUSTOMER,     {7: 0}),
+    DeclineReason.ACTIVE_COUPON_EXISTS:     ({},                     {},                                           holding(),        {}),
+}  # fmt: skip
+
+
+def test_every_reason_has_its_cause():
+    """Each reason, in the contract's order, is what a completion is declined for when nothing else is the matter."""
+    assert list(ONE_CAUSE) == list(DeclineReason)
+    for reason, (event_changes, game_changes, state, quota) in ONE_CAUSE.items():
+        event, game = replace(EVENT, **event_changes), replace(GAME, **game_changes)
+        decision = verdict(event, game, state, quota=quota)
+        assert (decision.outcome, decision.reason) == (Outcome.DECLINED, reason)

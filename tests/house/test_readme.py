@@ -106,21 +106,36 @@ def test_readme_lists_every_metric() -> None:
         assert shown[name] == described
 
 
+def test_metric_is_counted_by_somebody() -> None:
+    """Each is set, counted up or observed somewhere: one that never moves says that all is well."""
+    code = "\n".join(path.read_text(encoding="utf-8") for path in modules("services").values())
+    unmoved = [
+        name
+        for module in defining_metrics()
+        for name, value in vars(import_module(module)).items()
+        if isinstance(value, MetricWrapperBase)
+        and not re.search(rf"\b{name}\.(labels|inc|set|observe|set_to_current_time)\(", code)
+    ]
+    assert unmoved == []
+
+
 def metrics() -> Iterator[MetricWrapperBase]:
     """Every metric of every module, those of the first process first."""
-    rooms = [
-        *PROCESSES,
-        *sorted({name.split(".")[1] for name in modules("services") if "." in name}),
-    ]
-    defining = [
+    for name in defining_metrics():
+        for value in vars(import_module(name)).values():
+            if isinstance(value, MetricWrapperBase):
+                yield value
+
+
+def defining_metrics() -> list[str]:
+    """The modules that use the client, by their process."""
+    rooms = [*PROCESSES, *sorted(path.name for path in (ROOT / "services").iterdir())]
+    using = [
         name
         for name, path in modules("services").items()
         if "prometheus_client" in path.read_text(encoding="utf-8")
     ]
-    for name in sorted(defining, key=lambda name: (rooms.index(name.split(".")[1]), name)):
-        for value in vars(import_module(name)).values():
-            if isinstance(value, MetricWrapperBase):
-                yield value
+    return sorted(using, key=lambda name: (rooms.index(name.split(".")[1]), name))
 
 
 def test_readme_commands_are_in_the_makefile() -> None:
