@@ -1,0 +1,7 @@
+"""What every process is made of, whatever it does.
+
+May import nothing of ours. To read: `settings` (read once, passed down), `processes` (which there are), `process`
+(the life of one), `signals` (a stop before there is a loop), `health` and `docs_page` (what it serves about
+itself), `logs` (JSON, secrets masked), `backoff` (waiting out an outage), `garbage` (cycles, between batches),
+`crashpoints` (where a test may kill it).
+"""
