@@ -24,6 +24,8 @@ from tests.api.games import WHOLE
 from tests.api.stand import SECRET, Partner
 from tests.stand.issuing import blocked_by, eventually
 
+pytestmark = pytest.mark.alone("processes have to start and end in time")
+
 DEADLINE_SECONDS = 30
 COMMAND = [sys.executable, "-m", "services.cli"]
 

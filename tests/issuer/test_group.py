@@ -26,6 +26,8 @@ from tests.stand.issuing import a_game, audit, blocked_by, count, eventually, ou
 from tests.stand.processes import issuer
 from tests.stand.records import completed
 
+pytestmark = pytest.mark.alone("members of a group freeze and have to be missed in time")
+
 Play = Callable[[str, int], Sequence[ConsumerRecord]]
 
 

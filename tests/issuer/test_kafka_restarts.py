@@ -19,6 +19,8 @@ from tests.stand.issuing import a_game, audit, count, eventually
 from tests.stand.processes import issuer
 from tests.stand.records import completed
 
+pytestmark = pytest.mark.alone("a server goes and has to be missed in time")
+
 BROKER_SESSION_SECONDS = 11.0
 """A little more than Kafka's default `broker.session.timeout.ms`."""
 

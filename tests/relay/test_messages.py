@@ -119,6 +119,7 @@ async def test_large_dead_letters_pass_in_batches_of_bounded_size(
     assert await running.metric('couponry_relay_step_seconds_count{step="commit"}') >= 4
 
 
+@pytest.mark.alone("it is told from the net by how soon it wakes")
 async def test_notification_wakes_the_relay_and_polling_is_the_net(topics: Settings) -> None:
     """With polling next to never a notified row leaves at once; with notifications lost it leaves soon."""
     async with database(topics) as connection:
@@ -151,6 +152,7 @@ async def _is(metric: Any, value: float) -> bool:
     return bool(await metric == value)
 
 
+@pytest.mark.alone("it has to stop in time")
 async def test_relay_stops_within_seconds_when_told(
     topics: Settings, running: ServiceProcess
 ) -> None:

@@ -53,6 +53,7 @@ async def test_relay_killed_at_a_point_publishes_each_event_once(
     assert_once_and_in_order(await published(topics), names)
 
 
+@pytest.mark.alone("its moments are drawn for an idle machine")
 async def test_relay_killed_at_random_moments_publishes_each_event_once(topics: Settings) -> None:
     """Three kills at moments nobody chose, while rows keep coming."""
     seed = time.time_ns()
@@ -71,6 +72,7 @@ async def test_relay_killed_at_random_moments_publishes_each_event_once(topics: 
     assert_once_and_in_order(await published(topics), names)
 
 
+@pytest.mark.alone("it has to take over in time")
 async def test_second_relay_waits_and_takes_over_from_a_killed_one(topics: Settings) -> None:
     """The second is ready but publishes nothing; after kill −9 of the first it publishes within 30 s."""
     async with database(topics) as connection, relay(topics) as first:
@@ -87,6 +89,7 @@ async def test_second_relay_waits_and_takes_over_from_a_killed_one(topics: Setti
     assert len(await published(topics)) == 2
 
 
+@pytest.mark.alone("it has to be missed in time")
 async def test_frozen_relay_is_replaced_and_publishes_nothing_when_it_wakes(
     topics: Settings,
 ) -> None:

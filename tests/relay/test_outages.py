@@ -29,6 +29,8 @@ from tests.relay.stand import (
     write_two,
 )
 
+pytestmark = pytest.mark.alone("servers go and have to be missed in time")
+
 KAFKA_SECONDS = 60.0
 """A broker that comes back is not seen at once."""
 

@@ -257,6 +257,7 @@ async def test_replay_closes_the_letter_of_an_event_it_decides(
     await connection.close()
 
 
+@pytest.mark.alone("a rate is measured")
 async def test_pace_keeps_to_its_rate_and_makes_no_bursts() -> None:
     """So many a second on average, and after a break no more than a moment's worth at once."""
     pace = Pace(500)

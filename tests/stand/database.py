@@ -1,17 +1,45 @@
-"""A database with one partner, and a pipeline on it, per test."""
+"""A database per test, with one partner and a pipeline on it."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import asyncpg
 import pytest
 
+from services.adapters.kafka import ensure_topics
 from services.adapters.postgres.pool import connect, open_pool
 from services.adapters.redis_locks import CustomerLocks
 from services.issuer.pipeline import Pipeline
 from services.runtime.settings import Settings
+from tests.stand.copies import Copies, administration
 from tests.stand.issuing import a_partner
+
+
+@pytest.fixture(scope="session")
+async def copies(servers: Settings, template: str, worker_id: str) -> AsyncIterator[Copies]:
+    """Makes databases that are copies of the template."""
+    async with administration(servers) as admin:
+        yield Copies(servers, template, worker_id, admin)
+
+
+@pytest.fixture
+async def settings(copies: Copies, tmp_path: Path) -> AsyncIterator[Settings]:
+    """A fresh migrated database, a topic prefix (which Redis keys carry too) and a state directory of its own.
+
+    Topics exist only for tests that ask for `topics`.
+    """
+    async with copies.copy() as settings:
+        await _renew_identity(settings)
+        yield settings.model_copy(update={"state_dir": tmp_path / "state"})
+
+
+@pytest.fixture
+async def topics(settings: Settings) -> Settings:
+    """The same settings, with this test's topics created."""
+    await ensure_topics(settings)
+    return settings
 
 
 @pytest.fixture
@@ -57,3 +85,10 @@ async def locks(settings: Settings) -> AsyncIterator[CustomerLocks]:
 async def pipeline(pool: asyncpg.Pool, locks: CustomerLocks) -> Pipeline:
     """The pipeline as the issuer builds it."""
     return Pipeline(pool, locks)
+
+
+async def _renew_identity(settings: Settings) -> None:
+    """A copied database must not pass for the one it was copied from."""
+    connection = await asyncpg.connect(settings.postgres_dsn)
+    await connection.execute("UPDATE couponry.deployment SET id = gen_random_uuid()")
+    await connection.close()
