@@ -24,7 +24,7 @@ from services.adapters.postgres.failures import Kind, kind_of
 from services.adapters.postgres.pool import connect
 from services.issuer.app import _raw, _raw_body
 from services.runtime.settings import Settings
-from tests.stand.issuing import eventually
+from tests.stand.waiting import eventually
 
 Handler = Callable[[KafkaMessage], Awaitable[Any]]
 

@@ -15,9 +15,10 @@ from services.adapters.kafka import ensure_topics
 from services.local.servers import Servers, start_servers
 from services.runtime.settings import Settings
 from tests.stand.feed import feed, finished
-from tests.stand.issuing import a_game, audit, count, eventually
+from tests.stand.issuing import a_game, audit, count
 from tests.stand.processes import issuer
 from tests.stand.records import completed
+from tests.stand.waiting import eventually
 
 pytestmark = pytest.mark.alone("a server goes and has to be missed in time")
 

@@ -14,8 +14,9 @@ from services.adapters.postgres.recording import LostRace
 from services.adapters.redis_locks import CustomerLocks
 from services.issuer import metrics
 from services.issuer.pipeline import LOST_RACES_IN_A_ROW, Pipeline
-from tests.stand.issuing import a_game, audit, blocked_by, eventually, letters, outcomes
+from tests.stand.issuing import a_game, audit, blocked_by, letters, outcomes
 from tests.stand.records import completed
+from tests.stand.waiting import eventually
 
 
 async def test_game_changed_before_the_commit_is_decided_under_the_new_rule(

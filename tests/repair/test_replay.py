@@ -22,8 +22,9 @@ from services.runtime.settings import Settings
 from services.terminal.pace import Pace
 from tests.stand.commands import Command, CommandOn, run_process
 from tests.stand.feed import feed
-from tests.stand.issuing import a_game, a_partner, eventually
+from tests.stand.issuing import a_game, a_partner
 from tests.stand.records import again, completed, poison
+from tests.stand.waiting import eventually
 from tests.stand.world import World
 
 EMPTY = "TRUNCATE decisions, coupons, coupon_history, outbox, dead_letters, customers, dead_letter_actions"

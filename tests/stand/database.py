@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
 import pytest
 
 from services.adapters.kafka import ensure_topics
-from services.adapters.postgres.pool import connect, open_pool
+from services.adapters.postgres.pool import WORKER_ROLE, connect, open_pool
 from services.adapters.redis_locks import CustomerLocks
 from services.issuer.pipeline import Pipeline
 from services.runtime.settings import Settings
 from tests.stand.copies import Copies, administration
 from tests.stand.issuing import a_partner
+
+
+@asynccontextmanager
+async def connected(
+    settings: Settings, *, role: str | None = WORKER_ROLE, **overrides: str
+) -> AsyncIterator[asyncpg.Connection]:
+    """A connection as workers have it, while the block lasts."""
+    connection = await connect(settings, "test", role=role, **overrides)
+    try:
+        yield connection
+    finally:
+        await connection.close()
 
 
 @pytest.fixture(scope="session")
@@ -45,18 +58,16 @@ async def topics(settings: Settings) -> Settings:
 @pytest.fixture
 async def database(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
     """A connection as workers have it."""
-    connection = await connect(settings, "test")
-    yield connection
-    await connection.close()
+    async with connected(settings) as connection:
+        yield connection
 
 
 @pytest.fixture
 async def owner(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
     """A connection that may change the schema and sit on its locks, to make the database fail or wait."""
     patience = {"idle_in_transaction_session_timeout": "0"}
-    connection = await connect(settings, "test", role=None, **patience)
-    yield connection
-    await connection.close()
+    async with connected(settings, role=None, **patience) as connection:
+        yield connection
 
 
 @pytest.fixture

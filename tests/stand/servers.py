@@ -16,7 +16,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import asyncpg
 import pytest
 
 from services.local.servers import SETTING, Servers, start_servers
@@ -38,6 +40,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """A controller starts the servers before its workers, and stops them when the last has ended."""
     config.stash[_shared] = getattr(config, "workerinput", {}).get("shared", {})
     if config.getoption("dist", "no") != "no" and not config.option.collectonly:
+        # Told to go, as by a machine that tests for somebody else: like Ctrl-C, so that what follows happens.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         holding = ExitStack()
         config.add_cleanup(holding.close)
         config.stash[_shared] = holding.enter_context(_held_for_workers())
@@ -134,9 +138,20 @@ async def _running(path: Path) -> AsyncIterator[Settings]:
         return
     local = await start_servers(settings)
     try:
+        if local.pids["postgres"]:
+            await _make_logins_cheap(local)
         yield local.settings(settings)
     finally:
         await _end(local)
+
+
+async def _make_logins_cheap(local: Servers) -> None:
+    """Proving a password costs a client thousands of rounds, some ten milliseconds, at every connection of every test."""
+    connection = await asyncpg.connect(local.postgres)
+    password = urlsplit(local.postgres or "").password
+    await connection.execute("SET scram_iterations = 1")
+    await connection.execute(f"ALTER ROLE CURRENT_USER PASSWORD '{password}'")
+    await connection.close()
 
 
 async def _end(local: Servers) -> None:

@@ -28,7 +28,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     shared = shared_of(item.config)
     if not shared:
         return (yield)
-    with _turn(Path(shared["directory"]), fcntl.LOCK_EX if is_alone(item) else fcntl.LOCK_SH):
+    with turn(Path(shared["directory"]), fcntl.LOCK_EX if is_alone(item) else fcntl.LOCK_SH):
         return (yield)
 
 
@@ -38,7 +38,8 @@ def is_alone(item: pytest.Item) -> bool:
 
 
 @contextmanager
-def _turn(directory: Path, kind: int) -> Iterator[None]:
+def turn(directory: Path, kind: int) -> Iterator[None]:
+    """Hold it while the block lasts, with others (LOCK_SH) or alone (LOCK_EX). A killed worker has given it back."""
     with (directory / "turn").open("w") as lock:
         with (directory / "door").open("w") as door:
             fcntl.flock(door, fcntl.LOCK_EX)

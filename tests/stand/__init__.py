@@ -1,0 +1,11 @@
+"""What tests of several packages share, one meaning each.
+
+- `servers`: Kafka, Postgres and Redis, started once per run and shared by its workers; `containers`: the same from
+  Docker; `turns`: a test that is marked `alone` has the machine to itself.
+- `copies`: databases made from others; `database`: the one of a test, its topics, connections to it and a pipeline.
+- `commands`: the command line, run inside or as a process, and the `world` that it looks at (`world`: how that is made);
+  `processes`: our services as processes; `proxy`: a line that can be cut.
+- `issuing`: partners, games, what the database says, and one audit of all of it; `records`: records made by hand;
+  `feed`: putting them in, and what the group has finished with.
+- `waiting`: until something is so, with a deadline.
+"""
