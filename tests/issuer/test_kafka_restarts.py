@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 
 from services.adapters.kafka import ensure_topics
+from services.local.kafka import BROKER_SETTINGS
 from services.local.servers import Servers, start_servers
 from services.runtime.settings import Settings
 from tests.stand.feed import feed, finished
@@ -22,8 +23,8 @@ from tests.stand.waiting import eventually
 
 pytestmark = pytest.mark.alone("a server goes and has to be missed in time")
 
-BROKER_SESSION_SECONDS = 11.0
-"""A little more than Kafka's default `broker.session.timeout.ms`."""
+BROKER_SESSION_SECONDS = int(BROKER_SETTINGS["broker.session.timeout.ms"]) / 1000 + 1
+"""A little more than the controller allows its brokers."""
 
 
 @pytest.fixture
