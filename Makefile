@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: install demo test lint check format lock bench clean
+.PHONY: install demo test quick lint check format lock bench clean
 
 install: $(STAMP)  ## build .venv when it is missing or stale
 
@@ -20,8 +20,13 @@ $(STAMP): pyproject.toml requirements.txt requirements-dev.txt
 demo: install  ## the whole system on local servers with real input
 	@$(BIN)/couponry demo
 
-test: install  ## every test, on real servers
-	@$(BIN)/python -m pytest
+# Two cores are kept busy by two; a small share at a time, so that neither is left with the long ones.
+WORKERS ?= 2
+test: install  ## every test, on real servers that all workers share; what is marked `alone` runs last, by itself
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --maxschedchunk 4
+
+quick: install  ## the rules, the wire models and the house, without a server: under 10 s
+	@$(BIN)/python -m pytest --quiet tests/domain tests/schemas tests/house --ignore tests/house/test_imports.py
 
 lint: install
 	@$(BIN)/ruff check --output-format concise --quiet

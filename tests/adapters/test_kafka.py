@@ -34,7 +34,7 @@ from services.local.process import Processes
 from services.local.servers import quiet
 from services.local.state import HOST, StateDir
 from services.runtime.settings import Settings, SettingsError
-from tests.stand.issuing import eventually
+from tests.stand.waiting import eventually
 
 DAY_MS = 24 * 60 * 60 * 1000
 

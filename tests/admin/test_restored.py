@@ -17,7 +17,7 @@ from services.relay.leadership import LOCK_KEY
 from services.runtime.health import Health
 from services.runtime.settings import Settings
 from tests.stand.commands import Command
-from tests.stand.issuing import eventually
+from tests.stand.waiting import eventually
 
 QUEUE = """
     INSERT INTO outbox (topic, ce_type, ce_id, subject, key, value, ce_time)

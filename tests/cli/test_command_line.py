@@ -140,6 +140,7 @@ def test_command_table_names_real_commands() -> None:
                 assert options & {"--dry-run", "--plan"}, (name, leaf.name)
 
 
+@pytest.mark.alone("processes have to end in time")
 def test_terminated_command_says_so(settings: Settings) -> None:
     """SIGTERM and Ctrl-C end a command that waits, without a traceback and not as a success."""
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -162,6 +163,7 @@ def wait_until_it_reads_stdin(pid: int) -> None:
     raise AssertionError("the command does not read its input")
 
 
+@pytest.mark.alone("a process has to end in time")
 def test_reader_that_leaves_is_no_error(settings: Settings) -> None:
     """A closed pipe, as of `| head`, ends the command without a word."""
     with couponry_process(settings, "partners", "list", "--json") as process:

@@ -18,8 +18,9 @@ from services.adapters.postgres.pool import connect
 from services.adapters.records import bounds_of, partitions_of, read_parts, side_reader
 from services.insight.status.figures import figures
 from services.runtime.settings import PREFIX, Settings
-from tests.stand.commands import with_database
-from tests.stand.issuing import a_game, a_partner, eventually
+from tests.stand.copies import with_database
+from tests.stand.issuing import a_game, a_partner
+from tests.stand.waiting import eventually
 from tests.stand.world import at_work, commit, completed, headers, send, until_settled
 
 LIMIT = 5

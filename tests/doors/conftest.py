@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 
-import asyncpg
 import httpx
 import pytest
 
@@ -15,32 +14,24 @@ from services.api.app import build_app
 from services.api.edge.limits import Limits
 from services.api.edge.tenant import open_tenant_pool
 from services.api.partners.keys import Secret
-from services.runtime.settings import Settings
 from tests.api.stand import SECRET, URL
 from tests.doors.doors import ISSUER, ONE_BY_ONE, PLANNED, House
 from tests.doors.playing import Play, played
 from tests.doors.script import Script
-from tests.stand.commands import with_database
+from tests.stand.copies import Copies
 
 PlayedOneByOne = Callable[[str, Script], Awaitable[Play]]
 
 
 @pytest.fixture(scope="session")
-async def house(servers: Settings, template: str) -> AsyncIterator[House]:
+async def house(copies: Copies) -> AsyncIterator[House]:
     """The servers with everything that a door opens on."""
-    name = f"{template}_doors"
-    admin = await asyncpg.connect(servers.postgres_dsn)
-    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-    settings = with_database(servers, name).model_copy(
-        update={"topic_prefix": f"{name}-", "jwt_secret": SECRET}
-    )
     async with AsyncExitStack() as stack:
-        # Nothing here is to survive a crash.
-        database = await connect(settings, "test", synchronous_commit="off")
+        copied = await stack.enter_async_context(copies.copy())
+        settings = copied.model_copy(update={"jwt_secret": SECRET})
+        database = await connect(settings, "test")
         stack.push_async_callback(database.close)
-        pool = await open_pool(
-            settings, "couponry-issuer", enable_seqscan="off", synchronous_commit="off"
-        )
+        pool = await open_pool(settings, "couponry-issuer", enable_seqscan="off")
         stack.callback(pool.terminate)
         locks = CustomerLocks(settings)
         stack.push_async_callback(locks.close)
@@ -55,8 +46,6 @@ async def house(servers: Settings, template: str) -> AsyncIterator[House]:
         yield House(
             settings=settings, database=database, pool=pool, locks=locks, app=app, http=http
         )
-    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await admin.close()
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ from services.domain.decision import OrderReason
 from services.insight.explain.wording import REASONS, rule_in_words
 from services.runtime.settings import PREFIX, Settings
 from tests.stand.commands import Command, CommandOn, Process
+from tests.stand.feed import ends
 from tests.stand.records import completed, headers, raw
 from tests.stand.world import World
 
@@ -120,8 +121,9 @@ async def test_place_of_a_repeat_leads_to_the_decision(
     """A record that only repeats an event is explained by that event, at the place it was decided from."""
     couponry = couponry_on(world.settings)
     first = await explained(couponry, "ona-many-1")
+    end = {place.partition: end for place, end in (await ends(world.settings)).items()}
     found = []
-    for offset in range(first["offset"] + 1, 35):
+    for offset in range(first["offset"] + 1, end[first["partition"]]):
         result = await couponry(
             "explain", "--json", f"{GAME_COMPLETED}:{first['partition']}:{offset}"
         )

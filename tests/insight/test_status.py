@@ -197,6 +197,7 @@ async def test_status_needs_postgres(
     assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
 
 
+@pytest.mark.alone("a process has to end in time")
 @pytest.mark.parametrize("options", [(), ("--json",)])
 def test_watch_goes_on_until_interrupted(topics: Settings, options: tuple[str, ...]) -> None:
     """One look after the other, one document a line with --json; Ctrl-C ends it without a word."""
@@ -212,6 +213,7 @@ def test_watch_goes_on_until_interrupted(topics: Settings, options: tuple[str, .
     assert (process.returncode, error) == (130, "")
 
 
+@pytest.mark.alone("a process has to end in time")
 def test_watch_outlasts_postgres(topics: Settings) -> None:
     """While Postgres is away that is what it says, and it goes on."""
     away = topics.model_copy(update={"postgres_dsn": f"postgresql://nobody@{NOBODY_THERE}/nowhere"})

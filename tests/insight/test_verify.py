@@ -16,7 +16,8 @@ from services.insight.verify.run import Report, verify
 from services.runtime.settings import Settings
 from tests.insight.faults import A_COUPON, FAULTS
 from tests.stand.commands import Command, CommandOn
-from tests.stand.issuing import a_game, eventually
+from tests.stand.issuing import a_game
+from tests.stand.waiting import eventually
 from tests.stand.world import World, at_work, completed, send, until_settled
 
 

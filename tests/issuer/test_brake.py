@@ -19,9 +19,10 @@ from services.issuer.letters import letter_from_poison
 from services.issuer.pipeline import Pipeline
 from services.runtime.settings import Settings
 from tests.stand.feed import feed, finished
-from tests.stand.issuing import a_game, audit, count, eventually
+from tests.stand.issuing import a_game, audit, count
 from tests.stand.processes import ServiceProcess, issuer
 from tests.stand.records import completed, poison
+from tests.stand.waiting import eventually
 
 TOPIC = "game-completed"
 

@@ -23,9 +23,12 @@ from services.issuer.lane import Lane
 from services.issuer.pipeline import Pipeline
 from services.runtime.settings import Settings
 from tests.stand.feed import feed, finished
-from tests.stand.issuing import a_game, audit, blocked_by, count, eventually, outcomes
+from tests.stand.issuing import a_game, audit, blocked_by, count, outcomes
 from tests.stand.processes import issuer
 from tests.stand.records import completed
+from tests.stand.waiting import eventually
+
+pytestmark = pytest.mark.alone("members of a group freeze and have to be missed in time")
 
 Play = Callable[[str, int], Sequence[ConsumerRecord]]
 

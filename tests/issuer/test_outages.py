@@ -149,6 +149,7 @@ async def test_read_only_database_is_an_outage(
     assert (await count(database, "decisions"), await count(database, "dead_letters")) == (0, 0)
 
 
+@pytest.mark.alone("the wait is measured")
 @pytest.mark.parametrize("setting", ["statement_timeout_ms", "lock_timeout_ms"])
 async def test_held_row_is_waited_for_only_so_long(
     settings: Settings,
@@ -171,6 +172,7 @@ async def test_held_row_is_waited_for_only_so_long(
     assert await letters(database) == []
 
 
+@pytest.mark.alone("the wait is measured")
 async def test_transaction_left_idle_is_ended_by_the_server(
     settings: Settings,
     locks: CustomerLocks,
@@ -193,6 +195,7 @@ async def test_transaction_left_idle_is_ended_by_the_server(
     assert await outcomes(database) == [("e-1", "issued", None)]
 
 
+@pytest.mark.alone("the wait is measured")
 async def test_line_that_goes_mute_is_given_up(
     settings: Settings,
     locks: CustomerLocks,

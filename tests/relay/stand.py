@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from typing import Any
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -16,34 +14,12 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from schemas.topics import COUPON_ISSUED
 from services.adapters.kafka import client_options, topic_specs
-from services.adapters.postgres.pool import connect
 from services.relay.app import STOP_SECONDS, serve
 from services.runtime.health import Health
 from services.runtime.settings import Settings
+from tests.stand.database import connected
 
-DEADLINE_SECONDS = 30.0
 COLUMNS = ("ce_time", "topic", "ce_type", "ce_id", "subject", "key", "value")
-
-
-async def eventually(
-    condition: Callable[[], Awaitable[Any]], seconds: float = DEADLINE_SECONDS, why: str = ""
-) -> Any:
-    """Wait until the condition answers something true, and return that; fail after the deadline."""
-    deadline = time.monotonic() + seconds
-    while not (answer := await condition()):
-        assert time.monotonic() < deadline, f"not within {seconds} s: {why or condition}"
-        await asyncio.sleep(0.05)
-    return answer
-
-
-@asynccontextmanager
-async def database(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
-    """A connection as the issuer has it."""
-    connection = await connect(settings, "test")
-    try:
-        yield connection
-    finally:
-        await connection.close()
 
 
 async def create_topics(settings: Settings, **config: str) -> None:
@@ -92,7 +68,7 @@ async def write(settings: Settings, writer: str, rows: int, start: int = 0) -> l
     """Queue `rows` events as one issuer would: transactions of up to 60, some slow to commit, three customers."""
     dice = random.Random(writer)
     names: list[str] = []
-    async with database(settings) as connection:
+    async with connected(settings) as connection:
         while len(names) < rows:
             async with connection.transaction():
                 for customer in dice.sample(range(3), 3):

@@ -23,8 +23,9 @@ from services.runtime.settings import Settings
 from services.terminal.pace import Pace
 from tests.stand.commands import Command, CommandOn, run_process
 from tests.stand.feed import feed
-from tests.stand.issuing import a_game, a_partner, eventually
+from tests.stand.issuing import a_game, a_partner
 from tests.stand.records import again, completed, poison
+from tests.stand.waiting import eventually
 from tests.stand.world import World
 
 EMPTY = "TRUNCATE decisions, coupons, coupon_history, outbox, dead_letters, customers, dead_letter_actions"
@@ -258,6 +259,7 @@ async def test_replay_closes_the_letter_of_an_event_it_decides(
     await connection.close()
 
 
+@pytest.mark.alone("a rate is measured")
 async def test_pace_keeps_to_its_rate_and_makes_no_bursts() -> None:
     """So many a second on average, and after a break no more than a moment's worth at once."""
     pace = Pace(500)

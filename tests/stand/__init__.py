@@ -1,8 +1,12 @@
-"""What tests of every package stand on: real servers, our processes, and the other end of the wire.
+"""What tests of several packages share, one meaning each.
 
-`servers` (started once per run, a clean corner per test) or `containers`, `database` (one partner and a pipeline),
-`commands` (the command line) and `processes` (ours, as in production) are found ready. To build with: `customers`,
-`issuing` (games to play, and an audit), `records` (made by hand), `till` (of a partner's games and shops), `feed`
-(the other end of a topic), `world` (a small system at work). To do harm with: `proxy` (a line that can be cut),
-`planting` (a topic nobody knows).
+- `servers`: Kafka, Postgres and Redis, started once per run and shared by its workers; `containers`: the same from
+  Docker; `turns`: a test that is marked `alone` has the machine to itself.
+- `copies`: databases made from others; `database`: the one of a test, its topics, connections to it and a pipeline.
+- `commands`: the command line, run inside or as a process, and the `world` that it looks at; `processes`: our services
+  as processes; `proxy`: a line that can be cut, and counts; `planting`: a topic nobody knows.
+- `issuing`: partners, games, what the database says, and one audit of all of it; `customers`: states for the rules;
+  `records`: records made by hand; `till`: of one partner's games and shops; `feed`: putting them in, and what the group
+  has finished with.
+- `waiting`: until something is so, with a deadline.
 """

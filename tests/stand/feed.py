@@ -11,7 +11,7 @@ from schemas.topics import GAME_COMPLETED
 from services.adapters.kafka import admin_client, client_options
 from services.adapters.records import bounds_of, group_offsets, partitions_of, side_reader
 from services.runtime.settings import Settings
-from tests.stand.issuing import eventually
+from tests.stand.waiting import eventually
 
 
 async def feed(

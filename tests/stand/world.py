@@ -20,7 +20,8 @@ from services.issuer.app import serve as serve_issuer
 from services.relay.app import serve as serve_relay
 from services.runtime.health import Health
 from services.runtime.settings import Settings
-from tests.stand.issuing import a_game, a_partner, eventually
+from tests.stand.issuing import a_game, a_partner
+from tests.stand.waiting import eventually
 
 CUSTOMERS = ("ona", "jonas", "rūta", "petras", "eglė")
 SOURCE, OTHER_SOURCE = "/games", "/other-games"

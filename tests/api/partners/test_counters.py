@@ -19,7 +19,7 @@ from services.sweeper.counters import count_once
 from tests.api.games import a_game
 from tests.api.stand import Partner
 from tests.stand import records
-from tests.stand.issuing import eventually
+from tests.stand.waiting import eventually
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from uuid import uuid4
 
@@ -19,15 +18,8 @@ from services.decisions.manner import Manner
 from services.decisions.rule_changes import MultipleInUse, update_games
 from services.domain.coupons.codes import codes_from
 from services.runtime.settings import Settings
-from tests.stand.issuing import a_game, a_partner, blocked_by, eventually
-
-
-@pytest.fixture
-async def database(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
-    """A worker's connection."""
-    connection = await connect(settings, "test")
-    yield connection
-    await connection.close()
+from tests.stand.issuing import a_game, a_partner, blocked_by
+from tests.stand.waiting import eventually
 
 
 @pytest.fixture
