@@ -5,6 +5,9 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
+# Where it is set, every start of pytest rewrites and compiles all of its plugins anew: five seconds each.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: install demo test quick lint check format lock bench clean
 
 install: $(STAMP)  ## build .venv when it is missing or stale
@@ -26,7 +29,7 @@ test: install  ## every test, on real servers that all workers share; what is ma
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --maxschedchunk 4
 
 quick: install  ## the rules, the wire models and the house, without a server: under 10 s
-	@$(BIN)/python -m pytest --quiet tests/domain tests/schemas tests/house --ignore tests/house/test_imports.py
+	@$(BIN)/python -m pytest --quiet -p no:schemathesis tests/domain tests/schemas tests/house --ignore tests/house/test_imports.py
 
 lint: install
 	@$(BIN)/ruff check --output-format concise --quiet

@@ -23,6 +23,8 @@ from tests.stand.processes import issuer
 from tests.stand.records import completed
 from tests.stand.waiting import eventually
 
+pytestmark = pytest.mark.alone("a server goes, and what waits for it is measured")
+
 ANNA = [(1, "anna")]
 CONTENDERS = 24
 
