@@ -52,7 +52,6 @@ CHANGES: list[tuple[Any, str, str, set[str]]] = [
 INSERTS: list[tuple[Any, str, str, int]] = [
     # row        file      query               arguments before the row's
     (CardRow,    "stamps", "put_cards",         0),
-    (OutboxRow,  "outbox", "queue_and_confirm", 0),
     (GameRow,    "games",  "insert_game",       2),
 ]  # fmt: skip
 """Rows whose query adds them, by a list of columns."""
