@@ -28,8 +28,8 @@ WORKERS ?= 2
 test: install  ## every test, on real servers that all workers share; what is marked `alone` runs last, by itself
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --maxschedchunk 4
 
-quick: install  ## the rules, the wire models and the house, without a server: under 10 s
-	@$(BIN)/python -m pytest --quiet -p no:schemathesis tests/domain tests/schemas tests/house --ignore tests/house/test_imports.py
+quick: install  ## the rules and the wire models, without a server: under 10 s
+	@$(BIN)/python -m pytest --quiet -p no:schemathesis tests/domain tests/schemas
 
 lint: install
 	@$(BIN)/ruff check --output-format concise --quiet
