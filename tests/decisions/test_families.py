@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from services.decisions import recording
-from services.decisions.loading import _Gathered
+from services.decisions.gathering import _Gathered
 from services.decisions.rows import Rows
 from services.domain.coupons.coupon import Coupon, CouponStatus
 from services.domain.stamps import Stamp, StampCard
