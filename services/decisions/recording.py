@@ -57,12 +57,14 @@ class RulesChanged(LostRace):
         self.games = games
 
 
-async def keep(connection: Connection, letters: Iterable[DeadLetter], rows: Rows) -> int:
-    """Keep dead letters and queue the new ones; returns how many are new: a record has one for ever."""
-    new = 0
+async def keep(
+    connection: Connection, letters: Iterable[DeadLetter], rows: Rows
+) -> list[DeadLetter]:
+    """Keep dead letters and queue the new ones, which are returned: a record has one for ever."""
+    new = []
     for letter in letters:
         letter_id = await bury(connection, letter)
         if letter_id is not None:
             rows.outbox.append(letter_row(letter_id))
-            new += 1
+            new.append(letter)
     return new

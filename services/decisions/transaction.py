@@ -105,16 +105,17 @@ class Deciding:
 
     async def record(
         self, connection: Connection, decided: Decided, letters: Sequence[DeadLetter] = ()
-    ) -> None:
+    ) -> Sequence[DeadLetter]:
         """Write what was decided, and last of all confirm that the rules used are still in force.
 
-        Raises LostRace, or what a constraint raises: roll back, and decide again.
+        Returns the letters that are new: of a record that came before there is one already. Raises LostRace, or what a
+        constraint raises: roll back, and decide again.
         """
         with self._timed("record"):
             rows = rows_of(decided.verdicts, decided.program, self._manner.writing)
             new_letters = await keep(connection, letters, rows)
             if self._alongside is not None:
-                await self._alongside(connection, decided.verdicts, letters, new_letters)
+                await self._alongside(connection, decided.verdicts, letters, len(new_letters))
             try:
                 await write(
                     connection, rows, by_copy=self._manner.by_copy, rules=decided.program.games
@@ -123,6 +124,7 @@ class Deciding:
                 self._programs.forget(changed.games)
                 raise
         reach("issuer.after_record")
+        return new_letters
 
 
 def most_issued(asked: Iterable[tuple[Incoming, Needs]]) -> dict[int, int]:

@@ -53,6 +53,8 @@ class Report:
     read: int = 0
     verdicts: list[Verdict] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
+    new_letters: list[DeadLetter] = field(default_factory=list)
+    """Those of the letters whose records have not come before."""
 
     @property
     def already_decided(self) -> int:
@@ -114,7 +116,7 @@ class Pipeline:
                 error = await self._committed(records, part, report)
                 if error is not None:
                     parts.extendleft(reversed(part.divided(records, error)))
-        metrics.count(report.read, report.already_decided, report.verdicts, report.letters)
+        metrics.count(report.read, report.already_decided, report.verdicts, report.new_letters)
         return report
 
     async def _committed(
@@ -154,11 +156,12 @@ class Pipeline:
                     for incoming in decided.too_early
                 ]
                 letters = [*part.letters, *early]
-                await self._deciding.record(connection, decided, letters)
+                new_letters = await self._deciding.record(connection, decided, letters)
             reach("issuer.after_commit")
         reach("issuer.after_unlock")
         report.verdicts.extend(decided.verdicts)
         report.letters.extend(letters)
+        report.new_letters.extend(new_letters)
 
 
 def read(records: Sequence[ConsumerRecord]) -> tuple[list[Incoming], list[DeadLetter]]:

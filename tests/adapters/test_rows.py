@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from services.adapters import postgres
+from services.adapters.postgres.cards import LoyaltyCardRow
 from services.adapters.postgres.closed_orders import ReversedOrderRow
 from services.adapters.postgres.coupons import CouponChange, CouponRow, HistoryRow
+from services.adapters.postgres.dead_letters import LetterRow
 from services.adapters.postgres.games import GameRow
 from services.adapters.postgres.inbox import DecisionRow
 from services.adapters.postgres.outbox import OutboxRow
@@ -38,6 +40,8 @@ TABLES = [
     Table("order_stamps", StampRow, {"taken_back"}),
     Table("reversed_orders", ReversedOrderRow, set()),
     Table("stamp_cards", CardRow, set()),
+    Table("dead_letters", LetterRow, {"id", "state", "attempts", "created_at"}),
+    Table("cards", LoyaltyCardRow, {"id", "partner_id", "created_at", "updated_at", "deleted_at"}),
     Table("outbox", OutboxRow, {"id", "queued_at", "refused"}),
     Table("games", GameRow, {"id", "partner_id", "version", "quota_epoch", "created_at", "updated_at"}),
 ]  # fmt: skip
@@ -53,6 +57,8 @@ INSERTS: list[tuple[Any, str, str, int]] = [
     # row        file      query               arguments before the row's
     (CardRow,    "stamps", "put_cards",         0),
     (GameRow,    "games",  "insert_game",       2),
+    (LetterRow,  "dead_letters", "bury",        0),
+    (LoyaltyCardRow, "cards", "insert_card",    1),
 ]  # fmt: skip
 """Rows whose query adds them, by a list of columns."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 import orjson
@@ -13,8 +13,21 @@ from services.adapters.postgres.games import Defined
 from services.adapters.postgres.queries import queries
 
 _SQL = queries("cards")
-_COLUMNS = ("title", "is_active", "default_coupon_validity_days", "shop_ids")
-"""Fields of a card that are columns; the others are kept together in `settings`."""
+
+
+class LoyaltyCardRow(NamedTuple):
+    """What a partner defines of a card. Fields as in the queries `insert_card` and `update_card`."""
+
+    title: str
+    is_active: bool
+    default_coupon_validity_days: int | None
+    shop_ids: list[int]
+    settings: str
+    """JSON of everything that is no column."""
+
+
+_COLUMNS = LoyaltyCardRow._fields[:-1]
+"""Fields of a card that are columns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +42,7 @@ class StoredCard:
 
 async def insert_card(connection: asyncpg.Connection, partner_id: int, card: Defined) -> StoredCard:
     """Add a card to an existing partner."""
-    (row,) = await connection.fetch(_SQL["insert_card"], partner_id, *_values(card))
+    (row,) = await connection.fetch(_SQL["insert_card"], partner_id, *_row_of(card))
     return _stored(row)
 
 
@@ -46,7 +59,7 @@ async def update_card(
     connection: asyncpg.Connection, partner_id: int, card_id: int, card: Defined
 ) -> StoredCard:
     """Give an existing card a new definition."""
-    (row,) = await connection.fetch(_SQL["update_card"], partner_id, card_id, *_values(card))
+    (row,) = await connection.fetch(_SQL["update_card"], partner_id, card_id, *_row_of(card))
     return _stored(row)
 
 
@@ -72,10 +85,10 @@ async def page_of_cards(
     return [dict(row) | {"title": orjson.loads(row["title"])} for row in rows], total
 
 
-def _values(card: Defined) -> tuple[Any, ...]:
+def _row_of(card: Defined) -> LoyaltyCardRow:
     fields = card.model_dump()
-    title, is_active, validity, shop_ids = (fields.pop(column) for column in _COLUMNS)
-    return _json(title), is_active, validity, shop_ids, _json(fields)
+    columns = {column: fields.pop(column) for column in _COLUMNS}
+    return LoyaltyCardRow(**columns | {"title": _json(columns["title"]), "settings": _json(fields)})
 
 
 def _json(value: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 
@@ -145,16 +145,44 @@ async def open_letters_before(
     return {(row["topic"], row["partition"]): row["open"] for row in rows}
 
 
+class LetterRow(NamedTuple):
+    """A row of `dead_letters` as it begins. Fields as in the query `bury`."""
+
+    topic: str
+    partition: int
+    offset: int
+    record_time: datetime
+    stage: str
+    exception: str
+    message: str
+    key: bytes | None
+    value: bytes | None
+    event_id: str | None
+    event_source: str | None
+    event_type: str | None
+    header_names: list[str]
+    header_values: list[bytes | None]
+
+
 async def bury(connection: Connection, letter: DeadLetter) -> int | None:
     """Keep a dead letter; its number, or None if the record has one already."""
-    number: int | None = await connection.fetchval(
-        _SQL["bury"],
-        letter.position.topic, letter.position.partition, letter.position.offset,
-        _record_time(letter.timestamp_ms), letter.stage, letter.exception,
-        letter.message, letter.key, letter.value, letter.event_id, letter.event_source,
-        letter.event_type, [name for name, _ in letter.headers],
-        [value for _, value in letter.headers],
-    )  # fmt: skip
+    row = LetterRow(
+        topic=letter.position.topic,
+        partition=letter.position.partition,
+        offset=letter.position.offset,
+        record_time=_record_time(letter.timestamp_ms),
+        stage=letter.stage,
+        exception=letter.exception,
+        message=letter.message,
+        key=letter.key,
+        value=letter.value,
+        event_id=letter.event_id,
+        event_source=letter.event_source,
+        event_type=letter.event_type,
+        header_names=[name for name, _ in letter.headers],
+        header_values=[value for _, value in letter.headers],
+    )
+    number: int | None = await connection.fetchval(_SQL["bury"], *row)
     return number
 
 
