@@ -23,8 +23,9 @@ $(STAMP): pyproject.toml requirements.txt requirements-dev.txt
 demo: install  ## the whole system on local servers with real input
 	@$(BIN)/couponry demo
 
-# Two cores are kept busy by two; a small share at a time, so that neither is left with the long ones.
-WORKERS ?= 2
+# Tests wait more than they compute: three keep two cores busy. A small share at a time, so that none is left with the
+# long ones.
+WORKERS ?= 3
 test: install  ## every test, on real servers that all workers share; what is marked `alone` runs last, by itself
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --maxschedchunk 4
 
