@@ -5,7 +5,10 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: install demo test lint check format lock bench clean
+# Where it is set, every start of pytest rewrites and compiles all of its plugins anew: five seconds each.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: install demo test quick lint check format lock bench clean
 
 install: $(STAMP)  ## build .venv when it is missing or stale
 
@@ -20,8 +23,14 @@ $(STAMP): pyproject.toml requirements.txt requirements-dev.txt
 demo: install  ## the whole system on local servers with real input
 	@$(BIN)/couponry demo
 
-test: install  ## every test, on real servers
-	@$(BIN)/python -m pytest
+# Tests wait more than they compute: three keep two cores busy. A small share at a time, so that none is left with the
+# long ones.
+WORKERS ?= 3
+test: install  ## every test, on real servers that all workers share; what is marked `alone` runs last, by itself
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --maxschedchunk 4
+
+quick: install  ## the rules and the wire models, without a server: under 10 s
+	@$(BIN)/python -m pytest --quiet -p no:schemathesis tests/domain tests/schemas
 
 lint: install
 	@$(BIN)/ruff check --output-format concise --quiet

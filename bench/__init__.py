@@ -1,6 +1,10 @@
 """`python -m bench`: this service beside its peers and its limits, interleaved in one run, in one table.
 
-What is measured, and how, stands at the top of each module: the events in workload.py, the contestants in services.py,
-peers/ and raw.py, the start in release.py, a timed run in race.py, the finish in reader.py; latency.py, growth.py and
-the backlog in sections.py.
+What is measured, and how, stands at the top of each module. A run: `__main__` (the command), `stage` and
+`databases` (what all contestants share), `children` (their processes), `workload` (the events), `services`,
+`peers/` and `raw` (the contestants), `release` (the start), `race` (a timed run), `reader` (the finish), `meter`
+(CPU and memory), `sections` with `latency` and `growth` (the parts of a run), `tape` (every row the service
+writes), `results` and `report` (the table).
+
+Beside it, a command each: `api` with `http_load` and its yardstick `bare_api`, `explain`, `lifecycle`, `what_if`.
 """

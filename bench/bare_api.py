@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import asyncpg
 from fastapi import Depends, FastAPI, Request
 
-from services.api.partners.access import Access, Caller
+from services.api.edge.dialect import Caller
+from services.api.partners.access import Access
 from services.api.partners.keys import keys_by
 from services.runtime.health import Health, serving
 from services.runtime.process import run_service

@@ -20,7 +20,7 @@ from aiokafka import AIOKafkaConsumer
 from bench.children import running
 from bench.race import Service, checking
 from bench.release import joined
-from bench.stage import Stage, partitions
+from bench.stage import Stage, partitions_of
 from bench.workload import Event, instant, make_workload
 from services.adapters.kafka import client_options
 
@@ -101,10 +101,10 @@ async def _reader(stage: Stage) -> AsyncIterator[AIOKafkaConsumer]:
     )
     await reader.start()
     try:
-        places = await partitions(reader, stage.issued)
-        reader.assign(places)
-        for place, offset in (await reader.end_offsets(places)).items():
-            reader.seek(place, offset)
+        partitions = await partitions_of(reader, stage.issued)
+        reader.assign(partitions)
+        for partition, offset in (await reader.end_offsets(partitions)).items():
+            reader.seek(partition, offset)
         yield reader
     finally:
         await reader.stop()

@@ -32,8 +32,8 @@ from bench.services import COUPONRY, SERVICES
 from bench.stage import Stage, open_stage
 from bench.workload import PARTNER_ID, instant, make_workload
 from services.adapters.postgres.pool import open_pool
-from services.adapters.postgres.rows import Writing
 from services.adapters.redis_locks import CustomerLocks
+from services.decisions.manner import Manner
 from services.insight.verify.run import verify
 from services.issuer.pipeline import Pipeline
 from services.runtime.garbage import look_only_when_told, worked_on
@@ -98,7 +98,7 @@ async def rules(stage: Stage, events: int) -> dict[str, float]:
         stage.settings, "benchmark", min_size=LANES, max_size=LANES, enable_seqscan="off"
     )
     locks = CustomerLocks(stage.settings)
-    pipeline = Pipeline(pool, locks, writing=Writing.by(stage.settings))
+    pipeline = Pipeline(pool, locks, Manner.by(stage.settings))
     rates: dict[str, list[float]] = {}
     for _ in range(ROUNDS):
         rates.setdefault("plain", []).append(await _rate(pipeline, _completions(PLAIN, events)))

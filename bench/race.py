@@ -69,6 +69,7 @@ async def run_service(
     service: Service,
     workload: Workload,
     *,
+    warm_up_records: int = WARM_UP_RECORDS,
     during: Callable[[Reader, int], Coroutine[Any, Any, None]] = nothing,
 ) -> Sample:
     """One run; `during` accompanies it, given the reader and the number of coupons due.
@@ -84,7 +85,7 @@ async def run_service(
     ):
         check = checking(stage, children)
         await joined(stage, group, service.members, check)
-        await _warm_up(stage, reader, check)
+        await _warm_up(stage, reader, check, warm_up_records)
         pids = [*stage.server_pids(), *((child.label, child.pid) for child in children)]
         async with held_back(stage):
             await load(stage, workload)
@@ -115,8 +116,8 @@ async def run_service(
         )
 
 
-async def _warm_up(stage: Stage, reader: Reader, check: Callable[[], None]) -> None:
-    warm_up = make_workload(WARM_UP_RECORDS, name="warm-up")
+async def _warm_up(stage: Stage, reader: Reader, check: Callable[[], None], records: int) -> None:
+    warm_up = make_workload(records, name="warm-up")
     await load(stage, warm_up)
     await reader.finish(
         len(warm_up.issued()),

@@ -19,7 +19,7 @@ from aiokafka import AIOKafkaConsumer
 from bench.meter import Meter, per_thousand
 from bench.race import Sample
 from bench.release import load
-from bench.stage import Stage, partitions
+from bench.stage import Stage, partitions_of
 from bench.tape import Copy, play, program_of, taped
 from bench.workload import Workload
 from services.adapters.kafka import client_options
@@ -39,12 +39,12 @@ async def consume_and_decode(stage: Stage, workload: Workload) -> Sample:
     )
     await consumer.start()
     try:
-        places = await partitions(consumer, stage.completed)
-        consumer.assign(places)
-        starts = await consumer.end_offsets(places)
+        partitions = await partitions_of(consumer, stage.completed)
+        consumer.assign(partitions)
+        starts = await consumer.end_offsets(partitions)
         await load(stage, workload)
-        for place, offset in starts.items():
-            consumer.seek(place, offset)
+        for partition, offset in starts.items():
+            consumer.seek(partition, offset)
         meter, began, read = _meter(stage), time.perf_counter(), 0
         while read < len(workload.records):
             polled = await consumer.getmany(timeout_ms=1000, max_records=POLL_RECORDS)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from bench.meter import Meter
-from bench.stage import Stage, partitions
+from bench.stage import Stage, partitions_of
 from services.adapters.kafka import client_options
 
 NOTE_SECONDS = 0.01
@@ -37,7 +37,7 @@ class Note:
     cpu_seconds: dict[str, float]
 
     def covers(self, offsets: dict[TopicPartition, int]) -> bool:
-        return all(self.ends[place] >= offset for place, offset in offsets.items())
+        return all(self.ends[partition] >= offset for partition, offset in offsets.items())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ class Reader:
     """Follows a topic from its end as it was when the reader was made, or last finished."""
 
     consumer: AIOKafkaConsumer
-    places: list[TopicPartition]
+    partitions: list[TopicPartition]
     starts: dict[TopicPartition, int]
     notes: list[Note] = field(default_factory=list)
 
@@ -77,15 +77,15 @@ class Reader:
                 if self.progress() < expected:
                     await asyncio.sleep(NOTE_SECONDS)
                     continue
-                for place, offset, ce_id in await self._read():
+                for partition, offset, ce_id in await self._read():
                     messages += 1
                     if ce_id not in seen:
                         seen.add(ce_id)
-                        behind_last[place] = offset + 1
+                        behind_last[partition] = offset + 1
                 if len(seen) >= expected and complete_since is None:
                     complete_since = time.perf_counter()
             last = next(note for note in self.notes if note.covers(behind_last))
-            self.starts = await self.consumer.end_offsets(self.places)
+            self.starts = await self.consumer.end_offsets(self.partitions)
             return Finish(
                 at=last.at, cpu_seconds=last.cpu_seconds, messages=messages, distinct=len(seen)
             )
@@ -101,15 +101,15 @@ class Reader:
     async def _read(self) -> list[tuple[TopicPartition, int, bytes]]:
         polled = await self.consumer.getmany(timeout_ms=20, max_records=READ_RECORDS)
         return [
-            (place, record.offset, dict(record.headers).get("ce_id", b""))
-            for place, records in polled.items()
+            (partition, record.offset, dict(record.headers).get("ce_id", b""))
+            for partition, records in polled.items()
             for record in records
         ]
 
     async def _take_notes(self, expected: int, meter: Meter) -> None:
         before: dict[TopicPartition, int] = {}
         while True:
-            ends = await self.consumer.end_offsets(self.places)
+            ends = await self.consumer.end_offsets(self.partitions)
             if ends != before:
                 at = time.perf_counter()
                 due = sum(ends.values()) - sum(self.starts.values()) >= expected
@@ -134,11 +134,11 @@ async def following(stage: Stage, topic: str) -> AsyncIterator[Reader]:
     )
     await consumer.start()
     try:
-        places = await partitions(consumer, topic)
-        starts = await consumer.end_offsets(places)
-        consumer.assign(places)
-        for place, offset in starts.items():
-            consumer.seek(place, offset)
-        yield Reader(consumer=consumer, places=places, starts=starts)
+        partitions = await partitions_of(consumer, topic)
+        starts = await consumer.end_offsets(partitions)
+        consumer.assign(partitions)
+        for partition, offset in starts.items():
+            consumer.seek(partition, offset)
+        yield Reader(consumer=consumer, partitions=partitions, starts=starts)
     finally:
         await consumer.stop()

@@ -33,10 +33,10 @@ async def held_back(stage: Stage) -> AsyncIterator[None]:
         "transaction_timeout_ms": LONGEST_LOAD_SECONDS * 1000,
     }
     async with stage.producer(**gate_options) as gate:
-        places = sorted(await gate.partitions_for(stage.completed))
+        partitions = sorted(await gate.partitions_for(stage.completed))
         await gate.begin_transaction()
-        for place in places:
-            await gate.send_and_wait(stage.completed, b"held back", partition=place)
+        for partition in partitions:
+            await gate.send_and_wait(stage.completed, b"held back", partition=partition)
         try:
             yield
         finally:

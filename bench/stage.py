@@ -20,13 +20,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from bench.databases import new_database, prepare_database, with_database
 from bench.meter import runs
 from bench.peers.wiring import Wiring
-from services.adapters.kafka import (
-    COUPON_ISSUED,
-    GAME_COMPLETED,
-    client_options,
-    ensure_topics,
-    topic_specs,
-)
+from schemas.topics import COUPON_ISSUED, GAME_COMPLETED
+from services.adapters.kafka import client_options, ensure_topics, topic_specs
 from services.local.servers import Servers, start_servers
 from services.runtime.settings import Settings
 
@@ -106,9 +101,9 @@ class Stage:
         )
         await consumer.start()
         try:
-            places = await partitions(consumer, self.completed)
-            consumer.assign(places)
-            await consumer.commit(await consumer.end_offsets(places))
+            partitions = await partitions_of(consumer, self.completed)
+            consumer.assign(partitions)
+            await consumer.commit(await consumer.end_offsets(partitions))
         finally:
             await consumer.stop()
 
@@ -159,7 +154,7 @@ async def _remove_topics(settings: Settings) -> None:
         await admin.close()
 
 
-async def partitions(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
+async def partitions_of(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
     """All partitions of a topic. The consumer must be started."""
     await consumer._client.add_topic(topic)  # no public call waits for a topic's metadata
     return [

@@ -1,14 +1,13 @@
 """Every row the service writes for a workload, taken from the service itself.
 
-The events go through the service's own reading, rules and recording, with a connection that keeps the COPYs instead
-of running them. What comes out are the tables, columns and rows that `couponry issuer` would copy, batch by batch;
+The events go through the service's own reading and rules, up to its rows. What comes out are the tables, columns and rows that `couponry issuer` would copy, batch by batch;
 only the customers' rows, which it inserts another way, are added here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,12 +15,15 @@ from aiokafka import ConsumerRecord
 
 from bench.stage import Stage
 from bench.workload import PARTNER_ID, Event, instant
-from services.adapters.draws import draws
-from services.adapters.kafka import GAME_COMPLETED
-from services.adapters.postgres.inbox import load_games
+from schemas.topics import GAME_COMPLETED
+from services.adapters.draws import draws_for
+from services.adapters.postgres.coupons import CouponRow
+from services.adapters.postgres.inbox import DecisionRow
+from services.adapters.postgres.outbox import OutboxRow
 from services.adapters.postgres.pool import SCHEMA
-from services.adapters.postgres.recording import record
-from services.adapters.postgres.rows import Writing
+from services.adapters.postgres.rules import load_games
+from services.decisions.manner import Writing
+from services.decisions.verdicts import rows_of
 from services.domain.arrival import LockedCustomer, Verdict
 from services.domain.folding import decide_batch
 from services.domain.program import Program
@@ -35,18 +37,6 @@ class Copy:
     table: str
     columns: Sequence[str]
     rows: Collection[tuple[Any, ...]]
-
-
-@dataclass(slots=True)
-class Tape:
-    """Stands in for a connection that only copies."""
-
-    copies: list[Copy] = field(default_factory=list)
-
-    async def copy_records_to_table(
-        self, table: str, *, columns: Sequence[str], records: Collection[Any], **_: Any
-    ) -> None:
-        self.copies.append(Copy(table=table, columns=columns, rows=records))
 
 
 async def program_of(stage: Stage) -> Program:
@@ -74,15 +64,15 @@ async def taped(
             dict.fromkeys(one.customer for one in incoming), first_customer_no
         )
     }
-    verdicts, _ = decide_batch(incoming, program, {}, customers, {}, draws(len(incoming)))
+    verdicts, _ = decide_batch(incoming, program, {}, customers, {}, draws_for([1] * len(incoming)))
     known: set[int] = set()
     return [
-        await _copies(verdicts[start : start + batch], program, at, known)
+        _copies(verdicts[start : start + batch], program, at, known)
         for start in range(0, len(verdicts), batch)
     ]
 
 
-async def _copies(
+def _copies(
     verdicts: Sequence[Verdict], program: Program, at: datetime, known: set[int]
 ) -> list[Copy]:
     new = {
@@ -92,9 +82,13 @@ async def _copies(
     }
     known.update(new)
     rows = [(number, PARTNER_ID, customer, at) for number, customer in new.items()]
-    tape = Tape([Copy(table="customers", columns=CUSTOMER_COLUMNS, rows=rows)])
-    await record(tape, verdicts, program, [], Writing(expiring_leads_hours=(168, 24)))  # type: ignore[arg-type]
-    return tape.copies
+    written = rows_of(verdicts, program, Writing(expiring_leads_hours=(168, 24)))
+    return [
+        Copy(table="customers", columns=CUSTOMER_COLUMNS, rows=rows),
+        Copy(table="decisions", columns=DecisionRow._fields, rows=written.decisions),
+        Copy(table="coupons", columns=CouponRow._fields, rows=written.coupons),
+        Copy(table="outbox", columns=OutboxRow._fields, rows=written.outbox),
+    ]
 
 
 def _records(events: Iterable[Event], at: datetime) -> Iterator[ConsumerRecord]:

@@ -28,7 +28,7 @@ from bench.databases import new_database, prepare_database
 from bench.meter import peak_mb
 from bench.tape import play, taped
 from bench.workload import SINGLE_GAMES, Event
-from services.adapters.postgres.inbox import load_games
+from services.adapters.postgres.rules import load_games
 from services.domain.program import Program
 from services.local.servers import start_servers
 from services.runtime.settings import read_settings

@@ -1,6 +1,8 @@
-"""Wire schemas: what travels on Kafka, one module per topic, nothing but shapes.
+"""Wire schemas: what travels on Kafka and over HTTP, nothing but shapes.
 
-`cloudevents` holds the envelope, `fields` the field types that several topics share; `examples/` has
-data that validates, `generated/` the JSON Schemas for other teams (`python -m schemas.generate`). May
-import pydantic and the standard library, never `services`: only a codec knows both wire and domain.
+May import nothing of ours, only pydantic and the standard library: a codec or a dialect knows both wire and domain.
+To read: `topics` (every topic once; everybody reads this list), `fields` (types that several schemas share),
+`envelope` (CloudEvents), `events/` (what is on the topics), `definitions` (how what partners define is read),
+`partners/` (bodies of their dialect), `generate`, which writes the JSON Schemas of `generated/` for other teams;
+`examples/` has data that validates.
 """

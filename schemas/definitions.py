@@ -17,7 +17,7 @@ D = TypeVar("D", bound="Definition")
 Errors = dict[str, list[str]]
 """Messages by dotted path of the field they concern."""
 Messages = Mapping[str, str]
-"""What is said of a value that breaks its field's rule, by dotted path; `*` stands for a place in a list."""
+"""What is said of a value that breaks its field's rule, by dotted path; `*` stands for an index of a list."""
 
 _REFUSAL = "refusal"
 
@@ -75,35 +75,35 @@ def validated(model: type[D], fields: Mapping[str, Any], messages: Messages) -> 
 def _errors(model: type[Definition], invalid: ValidationError, messages: Messages) -> Errors:
     errors: Errors = {}
     for error in invalid.errors(include_url=False):
-        place = _place(model, error["loc"])
-        path = ".".join(map(str, place))
-        if error["type"] == "missing" or (error["input"] is None and _is_required(model, place)):
+        location = _location(model, error["loc"])
+        path = ".".join(map(str, location))
+        if error["type"] == "missing" or (error["input"] is None and _is_required(model, location)):
             text = f"The {path} field is required."
         elif error["type"] == _REFUSAL:
             text = error["msg"]
         else:
-            text = _message(messages, place)
+            text = _message(messages, location)
         texts = errors.setdefault(path, [])
         if text not in texts:
             texts.append(text)
     return errors
 
 
-def _place(model: type[BaseModel], loc: Sequence[str | int]) -> list[str | int]:
+def _location(model: type[BaseModel], loc: Sequence[str | int]) -> list[str | int]:
     """The names and numbers of a location that the sender wrote: pydantic adds the tags of unions."""
-    place: list[str | int] = []
+    location: list[str | int] = []
     inside: Any = model
     for step in loc:
         if isinstance(step, int):
-            place.append(step)
+            location.append(step)
         elif isinstance(inside, type) and issubclass(inside, BaseModel):
             if step not in inside.model_fields:
                 break
-            place.append(step)
+            location.append(step)
             inside = _model_in(inside.model_fields[step].annotation)
         else:
             break
-    return place
+    return location
 
 
 def _model_in(annotation: Any) -> Any:
@@ -114,10 +114,10 @@ def _model_in(annotation: Any) -> Any:
     return None
 
 
-def _is_required(model: type[BaseModel], place: Sequence[str | int]) -> bool:
+def _is_required(model: type[BaseModel], location: Sequence[str | int]) -> bool:
     inside: Any = model
     required = False
-    for step in place:
+    for step in location:
         if isinstance(step, int) or inside is None:
             return False
         field = inside.model_fields[step]
@@ -125,9 +125,9 @@ def _is_required(model: type[BaseModel], place: Sequence[str | int]) -> bool:
     return required
 
 
-def _message(messages: Messages, place: Sequence[str | int]) -> str:
+def _message(messages: Messages, location: Sequence[str | int]) -> str:
     """Of the leaf, or of the nearest thing around it that has one."""
-    pattern = ["*" if isinstance(step, int) else step for step in place]
+    pattern = ["*" if isinstance(step, int) else step for step in location]
     while ".".join(pattern) not in messages:
         pattern.pop()
     return messages[".".join(pattern)]

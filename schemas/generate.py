@@ -13,6 +13,7 @@ from typing import Final
 
 from pydantic import BaseModel
 
+from schemas import topics
 from schemas.envelope import Envelope
 from schemas.events import game_completed, orders
 from schemas.events.coupon_issued import CouponIssued
@@ -40,11 +41,15 @@ MODELS: Final[dict[str, type[BaseModel]]] = {
     "coupon.lifecycle": CouponLifecycle,
     "dead-letter.headers": DeadLetterHeaders,
 }
-"""By the CloudEvents type of the data, or what comes nearest."""
+"""By the `schema` of the topics' messages, and the envelope."""
 
 
 def rendered() -> dict[str, str]:
-    """File name → text of every generated file."""
+    """File name → text of every generated file. Raises LookupError for a record on a topic that has no model."""
+    for topic in topics.ALL:
+        for message in topic.messages:
+            if message.schema not in MODELS:
+                raise LookupError(f"topic {topic.name}: no model of schema {message.schema!r}")
     files = {}
     for name, model in MODELS.items():
         # What we read is described as it may arrive, what we write as it leaves.

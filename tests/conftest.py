@@ -2,4 +2,9 @@
 
 from __future__ import annotations
 
-pytest_plugins = ["tests.stand.servers", "tests.stand.database", "tests.stand.commands"]
+pytest_plugins = [
+    "tests.stand.servers",
+    "tests.stand.turns",
+    "tests.stand.database",
+    "tests.stand.commands",
+]

@@ -82,7 +82,9 @@ async def decide_for_ever(consumer: AIOKafkaConsumer, pool: Any) -> None:
         async with asyncio.TaskGroup() as group:
             for _ in range(IN_FLIGHT):
                 group.create_task(decide_some(records, pool))
-        await consumer.commit({place: batch[-1].offset + 1 for place, batch in polled.items()})
+        await consumer.commit(
+            {partition: batch[-1].offset + 1 for partition, batch in polled.items()}
+        )
 
 
 async def decide_some(records: Iterator[ConsumerRecord], pool: Any) -> None:

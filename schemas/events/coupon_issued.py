@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from schemas.fields import Cause, CouponEvent, Id, Instant, Rule
 
-TYPE = "coupon.issued"
-
 
 class CouponIssued(CouponEvent):
     """Data of `coupon.issued`. `expires_at` is exclusive; null, with `is_unlimited`, never expires."""

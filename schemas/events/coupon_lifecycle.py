@@ -9,16 +9,6 @@ from typing import Literal
 
 from schemas.fields import Cause, CouponEvent, Id, Instant, OrderId
 
-Type = Literal[
-    "coupon.reserved",
-    "coupon.released",
-    "coupon.redeemed",
-    "coupon.reinstated",
-    "coupon.expiring",
-    "coupon.expired",
-    "coupon.cancelled",
-]
-
 Status = Literal["active", "reserved", "redeemed", "expired", "cancelled"]
 
 

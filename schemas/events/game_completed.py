@@ -6,8 +6,6 @@ from typing import Literal
 
 from schemas.fields import CustomerId, Id, Incoming, Text
 
-TYPE = "game.completed"
-
 
 class GameCompleted(Incoming):
     """Data of `game.completed`. `score` is a finite number; `result` may be left out, but not null."""

@@ -10,8 +10,6 @@ from uuid import UUID
 
 from schemas.fields import Cause, CustomerId, Id, Instant, Outgoing, Rule
 
-TYPE = "issuance.declined"
-
 Reason = Literal[
     "game_not_found",
     "result_lost",

@@ -12,10 +12,6 @@ from pydantic import FailFast, Field
 
 from schemas.fields import Amount, Count, CustomerId, Id, Incoming, OrderId, Text
 
-ORDER_PLACED = "order.placed"
-ORDER_CANCELLED = "order.cancelled"
-ORDER_REFUNDED = "order.refunded"
-
 MAX_COUPON_CODES = 20
 MAX_CODE_CHARACTERS = 255
 """Far above any real code: a mistyped one is refused with a reason, it must not cost the whole order."""

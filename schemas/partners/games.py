@@ -120,10 +120,9 @@ class GameEntry(Game):
     id: Annotated[int, Field(ge=1, le=MAX_LOADED_ID)] | None = None
 
 
-def read_game(fields: Mapping[str, Any], stored: Game | None = None) -> Game:
-    """A new game, or `stored` with these fields changed. Raises InvalidGame."""
-    merged = {**stored.model_dump(), **fields} if stored else fields
-    return validated(Game, merged, MESSAGES)
+def read_game(fields: Mapping[str, Any], stored: Mapping[str, Any] | None = None) -> Game:
+    """A new game, or the `stored` fields with these changed. Raises InvalidGame."""
+    return validated(Game, {**(stored or {}), **fields}, MESSAGES)
 
 
 def read_entry(fields: Mapping[str, Any]) -> GameEntry:

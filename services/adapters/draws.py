@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
+from itertools import accumulate
 
 from services.domain.coupons.codes import RANDOM_BYTES_PER_CODE, codes_from
 from services.domain.coupons.issuing import Draw
 
 _RANDOM_HEX_DIGITS_PER_ID = 20
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+
+
+def draws_for(counts: Sequence[int]) -> list[Sequence[Draw]]:
+    """For each event as many draws as it may need."""
+    drawn = draws(sum(counts))
+    if len(drawn) == len(counts) and max(counts) == 1:
+        return [(draw,) for draw in drawn]  # nearly always
+    ends = list(accumulate(counts))
+    return [drawn[end - count : end] for end, count in zip(ends, counts, strict=True)]
 
 
 def draws(count: int) -> list[Draw]:

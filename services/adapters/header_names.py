@@ -90,7 +90,7 @@ class Unpacked:
 def unpacked(content: memoryview) -> Iterator[Unpacked]:
     """The records of one batch of the record format 2, names decoded as far as they can be."""
     batch = _DefaultRecordBatchPy(content)
-    # Decompressing and the place of the first record are its own business; there is no public way to them.
+    # Decompressing and the offset of the first record are its own business; there is no public way to them.
     batch._maybe_uncompress()  # noqa: SLF001 - what its own iterator does, step by step
     cursor = _Cursor(batch._buffer, batch._pos)  # noqa: SLF001 - what its own iterator does, step by step
     for _ in range(batch._num_records):  # noqa: SLF001 - what its own iterator does, step by step

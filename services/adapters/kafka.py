@@ -1,4 +1,4 @@
-"""Kafka: how every client connects, which topics there are, and how they are brought into shape.
+"""Kafka: how every client connects, and how the topics of `schemas.topics` are brought into shape.
 
 Connection settings exist in two spellings, one for aiokafka and one for FastStream's broker, from one source.
 """
@@ -17,47 +17,16 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import NodeNotReadyError, TopicAlreadyExistsError, for_code
 
+from schemas import topics
 from services.adapters.header_names import accept_any_header_name
 from services.runtime.settings import Settings, SettingsError, required
 
+# At import, because no consumer is made without the options below.
 accept_any_header_name()
-
-GAME_COMPLETED = "game-completed"
-ORDERS = "orders"
-COUPON_ISSUED = "coupon-issued"
-COUPON_LIFECYCLE = "coupon-lifecycle"
-ISSUANCE_DECLINED = "issuance-declined"
-DEAD_LETTERS = "dead-letters"
-RELAY_PROGRESS = "relay-progress"
-
-MAX_MESSAGE_BYTES = 4 * 1024 * 1024
-"""Of what we publish: a dead letter carries a whole incoming record (1 MiB) and more headers."""
 
 BROKER_DEFAULT = -1
 TOPIC_CONFIG_SOURCE = 1  # a value set on the topic itself, as the protocol numbers it
 METADATA_SECONDS = 30.0
-
-_DAY_MS = 24 * 60 * 60 * 1000
-# The broker's clock stamps what comes in: retention, order between topics and `--from` mean arrival, whatever a
-# producer's clock says.
-_INCOMING = {"retention.ms": str(30 * _DAY_MS), "message.timestamp.type": "LogAppendTime"}
-_OUTGOING = {"retention.ms": str(30 * _DAY_MS), "max.message.bytes": str(MAX_MESSAGE_BYTES)}
-_TOPICS: Mapping[str, Mapping[str, str]] = {
-    GAME_COMPLETED: _INCOMING,
-    ORDERS: _INCOMING,
-    COUPON_ISSUED: _OUTGOING,
-    COUPON_LIFECYCLE: _OUTGOING,
-    ISSUANCE_DECLINED: _OUTGOING,
-    DEAD_LETTERS: _OUTGOING | {"retention.ms": str(90 * _DAY_MS)},
-    # Read whole by every relay that starts: small segments, so that compaction gets at them soon.
-    RELAY_PROGRESS: {
-        "cleanup.policy": "compact",
-        "segment.bytes": str(1024 * 1024),
-        "min.cleanable.dirty.ratio": "0.1",
-        # Else the markers of every transaction stay for a day: millions of them.
-        "delete.retention.ms": "60000",
-    },
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,11 +82,11 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
     """Every topic of the service, as it should be."""
     return [
         TopicSpec(
-            name=settings.topic(name),
-            partitions=1 if name == RELAY_PROGRESS else settings.topic_partitions,
-            config=config,
+            name=settings.topic(topic.name),
+            partitions=topic.partitions or settings.topic_partitions,
+            config=topic.config,
         )
-        for name, config in _TOPICS.items()
+        for topic in topics.ALL
     ]
 
 
@@ -220,9 +189,9 @@ async def _create(admin: AIOKafkaAdminClient, specs: list[TopicSpec]) -> None:
     deadline = time.monotonic() + METADATA_SECONDS
     names = {spec.name for spec in specs}
     while True:
-        topics = [topic for topic in await admin.describe_topics() if topic["topic"] in names]
-        leaders = [partition["leader"] for topic in topics for partition in topic["partitions"]]
-        if len(topics) == len(names) and min(leaders) >= 0:
+        created = [topic for topic in await admin.describe_topics() if topic["topic"] in names]
+        leaders = [partition["leader"] for topic in created for partition in topic["partitions"]]
+        if len(created) == len(names) and min(leaders) >= 0:
             return
         if time.monotonic() > deadline:
             raise for_code(5)(f"topics {', '.join(sorted(names))} have no leader yet")

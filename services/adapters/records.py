@@ -64,28 +64,32 @@ async def side_reader(
 
 
 async def bounds_of(
-    consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]
+    consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]
 ) -> dict[TopicPartition, Bounds]:
     """What each of these partitions retains now; to a reader of committed records an open transaction is the end."""
-    if not places:
+    if not partitions:
         return {}
-    firsts = await consumer.beginning_offsets(places)
-    ends = await consumer.end_offsets(places)
-    return {place: Bounds(first=firsts[place], end=ends[place]) for place in places}
+    firsts = await consumer.beginning_offsets(partitions)
+    ends = await consumer.end_offsets(partitions)
+    return {
+        partition: Bounds(first=firsts[partition], end=ends[partition]) for partition in partitions
+    }
 
 
 async def first_since(
-    consumer: AIOKafkaConsumer, places: Sequence[TopicPartition], at: datetime | None = None
+    consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition], at: datetime | None = None
 ) -> dict[TopicPartition, tuple[int, datetime] | None]:
     """Offset and broker's time of each partition's first record from `at` on, or of all; None where there is none."""
     # Whole milliseconds, rounded up; below zero the protocol has other meanings.
     since_ms = 0 if at is None else max(0, -((_EPOCH - at) // timedelta(milliseconds=1)))
-    found = await consumer.offsets_for_times(dict.fromkeys(places, since_ms)) if places else {}
+    found = (
+        await consumer.offsets_for_times(dict.fromkeys(partitions, since_ms)) if partitions else {}
+    )
     return {
-        place: None
-        if (one := found.get(place)) is None or one.offset < 0
+        partition: None
+        if (one := found.get(partition)) is None or one.offset < 0
         else (one.offset, _EPOCH + timedelta(milliseconds=one.timestamp))
-        for place in places
+        for partition in partitions
     }
 
 
@@ -96,42 +100,46 @@ async def read_parts(
 
     Waits for transactions that lie before an end. Raises KafkaTimeoutError when nothing moves for 60 s.
     """
-    waiting = {place for place, end in ends.items() if starts[place] < end}
+    waiting = {partition for partition, end in ends.items() if starts[partition] < end}
     if not waiting:
         return
     consumer.assign(list(waiting))
-    for place in waiting:
-        consumer.seek(place, starts[place])
+    for partition in waiting:
+        consumer.seek(partition, starts[partition])
     moved_at = time.monotonic()
-    positions = {place: starts[place] for place in waiting}
+    positions = {partition: starts[partition] for partition in waiting}
     while waiting:
         polled = await consumer.getmany(timeout_ms=POLL_MS, max_records=POLL_RECORDS)
         records = [
             record
-            for place, some in polled.items()
+            for partition, some in polled.items()
             for record in some
-            if record.offset < ends[place]
+            if record.offset < ends[partition]
         ]
         if records:
             yield records
-        for place in list(waiting):
-            position = await asyncio.wait_for(consumer.position(place), STALLED_SECONDS)
-            if position != positions[place]:
-                positions[place], moved_at = position, time.monotonic()
-            if position >= ends[place]:
-                waiting.discard(place)
-                consumer.pause(place)
+        for partition in list(waiting):
+            position = await asyncio.wait_for(consumer.position(partition), STALLED_SECONDS)
+            if position != positions[partition]:
+                positions[partition], moved_at = position, time.monotonic()
+            if position >= ends[partition]:
+                waiting.discard(partition)
+                consumer.pause(partition)
         if time.monotonic() - moved_at > STALLED_SECONDS:
-            place = min(waiting)
-            raise KafkaTimeoutError(f"{place.topic}[{place.partition}] stays at {positions[place]}")
+            partition = min(waiting)
+            raise KafkaTimeoutError(
+                f"{partition.topic}[{partition.partition}] stays at {positions[partition]}"
+            )
 
 
 async def written(
-    settings: Settings, places: Sequence[TopicPartition]
+    settings: Settings, partitions: Sequence[TopicPartition]
 ) -> dict[TopicPartition, int]:
     """Where each of these partitions ends, transactions that are still open included."""
     async with side_reader(settings, "read_uncommitted") as consumer:
-        return {place: one.end for place, one in (await bounds_of(consumer, places)).items()}
+        return {
+            partition: one.end for partition, one in (await bounds_of(consumer, partitions)).items()
+        }
 
 
 async def partitions_of(settings: Settings, topics: Collection[str]) -> list[TopicPartition]:
@@ -149,7 +157,7 @@ async def group_offsets(settings: Settings, group: str) -> dict[TopicPartition, 
     """What a consumer group has committed, by partition; empty for a group nobody has seen."""
     async with admin_client(settings) as admin:
         committed = await _once_coordinated(lambda: admin.list_consumer_group_offsets(group))
-        return {place: at.offset for place, at in committed.items() if at.offset >= 0}
+        return {partition: at.offset for partition, at in committed.items() if at.offset >= 0}
 
 
 async def _once_coordinated(ask: Callable[[], Awaitable[T]]) -> T:

@@ -14,8 +14,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
+from services.adapters.failures import REDIS_AWAY
 from services.runtime.settings import Settings, SettingsError, required
 
 # All or nothing: a batch that got half of its customers would only make others wait.
@@ -37,8 +37,6 @@ for key in string.gmatch(ARGV[2], '[^%z]+') do
 end
 return 0
 """
-
-_FAILURES = (RedisError, OSError, asyncio.TimeoutError)
 
 
 class CustomerLocks:
@@ -75,7 +73,7 @@ class CustomerLocks:
         finally:
             if had:
                 # Left to its time to live when Redis went away meanwhile.
-                with suppress(*_FAILURES):
+                with suppress(*REDIS_AWAY):
                     await self._release(args=[token, keys])
 
     async def _take(self, keys: str, token: str) -> bool:
@@ -94,7 +92,7 @@ class CustomerLocks:
                     return False
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))
                 pause = min(pause * 2, 0.05)
-        except _FAILURES as error:
+        except REDIS_AWAY as error:
             self._leave_alone(error)
             return False
 
@@ -109,9 +107,9 @@ class CustomerLocks:
         try:
             await self._redis.ping()
             self.fault = None
-        except _FAILURES as error:
+        except REDIS_AWAY as error:
             self._leave_alone(error)
 
     async def close(self) -> None:
-        with suppress(*_FAILURES):
+        with suppress(*REDIS_AWAY):
             await self._redis.aclose()

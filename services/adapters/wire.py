@@ -20,7 +20,7 @@ import orjson
 
 from services.domain.coupons.codes import display
 from services.domain.coupons.coupon import CouponStatus
-from services.domain.decision import DeclineIssuance, IssueCoupon
+from services.domain.coupons.effects import DeclineIssuance, IssueCoupon
 from services.domain.events import Cause
 from services.domain.program import Game
 

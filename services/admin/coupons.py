@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import click
 
+from services.adapters.postgres.clock import clock
 from services.adapters.postgres.queries import queries
-from services.adapters.postgres.settling import clock
 from services.domain.coupons.codes import display
 from services.domain.coupons.coupon import CouponStatus
 from services.runtime.settings import Settings
@@ -62,10 +61,10 @@ async def _rows(
     settings: Settings, filters: dict[str, Any], limit: int | None
 ) -> AsyncIterator[dict[str, Any]]:
     status = STATUSES[filters["status"]].value if filters["status"] else None
-    sql = queries("coupons")["list_coupons"]
+    sql = queries("coupons", __package__)["list_coupons"]
     last: UUID | None = None
     async with postgres(settings, "coupons") as connection:
-        at = await clock(connection, timedelta(seconds=settings.clock_offset_seconds))
+        at = await clock(connection, settings.clock_offset)
         while limit is None or limit > 0:
             page = min(PAGE, limit) if limit else PAGE
             rows = await connection.fetch(

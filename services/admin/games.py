@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +17,18 @@ import asyncpg
 import click
 
 from schemas.partners.games import GameEntry, InvalidGame, read_entry
+from services.adapters.postgres.catalogue import PRODUCTS, unknown_entries
 from services.adapters.postgres.games import (
-    MultipleInUse,
     StoredGame,
     games_by_id,
     insert_game,
     keep_other_changes_out,
     list_games,
     reserve_ids,
-    unknown_products,
-    update_games,
 )
 from services.adapters.postgres.partners import known_partners
-from services.adapters.postgres.rows import Writing
+from services.decisions.manner import Manner
+from services.decisions.rule_changes import MultipleInUse, update_games
 from services.domain.program import GameType
 from services.runtime.settings import Settings
 from services.terminal.addresses import command_settings, postgres
@@ -150,11 +148,11 @@ async def _check_ownership(
             )
         if entry.id in stored and stored[entry.id].partner_id != entry.partner_id:
             raise CommandError(f"{file}[{index}].id: {entry.id} is a game of another partner")
-        unknown = await unknown_products(connection, entry.partner_id, entry.product_ids)
-        for place, product_id in enumerate(entry.product_ids):
+        unknown = await unknown_entries(connection, PRODUCTS, entry.partner_id, entry.product_ids)
+        for number, product_id in enumerate(entry.product_ids):
             if product_id in unknown:
                 raise CommandError(
-                    f"{file}[{index}].product_ids.{place}: product {product_id} does not exist"
+                    f"{file}[{index}].product_ids.{number}: product {product_id} does not exist"
                 )
 
 
@@ -174,8 +172,7 @@ async def _update(
         connection,
         {game_id: entries[index] for game_id, index in indexes.items()},
         actor=ACTOR,
-        clock_offset=timedelta(seconds=settings.clock_offset_seconds),
-        writing=Writing.by(settings),
+        manner=Manner.by(settings),
     )
     for refusal in refusals:
         raise CommandError(
@@ -226,7 +223,7 @@ def _row(game: StoredGame) -> dict[str, Any]:
     return {
         "id": game.id,
         "partner_id": game.partner_id,
-        **game.definition.model_dump(),
+        **game.definition,
         "version": game.version,
         "created_at": game.created_at,
         "updated_at": game.updated_at,

@@ -54,7 +54,7 @@ def migrate(plan: bool, restored: bool, as_json: bool) -> None:
 async def _identity(settings: Settings, *, plan: bool) -> dict[str, Any]:
     """Renew it; with `plan` only look. Raises CommandError while a relay is at work: it would lose its place."""
     connection = await connect(settings, "couponry-migrate", role=None)
-    relay = queries("relay")
+    relay = queries("relay", "services.relay")
     try:
         if not await connection.fetchval(relay["take_leadership"], LOCK_KEY):
             raise CommandError("a relay is at work on this database: stop it first")

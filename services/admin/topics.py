@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import click
-from aiokafka.errors import KafkaError
 
 from services.adapters.kafka import ensure_topics
 from services.runtime.settings import Settings
-from services.terminal.addresses import command_settings
-from services.terminal.output import CommandError, json_option, print_json
+from services.terminal.addresses import command_settings, reaching_kafka
+from services.terminal.output import json_option, print_json
 
 
 @click.command()
@@ -32,10 +31,5 @@ def topics(plan: bool, as_json: bool) -> None:
 
 async def apply_topics(settings: Settings, plan_only: bool = False) -> list[str]:
     """`ensure_topics`, with a cluster that is away or refuses as one line (CommandError)."""
-    try:
+    with reaching_kafka(settings):
         return await ensure_topics(settings, plan_only)
-    except (KafkaError, OSError) as error:
-        raise CommandError(
-            "COUPONRY_KAFKA_BOOTSTRAP_SERVERS: cannot use Kafka at"
-            f" {settings.kafka_bootstrap_servers}: {error or type(error).__name__}"
-        ) from None

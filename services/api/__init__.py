@@ -1,5 +1,8 @@
-"""The partner API: games, cards, shops, products and staff coupons over HTTP, for many partners at once.
+"""HTTP: games, cards, shops, products and staff coupons for many partners at once. Nothing is decided here.
 
-`app.py` composes; `routes/` alone knows wire and rules; `edge.py`, `access.py`, `limits.py`, `tenant.py`,
-`idempotency.py` and `audit.py` are what every request passes. May import adapters, runtime, domain and schemas.
+Two kinds of rooms. `edge/` is what every request passes, whoever asks and in whichever dialect; it knows no
+dialect. Each dialect has a room beside it, with its credentials, bodies, sentences and routes, and knows no other
+dialect: `partners/` is loyalty.lt's. `app` alone composes; `generate` writes the OpenAPI description.
+
+May import decisions, adapters, runtime, domain and schemas. To read: the edge, the dialect, the composition.
 """

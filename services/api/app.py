@@ -1,69 +1,69 @@
-"""The partner API, put together: pool, access, limits, routers, the edge around them; and its process."""
+"""The API, put together: pool, access, limits, the dialects' routers, the edge around them; and its process."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
 
 import asyncpg
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 
-from services.adapters.postgres.pool import OUTAGES
-from services.adapters.postgres.rows import Writing
+from services.adapters.postgres.failures import OF_POSTGRES, is_of_postgres
 from services.api.edge import tenant
+from services.api.edge.answers import add_answers
 from services.api.edge.asgi import Edge
 from services.api.edge.call import Api
+from services.api.edge.description import describe
+from services.api.edge.dialect import Dialect
 from services.api.edge.limits import Limits
-from services.api.partners import cards, coupons, games, products, shops
 from services.api.partners.access import Access
-from services.api.partners.answers import add_answers
-from services.api.partners.description import describe
+from services.api.partners.dialect import PARTNERS
 from services.api.partners.keys import Keys, keys_by
-from services.runtime.backoff import delays, pause
+from services.decisions.manner import Manner
+from services.runtime.backoff import pause
 from services.runtime.docs_page import add_docs
 from services.runtime.health import Health, add_health, serving
 from services.runtime.settings import Settings, required
+from services.runtime.side_by_side import side_by_side
+from services.runtime.waiting import Waiting, keep_trying
 
-ROUTERS: tuple[APIRouter, ...] = (
-    games.router,
-    cards.router,
-    coupons.router,
-    shops.router,
-    products.router,
-)
+DIALECTS: tuple[Dialect, ...] = (PARTNERS,)
+"""All there are; the first one answers for paths that are nobody's."""
 GRACE_SECONDS = 10
 """How long requests in hand may take when the process stops."""
 WATCH_SECONDS = 5.0
 
-_AWAY: tuple[type[BaseException], ...] = (*OUTAGES, asyncpg.PostgresError)
-"""Whatever keeps us from the database (away, not there yet, not migrated yet), waiting is right."""
-
 log = logging.getLogger(__name__)
 
 
-def build_app(settings: Settings, pool: asyncpg.Pool, *, limits: Limits, keys: Keys) -> FastAPI:
+def build_app(
+    settings: Settings,
+    pool: asyncpg.Pool,
+    *,
+    limits: Limits,
+    keys: Keys,
+    dialects: Sequence[Dialect] = DIALECTS,
+) -> FastAPI:
     """The application on this pool (see `tenant.open_tenant_pool`)."""
 
     async def exists(partner_id: int) -> bool:
         async with tenant.reading(pool, partner_id) as connection:
             return bool(await connection.fetchval("SELECT count(*) FROM partners"))
 
-    app = unserved_app()
+    app = unserved_app(dialects)
+    app.state.access = Access(settings, keys, exists)
     app.state.api = Api(
         settings=settings,
         pool=pool,
-        access=Access(settings, keys, exists),
         limits=limits,
-        clock_offset=timedelta(seconds=settings.clock_offset_seconds),
-        writing=Writing.by(settings),
+        manner=Manner.by(settings).under_row_level_security(),
     )
     return app
 
 
-def unserved_app() -> FastAPI:
+def unserved_app(dialects: Sequence[Dialect] = DIALECTS) -> FastAPI:
     """Every path, nothing behind it: enough to describe the API."""
     app = FastAPI(
         title="Couponry partner API",
@@ -74,12 +74,13 @@ def unserved_app() -> FastAPI:
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
-    app.state.routes = [route for router in ROUTERS for route in router.routes]
-    for router in ROUTERS:
+    routers = [router for dialect in dialects for router in dialect.routers]
+    app.state.routes = [route for router in routers for route in router.routes]
+    for router in routers:
         app.include_router(router)
     add_answers(app)
-    app.add_middleware(Edge)
-    describe(app)
+    app.add_middleware(Edge, dialects=dialects)
+    describe(app, dialects)
     return app
 
 
@@ -102,10 +103,11 @@ async def serve(settings: Settings, health: Health) -> None:
                 announce_as="api",
                 grace_seconds=GRACE_SECONDS,
             )
-            async with served, asyncio.TaskGroup() as tasks:
-                tasks.create_task(limits.keep_sharing(lambda s: pause(health.stopping, s)))
-                tasks.create_task(_watch(pool, health))
+            async with served:
                 health.ready(lambda: None, "serving")
+                await side_by_side(
+                    limits.keep_sharing(lambda s: pause(health.stopping, s)), _watch(pool, health)
+                )
     finally:
         await limits.close()
 
@@ -113,37 +115,35 @@ async def serve(settings: Settings, health: Health) -> None:
 @asynccontextmanager
 async def _pool(settings: Settings, health: Health) -> AsyncIterator[asyncpg.Pool | None]:
     """The pool, however long the database takes to answer; None once told to stop."""
-    waiting: list[str] = ["starting"]
-    health.ready(lambda: waiting[0] if waiting else None, "postgres")
-    waits = delays()
-    while not health.stopping.is_set():
-        try:
-            pool = await tenant.open_tenant_pool(settings)
-        except _AWAY as error:
-            waiting[:] = [f"waiting for Postgres: {type(error).__name__}: {error}"]
-            log.warning(waiting[0])
-            await pause(health.stopping, next(waits))
-            continue
-        waiting.clear()
-        try:
-            yield pool
-        finally:
-            try:
-                await asyncio.wait_for(pool.close(), 5)
-            except _AWAY:
-                pool.terminate()
+    waiting = Waiting("waiting for Postgres", log)
+    health.ready(lambda: waiting.why, "postgres")
+    pool = await keep_trying(
+        lambda: tenant.open_tenant_pool(settings),
+        waiting.failed,
+        is_outage=is_of_postgres,  # also not there yet, or not migrated yet
+        stopping=health.stopping,
+    )
+    if pool is None:
+        yield None
         return
-    yield None
+    waiting.over()
+    try:
+        yield pool
+    finally:
+        try:
+            await asyncio.wait_for(pool.close(), 5)
+        except OF_POSTGRES:
+            pool.terminate()
 
 
 async def _watch(pool: asyncpg.Pool, health: Health) -> None:
     """Ready is who reaches the database."""
-    fault: list[str] = []
-    health.ready(lambda: fault[0] if fault else None, "database")
+    fault: str | None = None
+    health.ready(lambda: fault, "database")
     while not await pause(health.stopping, WATCH_SECONDS):
         try:
             async with pool.acquire(timeout=WATCH_SECONDS) as connection:
                 await connection.fetchval("SELECT 1")
-            fault.clear()
-        except _AWAY as error:
-            fault[:] = [f"Postgres does not answer ({type(error).__name__})"]
+            fault = None
+        except OF_POSTGRES as error:
+            fault = f"Postgres does not answer ({type(error).__name__})"

@@ -30,8 +30,8 @@ COMMANDS = {
     "migrate": ("services.admin.schema:migrate", "Bring the database schema up to date."),
     "topics": ("services.admin.topics:topics", "Create the topics and set their limits."),
     "partners": ("services.admin.partners:partners", "Add and list partners."),
-    "shops": ("services.admin.shops:shops", "Add and list a partner's shops."),
-    "products": ("services.admin.products:products", "Add and list a partner's products."),
+    "shops": ("services.admin.catalogue:shops", "Add and list a partner's shops."),
+    "products": ("services.admin.catalogue:products", "Add and list a partner's products."),
     "games": ("services.admin.games:games", "Load games from a file, list them."),
     "coupons": ("services.admin.coupons:coupons", "List coupons."),
     "token": ("services.admin.token:token", "A signed development token for the partner API."),
@@ -88,8 +88,10 @@ def cli() -> None:
 
 def execute(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
-    # Without a handler of its own the client's retries would be a second line beside the error.
-    logging.getLogger("aiokafka").addHandler(logging.NullHandler())
+    # Without handlers of their own, a client's retries and what became of a connection that was cut off while it was
+    # being made would be more lines beside the error. A process that logs has a handler for all of it.
+    for name in ("aiokafka", "asyncio"):
+        logging.getLogger(name).addHandler(logging.NullHandler())
     try:
         # Not through click's `main`, which would print on Ctrl-C and has its own exit code for a closed pipe.
         with cli.make_context("couponry", list(arguments)) as context:

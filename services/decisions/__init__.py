@@ -1,1 +1,11 @@
-"""The one room that loads and writes customers: lock, load, decide, record, confirm."""
+"""The one room that loads and writes customers: lock, load, decide, record, confirm.
+
+May import adapters, runtime, domain and schemas. Nobody else puts rules and tables together; whoever has events,
+steps or time to record comes here with a connection, and commits. To read:
+
+`manner` (how it is timed and written), `programs` (the rules in force, cached), `gathering` and `loading` (what
+the rules must know), `rows` (what will be written), `verdicts` (from a decided event to rows), `recording` (the
+writing, and last the proof that the rules still hold); then what is made of these: `transaction` (events, a
+batch or one), `by_hand` (a coupon that staff issue), `steps` (one step on one coupon), `passing_time` (what time
+alone has done), `rule_changes` (a game that is changed under way).
+"""

@@ -1,83 +1,61 @@
-"""The rules a batch needs, from a cache whose every use is checked at the commit."""
+"""The rules a batch needs, from a cache whose every use is confirmed at the commit."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable
 
-from services.adapters.postgres import inbox
+from services.adapters.postgres import rules
 from services.adapters.postgres.pool import Connection
-from services.adapters.postgres.recording import LostRace
-from services.domain.arrival import Incoming
-from services.domain.events import GameCompleted, OrderPlaced
+from services.domain.events import Event
+from services.domain.needs import names
 from services.domain.program import Game, Program
 
 MAX_CACHED_GAMES = 20_000
 
 
 class Programs:
-    """Games by id, as they were when last read. `confirm` has the last word, so a stale one costs one retry."""
+    """Games by id, as they were when last read. The commit has the last word, so a stale one costs one retry."""
 
     def __init__(self) -> None:
         self._games: dict[int, Game] = {}
 
     async def load(
-        self,
-        connection: Connection,
-        arrivals: Iterable[Incoming],
-        redeemed_games: Iterable[int],
+        self, connection: Connection, events: Iterable[Event], besides: Iterable[int] = ()
     ) -> Program:
         """The games that these events name, the stamp games their orders may stamp, and those named besides."""
-        ids = set(redeemed_games)
-        stamping: set[int] = set()
-        for one in arrivals:
-            if isinstance(one.event, GameCompleted):
-                ids.add(one.event.game_id)
-            elif isinstance(one.event, OrderPlaced):
-                stamping.add(one.event.partner_id)
+        ids, stamping = set(besides), set()
+        for event in events:
+            game_id, stamps_of = names(event)
+            if game_id is not None:
+                ids.add(game_id)
+            if stamps_of is not None:
+                stamping.add(stamps_of)
         if stamping:
-            versions = await inbox.stamp_game_versions(connection, stamping)
-            self._forget(versions)
+            versions = await rules.stamp_game_versions(connection, stamping)
+            self.forget(id_ for id_, version in versions.items() if self._is_other(id_, version))
             ids |= versions.keys()
+        return Program(games=await self._games_of(connection, ids))
+
+    async def with_games(self, connection: Connection, program: Program, ids: set[int]) -> Program:
+        """The same program with these games too."""
+        if ids <= program.games.keys():
+            return program
+        more = await self._games_of(connection, ids - program.games.keys())
+        return Program(games={**program.games, **more})
+
+    def forget(self, ids: Iterable[int]) -> None:
+        """Drop games that turned out to be at another version."""
+        for id_ in list(ids):
+            self._games.pop(id_, None)
+
+    def _is_other(self, id_: int, version: int) -> bool:
+        return id_ in self._games and self._games[id_].version != version
+
+    async def _games_of(self, connection: Connection, ids: set[int]) -> dict[int, Game]:
         # What the cache holds is taken before waiting: another lane may empty it meanwhile.
         games = {id_: self._games[id_] for id_ in ids if id_ in self._games}
-        unknown = ids - games.keys()
-        if unknown:
-            loaded = await inbox.load_games(connection, unknown)
-            if len(self._games) > MAX_CACHED_GAMES:
-                self._games.clear()
-            self._games.update(loaded)
-            games.update(loaded)
-        return Program(games=games)
-
-    async def confirm(self, connection: Connection, program: Program) -> None:
-        """Raise LostRace unless every game is still at the version it was used at."""
-        if not program.games:
-            return
-        changed = self._forget(await inbox.current_versions(connection, program.games))
-        if changed:
-            raise LostRace(f"the rules of games {changed} changed meanwhile")
-
-    def _forget(self, versions: dict[int, int]) -> Sequence[int]:
-        """Drop, and return, the games that are cached at another version."""
-        changed = [
-            id_
-            for id_, version in versions.items()
-            if id_ in self._games and self._games[id_].version != version
-        ]
-        for id_ in changed:
-            del self._games[id_]
-        return changed
-
-
-def capped(program: Program, arrivals: Collection[Incoming]) -> dict[int, int]:
-    """The most coupons these events can ask of each game with a total limit."""
-    needed: dict[int, int] = {}
-    limited = [game for game in program.games.values() if game.total_limit is not None]
-    for game in limited:
-        needed[game.id] = sum(
-            one.event.game_id == game.id
-            if isinstance(one.event, GameCompleted)
-            else isinstance(one.event, OrderPlaced) and one.event.partner_id == game.partner_id
-            for one in arrivals
-        )
-    return needed
+        loaded = await rules.load_games(connection, ids - games.keys())
+        if len(self._games) + len(loaded) > MAX_CACHED_GAMES:
+            self._games.clear()
+        self._games.update(loaded)
+        return games | loaded

@@ -1,6 +1,10 @@
-"""The rules of coupon issuance: pure, synchronous, standard library only.
+"""The rules of coupons: pure, synchronous, standard library only. No clock, no randomness, no I/O.
 
-Nothing here reads a clock, draws a random number or does I/O. Read in this order: `events` (what
-happened), `program` (the rules in force), `coupon` (what a customer holds), `decision` (what may come
-of it), `decide` (the rules themselves), `codes` (how a coupon code is written).
+May import nothing of ours. In this order each module needs only what stands before it.
+
+Facts: `events` (what happened), `letters` (a record that cannot be decided). Rules in force: `program`. State and
+effects of a customer, by family: `coupons/`, `stamps`, `closed_orders`; `decision` (what may come of an event:
+outcome, reason, effects), `state` (the families put together, and how effects change them). Rules: `needs` (what an
+event needs to be decided), `orders`, `decide` (one event). Batches: `arrival` (an event on its way), `folding`
+(every event sees the ones before it).
 """

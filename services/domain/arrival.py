@@ -33,9 +33,9 @@ class Incoming:
 
     @property
     def order(self) -> tuple[int, str, int, int]:
-        """The one order in which a customer's events are decided: broker time, then place."""
-        place = self.position
-        return (self.timestamp_ms, place.topic, place.partition, place.offset)
+        """The one order in which a customer's events are decided: broker time, then position."""
+        position = self.position
+        return (self.timestamp_ms, position.topic, position.partition, position.offset)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +59,6 @@ class Verdict:
     customer_no: int
 
 
-def in_deciding_order(incoming: Iterable[Incoming]) -> list[Incoming]:
+def in_deciding_order(arrivals: Iterable[Incoming]) -> list[Incoming]:
     """A customer's events may not overtake each other, however a poll has mixed its partitions."""
-    return sorted(incoming, key=lambda one: one.order)
+    return sorted(arrivals, key=lambda incoming: incoming.order)

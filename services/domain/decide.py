@@ -10,15 +10,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import assert_never
 
+from services.domain.coupons.effects import DeclineIssuance, DeclineReason, IssueCoupon
 from services.domain.coupons.issuing import Draw, Quota, complete
-from services.domain.decision import (
-    Decision,
-    DeclineIssuance,
-    DeclineReason,
-    Effect,
-    IssueCoupon,
-    Outcome,
-)
+from services.domain.decision import Decision, Effect, Outcome
 from services.domain.events import Event, GameCompleted, OrderPlaced, OrderReversed
 from services.domain.orders import decide_order_placed, decide_order_reversed
 from services.domain.program import Game, Program
@@ -42,7 +36,7 @@ def decide(
     at: datetime,
     draws: Sequence[Draw],
 ) -> Decision:
-    """Decide an event that `is_from_the_future` has let through. `draws`: see `draws_needed`."""
+    """Decide an event that `is_from_the_future` has let through. `draws`: as many as it `needs`."""
     match event:
         case GameCompleted():
             return decide_game_completed(event, program, state, quota, at=at, draw=draws[0])
@@ -50,19 +44,6 @@ def decide(
             return decide_order_placed(event, program, state, quota, at=at, draws=draws)
         case OrderReversed():
             return decide_order_reversed(event, program, state, at=at)
-        case _:
-            assert_never(event)
-
-
-def draws_needed(event: Event, program: Program) -> int:
-    """The most coupons this event can earn."""
-    match event:
-        case GameCompleted():
-            return 1
-        case OrderPlaced():
-            return len(program.stamp_games(event.partner_id))
-        case OrderReversed():
-            return 0
         case _:
             assert_never(event)
 
@@ -83,7 +64,7 @@ def decide_game_completed(
         return _answer(game, (DeclineIssuance(game_id=event.game_id, reason=reason),), at)
     if reason_against := ineligible(event, game):
         return _answer(game, (DeclineIssuance(game_id=game.id, reason=reason_against),), at)
-    return _answer(game, complete(game, state, quota, at=at, draw=draw), at)
+    return _answer(game, complete(game, state.coupons, quota, at=at, draw=draw), at)
 
 
 def ineligible(event: GameCompleted, game: Game) -> DeclineReason | None:

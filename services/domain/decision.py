@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from services.domain.coupons.coupon import Coupon, CouponStatus, Step
+from services.domain.closed_orders import CloseOrder
+from services.domain.coupons.effects import CouponEffect, DeclineReason
+from services.domain.stamps import StampEffect
 
 
 class Outcome(StrEnum):
@@ -19,19 +21,6 @@ class Outcome(StrEnum):
     ISSUED = "issued"
     DECLINED = "declined"
     RECORDED = "recorded"
-
-
-class DeclineReason(StrEnum):
-    """Why no coupon is due, in the order in which reasons are named when several hold."""
-
-    GAME_NOT_FOUND = "game_not_found"
-    RESULT_LOST = "result_lost"
-    GAME_INACTIVE = "game_inactive"
-    GAME_NOT_STARTED = "game_not_started"
-    GAME_ENDED = "game_ended"
-    CUSTOMER_LIMIT_REACHED = "customer_limit_reached"
-    GAME_LIMIT_REACHED = "game_limit_reached"
-    ACTIVE_COUPON_EXISTS = "active_coupon_exists"
 
 
 class OrderReason(StrEnum):
@@ -72,72 +61,7 @@ class CodeResult:
     coupon_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IssueCoupon:
-    """Create a coupon. `code` is without prefix and dashes; the rule is the game's at `rule_version`."""
-
-    coupon_id: str
-    code: str
-    code_prefix: str
-    game_id: int
-    issued_at: datetime
-    expires_at: datetime | None
-    allow_multiple_active_coupons: bool
-    coupon_validity_days: int | None
-    rule_version: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeCoupon:
-    """Take one step on a coupon. `coupon` is the coupon after it; `at` the instant from which that holds."""
-
-    coupon: Coupon
-    step: Step
-    was: CouponStatus
-    at: datetime
-    reason: str | None = None
-    order_id: str | None = None
-    shop_id: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeclineIssuance:
-    """Tell subscribers that a completion earned nothing, and why."""
-
-    game_id: int
-    reason: DeclineReason
-    blocking_coupon_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddStamp:
-    """Stamp a card for an order. The stamp that fills card `card_no` leaves card `card_no` + 1 with none."""
-
-    game_id: int
-    order_id: str
-    card_no: int
-    stamps: int
-    fills_card: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TakeStampBack:
-    """Undo an order's stamp; `stamps` are left on the card."""
-
-    game_id: int
-    order_id: str
-    card_no: int
-    stamps: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CloseOrder:
-    """Remember that the customer's order was reversed: whatever arrives about it later changes nothing."""
-
-    order_id: str
-
-
-Effect = IssueCoupon | ChangeCoupon | DeclineIssuance | AddStamp | TakeStampBack | CloseOrder
+Effect = CouponEffect | StampEffect | CloseOrder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 
 from services.domain.arrival import CustomerKey, Incoming, LockedCustomer, Verdict
+from services.domain.coupons.effects import IssueCoupon
 from services.domain.coupons.issuing import Draw, Quota
-from services.domain.decide import decide, draws_needed, is_from_the_future
-from services.domain.decision import IssueCoupon
+from services.domain.decide import decide, is_from_the_future
 from services.domain.program import Program
 from services.domain.state import NEW_CUSTOMER, CustomerState, evolve
 
@@ -23,11 +23,11 @@ def decide_batch(
     states: Mapping[CustomerKey, CustomerState],
     customers: Mapping[CustomerKey, LockedCustomer],
     quota: Quota,
-    draws: Sequence[Draw],
+    draws: Sequence[Sequence[Draw]],
 ) -> tuple[list[Verdict], list[Incoming]]:
     """Decide events that stand in deciding order, each (source, id) once.
 
-    `draws`: as many as `draws_needed` says for all of them together.
+    `draws`: for each event as many as it needs.
 
     Returns the verdicts in that order, and the events whose own time lies too far in the future to be judged. Those
     do not use up their id: a repeat of one is judged by itself.
@@ -38,11 +38,8 @@ def decide_batch(
     folded = dict(states)
     left = dict(quota)
     to_come = Counter(incoming.customer for incoming in arrivals)
-    drawn = 0
-    for incoming in arrivals:
+    for incoming, mine in zip(arrivals, draws, strict=True):
         event, customer = incoming.event, incoming.customer
-        mine = draws[drawn : drawn + draws_needed(event, program)]
-        drawn += len(mine)
         to_come[customer] -= 1
         if incoming.identity in decided:
             continue

@@ -9,26 +9,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from services.domain.closed_orders import CloseOrder
 from services.domain.coupons.codes import display, parse
 from services.domain.coupons.coupon import CouponStatus
-from services.domain.coupons.issuing import Draw, Quota, complete
+from services.domain.coupons.effects import IssueCoupon
+from services.domain.coupons.issuing import Draw, Quota
 from services.domain.coupons.lifecycle import StepRefusal, redeem, reinstate, settle
 from services.domain.decision import (
-    AddStamp,
-    CloseOrder,
     CodeOutcome,
     CodeReason,
     CodeResult,
     Decision,
     Effect,
-    IssueCoupon,
     OrderReason,
     Outcome,
-    TakeStampBack,
 )
 from services.domain.events import OrderPlaced, OrderReversed
-from services.domain.program import Game, Program
-from services.domain.state import CustomerState, StampCard, evolve
+from services.domain.program import Program
+from services.domain.stamps import add_stamp, stamped_games, stamps_taken_back
+from services.domain.state import CustomerState, evolve
 
 _CODE_REASONS = {
     StepRefusal.EXPIRED: CodeReason.EXPIRED,
@@ -47,7 +46,7 @@ def decide_order_placed(
     draws: Sequence[Draw],
 ) -> Decision:
     """Redeem each code (a refused one does not stop the others), then stamp every game the order qualifies for."""
-    if event.order_id in state.reversed_orders:
+    if event.order_id in state.orders.reversed:
         reason = CodeReason.ORDER_ALREADY_REVERSED
         return Decision(
             outcome=Outcome.RECORDED,
@@ -67,9 +66,9 @@ def decide_order_placed(
             effects += steps
             state = evolve(state, steps)
     left = dict(quota)
-    for game, draw in zip(stamped_games(event, program, state), draws, strict=False):
+    for game, draw in zip(stamped_games(event, program, state.stamps), draws, strict=False):
         # Cards of different games have nothing in common, so the state need not follow.
-        stamping = stamp(game, event, state, left, at=at, draw=draw)
+        stamping = add_stamp(game, event, state.stamps, state.coupons, left, at=at, draw=draw)
         effects += stamping
         if isinstance(stamping[-1], IssueCoupon) and game.id in left:
             left[game.id] -= 1
@@ -98,9 +97,9 @@ def redeem_code(
     if read is None:
         return refused(CodeReason.UNKNOWN_CODE), ()
     prefix, code = read
-    coupon = state.coupon_of_code(code)
+    coupon = state.coupons.of_code(code)
     if coupon is None:
-        known = code in state.foreign_codes
+        known = code in state.coupons.foreign_codes
         return refused(CodeReason.NOT_OWNER if known else CodeReason.UNKNOWN_CODE), ()
     if prefix and prefix != coupon.code_prefix:
         return refused(CodeReason.UNKNOWN_CODE), ()
@@ -113,45 +112,11 @@ def redeem_code(
     return result, (*settled.effects, step)
 
 
-def stamped_games(event: OrderPlaced, program: Program, state: CustomerState) -> list[Game]:
-    """The stamp games this order qualifies for and has not stamped yet, whatever event told of it."""
-    return [
-        game
-        for game in program.stamp_games(event.partner_id)
-        if game.is_open(event.occurred_at)
-        and (not game.product_ids or not event.product_ids.isdisjoint(game.product_ids))
-        and (event.order_id, game.id) not in state.stamps
-    ]
-
-
-def stamp(
-    game: Game,
-    event: OrderPlaced,
-    state: CustomerState,
-    quota: Quota,
-    *,
-    at: datetime,
-    draw: Draw,
-) -> tuple[Effect, ...]:
-    """One stamp; the one that fills the card completes the game, and the count starts again either way."""
-    card = state.cards.get(game.id, StampCard())
-    stamps = card.stamps + 1
-    fills_card = stamps >= game.stamps_required
-    add = AddStamp(
-        game_id=game.id,
-        order_id=event.order_id,
-        card_no=card.card_no,
-        stamps=stamps,
-        fills_card=fills_card,
-    )
-    return (add, *complete(game, state, quota, at=at, draw=draw)) if fills_card else (add,)
-
-
 def decide_order_reversed(
     event: OrderReversed, program: Program, state: CustomerState, *, at: datetime
 ) -> Decision:
     """Undo whatever of the customer's order is still in effect; before its order, close it."""
-    if event.order_id in state.reversed_orders:
+    if event.order_id in state.orders.reversed:
         return Decision(
             outcome=Outcome.RECORDED,
             decided_at=at,
@@ -161,13 +126,13 @@ def decide_order_reversed(
     results = []
     redeemed = [
         coupon
-        for coupon in state.coupons.values()
+        for coupon in state.coupons.by_id.values()
         if coupon.redeemed_order_id == event.order_id and coupon.status is CouponStatus.REDEEMED
     ]
     for coupon in sorted(redeemed, key=lambda coupon: coupon.id):
         game = program.games[coupon.game_id]
         steps = reinstate(
-            coupon, at, game=game, holder=state.holder(game.id), order_id=event.order_id
+            coupon, at, game=game, holder=state.coupons.holder(game.id), order_id=event.order_id
         )
         if isinstance(steps, StepRefusal):
             outcome, reason = CodeOutcome.KEPT, _CODE_REASONS.get(steps, CodeReason.NOT_ACTIVE)
@@ -183,29 +148,7 @@ def decide_order_reversed(
                 coupon_id=coupon.id,
             )
         )
-    effects += stamps_taken_back(event.order_id, state)
+    effects += stamps_taken_back(event.order_id, state.stamps)
     return Decision(
         outcome=Outcome.RECORDED, decided_at=at, codes=tuple(results), effects=tuple(effects)
     )
-
-
-def stamps_taken_back(order_id: str, state: CustomerState) -> list[TakeStampBack]:
-    """The order's own stamps on cards that are not full yet."""
-    taken = []
-    for (stamped_order_id, game_id), mark in sorted(state.stamps.items()):
-        card = state.cards.get(game_id, StampCard())
-        if (
-            stamped_order_id == order_id
-            and mark.is_mine
-            and mark.is_in_effect
-            and mark.card_no == card.card_no
-        ):
-            taken.append(
-                TakeStampBack(
-                    game_id=game_id,
-                    order_id=order_id,
-                    card_no=card.card_no,
-                    stamps=card.stamps - 1,
-                )
-            )
-    return taken

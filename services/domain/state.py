@@ -1,72 +1,31 @@
-"""What the rules need to know of one customer, and how effects change it."""
+"""What the rules need to know of one customer, in families, and how effects change it.
+
+A family is what belongs together: its state, its effects, its `after`. Here they are only put together. Nothing is
+built anew field by field: what no effect concerns stays as it is.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import assert_never
 
-from services.domain.coupons.coupon import OPEN_STATUSES, Coupon, CouponStatus
-from services.domain.decision import (
-    AddStamp,
-    ChangeCoupon,
-    CloseOrder,
-    DeclineIssuance,
-    Effect,
-    IssueCoupon,
-    TakeStampBack,
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StampCard:
-    """The card being filled: cards of a customer and game are numbered from 1."""
-
-    card_no: int = 1
-    stamps: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stamp:
-    """An order's stamp in a game: on which card, whether this customer's, whether it still counts."""
-
-    card_no: int
-    is_mine: bool = True
-    is_in_effect: bool = True
+from services.domain import closed_orders, stamps
+from services.domain.closed_orders import NO_ORDERS, ClosedOrders, CloseOrder
+from services.domain.coupons import held
+from services.domain.coupons.effects import ChangeCoupon, DeclineIssuance, IssueCoupon
+from services.domain.coupons.held import NO_COUPONS, Coupons
+from services.domain.decision import Effect
+from services.domain.stamps import NO_STAMPS, AddStamp, Stamps, TakeStampBack
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomerState:
-    """One customer, as far as the events at hand can touch.
+    """One customer, as far as the events at hand can touch."""
 
-    `coupons` by id: the holders of single places, and coupons named by an order's codes or redeemed by it.
-    `foreign_codes`: codes named that belong to another customer of the partner. `stamps` by (order id, game id),
-    other customers' among them. `reversed_orders`: ids of this customer's. `issues` by capped game: instants of past
-    issues, newest first, no more than the largest cap needs.
-    """
-
-    coupons: Mapping[str, Coupon] = field(default_factory=dict)
-    foreign_codes: frozenset[str] = frozenset()
-    cards: Mapping[int, StampCard] = field(default_factory=dict)
-    stamps: Mapping[tuple[str, int], Stamp] = field(default_factory=dict)
-    reversed_orders: frozenset[str] = frozenset()
-    issues: Mapping[int, tuple[datetime, ...]] = field(default_factory=dict)
-
-    def holder(self, game_id: int) -> Coupon | None:
-        """The open coupon that holds the customer's single place in this game, its time over or not."""
-        for coupon in self.coupons.values():
-            if (
-                coupon.game_id == game_id
-                and coupon.holds_single_place
-                and coupon.status in OPEN_STATUSES
-            ):
-                return coupon
-        return None
-
-    def coupon_of_code(self, code: str) -> Coupon | None:
-        """The customer's coupon of this stored code, if it was loaded."""
-        return next((coupon for coupon in self.coupons.values() if coupon.code == code), None)
+    coupons: Coupons = NO_COUPONS
+    stamps: Stamps = NO_STAMPS
+    orders: ClosedOrders = NO_ORDERS
 
 
 NEW_CUSTOMER = CustomerState()
@@ -74,51 +33,41 @@ NEW_CUSTOMER = CustomerState()
 
 def evolve(state: CustomerState, effects: Iterable[Effect]) -> CustomerState:
     """The customer after these effects, so that later events of the same batch see earlier ones."""
-    coupons, cards, stamps = dict(state.coupons), dict(state.cards), dict(state.stamps)
-    issues, reversed_orders = dict(state.issues), state.reversed_orders
     for effect in effects:
         match effect:
-            case IssueCoupon():
-                coupons[effect.coupon_id] = issued(effect)
-                issues[effect.game_id] = (effect.issued_at, *issues.get(effect.game_id, ()))
-            case ChangeCoupon():
-                coupons[effect.coupon.id] = effect.coupon
-            case AddStamp():
-                stamps[effect.order_id, effect.game_id] = Stamp(card_no=effect.card_no)
-                cards[effect.game_id] = (
-                    StampCard(card_no=effect.card_no + 1)
-                    if effect.fills_card
-                    else StampCard(card_no=effect.card_no, stamps=effect.stamps)
-                )
-            case TakeStampBack():
-                place = (effect.order_id, effect.game_id)
-                stamps[place] = replace(stamps[place], is_in_effect=False)
-                cards[effect.game_id] = StampCard(card_no=effect.card_no, stamps=effect.stamps)
+            case IssueCoupon() | ChangeCoupon() | DeclineIssuance():
+                state = replace(state, coupons=held.after(state.coupons, effect))
+            case AddStamp() | TakeStampBack():
+                state = replace(state, stamps=stamps.after(state.stamps, effect))
             case CloseOrder():
-                reversed_orders |= {effect.order_id}
-            case DeclineIssuance():
-                pass
+                state = replace(state, orders=closed_orders.after(state.orders, effect))
             case _:
                 assert_never(effect)
-    return CustomerState(
-        coupons=coupons,
-        foreign_codes=state.foreign_codes,
-        cards=cards,
-        stamps=stamps,
-        reversed_orders=reversed_orders,
-        issues=issues,
+    return state
+
+
+def laid_over(stored: CustomerState, changes: CustomerState) -> CustomerState:
+    """The stored state with changes on top that nobody records; where both know a thing, the change is newer.
+
+    A run in memory loads, for each batch, only what that batch's events can touch, so the changes of earlier batches
+    cannot be applied to a state and kept as one: each new state is loaded anew, and the changes so far go on top.
+    """
+    return replace(
+        stored,
+        coupons=held.laid_over(stored.coupons, changes.coupons),
+        stamps=stamps.laid_over(stored.stamps, changes.stamps),
+        orders=closed_orders.laid_over(stored.orders, changes.orders),
     )
 
 
-def issued(issue: IssueCoupon) -> Coupon:
-    """The coupon as it begins."""
-    return Coupon(
-        id=issue.coupon_id,
-        code=issue.code,
-        code_prefix=issue.code_prefix,
-        game_id=issue.game_id,
-        status=CouponStatus.ACTIVE,
-        issued_at=issue.issued_at,
-        expires_at=issue.expires_at,
-        holds_single_place=not issue.allow_multiple_active_coupons,
-    )
+def with_effects(
+    changes: CustomerState, before: CustomerState, effects: Iterable[Effect]
+) -> CustomerState:
+    """The changes and those of one more decision, which was made upon `before` (see `laid_over`)."""
+    effects = tuple(effects)
+    # The one effect that changes what is there instead of replacing it.
+    places = [(e.order_id, e.game_id) for e in effects if isinstance(e, TakeStampBack)]
+    if places:
+        touched = Stamps(of_orders={place: before.stamps.of_orders[place] for place in places})
+        changes = replace(changes, stamps=stamps.laid_over(touched, changes.stamps))
+    return evolve(changes, effects)

@@ -1,1 +1,5 @@
-"""Look: status, explain, verify, what-if. Nothing here changes anything."""
+"""Look, and change nothing: `status/` (is all well?), `explain/` (why did this event end so?), `verify/` (does every
+invariant hold?), `what_if/` (what would other rules have given?).
+
+May import terminal, issuer (to read records as it does), adapters, runtime, domain and schemas. A command each.
+"""

@@ -6,29 +6,27 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from typing import Any
 
 import asyncpg
 from aiokafka import ConsumerRecord
-from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
-from services.adapters.kafka import GAME_COMPLETED, ORDERS, broker_options, require_topics
-from services.adapters.postgres.failures import Kind, kind_of
+from schemas import topics
+from services.adapters.failures import is_outage
+from services.adapters.kafka import broker_options, require_topics
+from services.adapters.postgres.failures import OF_POSTGRES
 from services.adapters.postgres.pool import open_pool
-from services.adapters.postgres.rows import Writing
 from services.adapters.redis_locks import CustomerLocks
+from services.decisions.manner import Manner
 from services.issuer.brake import Brake
 from services.issuer.lane import Lane
 from services.issuer.pipeline import Pipeline
 from services.runtime import crashpoints
-from services.runtime.backoff import delays, pause
 from services.runtime.health import Health
 from services.runtime.settings import Settings, SettingsError, required
-
-SOURCE_TOPICS = (GAME_COMPLETED, ORDERS)
+from services.runtime.waiting import Waiting, keep_trying
 
 SESSION_TIMEOUT_MS = 10_000
 """How long a killed issuer's partitions wait for their next owner."""
@@ -71,43 +69,46 @@ async def _started(
     settings: Settings, health: Health, locks: CustomerLocks, bug: asyncio.Future[None]
 ) -> AsyncIterator[Sequence[Lane]]:
     """Everything connected, however long the servers take to answer; or nothing, once told to stop."""
-    waiting: list[str] = ["starting"]
-    health.ready(lambda: waiting[0] if waiting else None, "servers")
-    waits = delays()
-    while not health.stopping.is_set():
-        pool: asyncpg.Pool | None = None
-        broker: KafkaBroker | None = None
-        try:
-            pool = await _open_pool(settings)
-            await require_topics(settings, SOURCE_TOPICS)
-            pipeline = Pipeline(
-                pool,
-                locks,
-                clock_offset=timedelta(seconds=settings.clock_offset_seconds),
-                writing=Writing.by(settings),
-            )
-            broker, lanes = _broker(settings, pool, pipeline, health, bug)
-            await broker.start()
-        except asyncpg.ClientConfigurationError as error:
-            raise SettingsError(f"COUPONRY_POSTGRES_DSN: {error}") from None
-        except Exception as error:
-            await _close(broker, pool)
-            if not isinstance(error, KafkaError) and kind_of(error) is not Kind.OUTAGE:
-                raise
-            waiting[:] = [f"waiting for a server: {type(error).__name__}: {error}"]
-            log.warning(waiting[0])
-            await pause(health.stopping, next(waits))
-            continue
-        for number, lane in enumerate(lanes):
-            health.live(lane.liveness, f"lane-{number}")
-            health.ready(lane.readiness, f"lane-{number}")
-        waiting.clear()
-        try:
-            yield lanes
-        finally:
-            await _close(broker, pool)
+    waiting = Waiting("waiting for a server", log)
+    health.ready(lambda: waiting.why, "servers")
+    started = await keep_trying(
+        lambda: _start(settings, health, locks, bug),
+        waiting.failed,
+        is_outage=is_outage,
+        stopping=health.stopping,
+    )
+    if started is None:
+        yield ()
         return
-    yield ()
+    broker, pool, lanes = started
+    for number, lane in enumerate(lanes):
+        health.live(lane.liveness, f"lane-{number}")
+        health.ready(lane.readiness, f"lane-{number}")
+    waiting.over()
+    try:
+        yield lanes
+    finally:
+        await _close(broker, pool)
+
+
+async def _start(
+    settings: Settings, health: Health, locks: CustomerLocks, bug: asyncio.Future[None]
+) -> tuple[KafkaBroker, asyncpg.Pool, list[Lane]]:
+    """One attempt to connect everything; a failed one leaves nothing open."""
+    pool: asyncpg.Pool | None = None
+    broker: KafkaBroker | None = None
+    try:
+        pool = await _open_pool(settings)
+        await require_topics(settings, topics.INCOMING)
+        pipeline = Pipeline(pool, locks, Manner.by(settings))
+        broker, lanes = _broker(settings, pool, pipeline, health, bug)
+        await broker.start()
+    except asyncpg.ClientConfigurationError as error:
+        raise SettingsError(f"COUPONRY_POSTGRES_DSN: {error}") from None
+    except Exception:
+        await _close(broker, pool)
+        raise
+    return broker, pool, lanes
 
 
 async def _close(broker: KafkaBroker | None, pool: asyncpg.Pool | None) -> None:
@@ -117,7 +118,7 @@ async def _close(broker: KafkaBroker | None, pool: asyncpg.Pool | None) -> None:
     if pool is not None:
         try:
             await asyncio.wait_for(pool.close(), 5)
-        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except OF_POSTGRES:
             pool.terminate()
 
 
@@ -162,7 +163,7 @@ def _broker(
     lanes = []
     for _ in range(settings.issuer_lanes):
         subscriber = broker.subscriber(
-            *(settings.topic(name) for name in SOURCE_TOPICS),
+            *(settings.topic(name) for name in topics.INCOMING),
             batch=True,
             group_id=settings.consumer_group,
             auto_offset_reset="earliest",
@@ -210,6 +211,6 @@ async def _monitor(lanes: Sequence[Lane], locks: CustomerLocks) -> None:
                 if lane.consumer is not None:
                     await lane.brake.release(lane.consumer)
             except Exception as error:
-                if not isinstance(error, KafkaError) and kind_of(error) is not Kind.OUTAGE:
+                if not is_outage(error):
                     raise
                 log.warning("monitoring: %s: %s", type(error).__name__, error)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 import asyncpg
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
-from services.adapters.postgres.inbox import open_letters_before
+from services.adapters.postgres.dead_letters import open_letters_before
 from services.domain.letters import DeadLetter
 from services.issuer import metrics
 
@@ -33,16 +33,16 @@ class Brake:
         """The offset before which a partition of ours has no open letter: there is nothing to ask about it then. One
         that somebody else had meanwhile goes on at another offset, and is asked about."""
 
-    def is_paused(self, place: TopicPartition) -> bool:
-        return place in self._paused
+    def is_paused(self, partition: TopicPartition) -> bool:
+        return partition in self._paused
 
     def reason(self) -> str | None:
         """None, or which partitions are stopped and what to do about it."""
         if not self._paused:
             return None
-        places = ", ".join(f"{place.topic}:{place.partition}" for place in sorted(self._paused))
+        partitions = ", ".join(f"{at.topic}:{at.partition}" for at in sorted(self._paused))
         return (
-            f"paused {places}: at least {self._limit} of the last {WINDOW_RECORDS} records are dead "
+            f"paused {partitions}: at least {self._limit} of the last {WINDOW_RECORDS} records are dead "
             "letters; mend the producer and redrive or discard them, or raise "
             "COUPONRY_DEAD_LETTER_LIMIT"
         )
@@ -55,27 +55,29 @@ class Brake:
             return records
         firsts: dict[tuple[str, int], int] = {}
         for record in records:
-            place = (record.topic, record.partition)
-            firsts[place] = min(firsts.get(place, record.offset), record.offset)
-        unknown = {place: at for place, at in firsts.items() if self._clean.get(place) != at}
+            partition = (record.topic, record.partition)
+            firsts[partition] = min(firsts.get(partition, record.offset), record.offset)
+        unknown = {
+            partition: at for partition, at in firsts.items() if self._clean.get(partition) != at
+        }
         poisoned = await self._poisoned(unknown) if unknown else set()
         if not poisoned:
             return records
-        for topic, partition in poisoned:
-            place = TopicPartition(topic, partition)
-            if place in consumer.assignment():
-                consumer.pause(place)
-                consumer.seek(place, firsts[topic, partition])
-                self._hold(place, firsts[topic, partition])
-                log.error("paused %s:%s: too many dead letters", topic, partition)
+        for topic, number in poisoned:
+            partition = TopicPartition(topic, number)
+            if partition in consumer.assignment():
+                consumer.pause(partition)
+                consumer.seek(partition, firsts[topic, number])
+                self._hold(partition, firsts[topic, number])
+                log.error("paused %s:%s: too many dead letters", topic, number)
         return [r for r in records if (r.topic, r.partition) not in poisoned]
 
     def note(self, records: Iterable[ConsumerRecord], letters: Iterable[DeadLetter]) -> None:
         """These records have been decided, but for these letters."""
         for record in records:
-            place = (record.topic, record.partition)
-            if place in self._clean:
-                self._clean[place] = max(self._clean[place], record.offset + 1)
+            partition = (record.topic, record.partition)
+            if partition in self._clean:
+                self._clean[partition] = max(self._clean[partition], record.offset + 1)
         for letter in letters:
             self._clean.pop((letter.position.topic, letter.position.partition), None)
 
@@ -83,33 +85,36 @@ class Brake:
         """Resume what may go on again; forget partitions that are no longer ours."""
         if not self._paused:
             return
-        for place in self._paused.keys() - consumer.assignment():
-            self._let_go(place)
-        firsts = {(place.topic, place.partition): first for place, first in self._paused.items()}
+        for partition in self._paused.keys() - consumer.assignment():
+            self._let_go(partition)
+        firsts = {
+            (partition.topic, partition.partition): first
+            for partition, first in self._paused.items()
+        }
         poisoned = await self._poisoned(firsts) if firsts else set()
         # Only what was asked about: meanwhile this lane may have paused another partition, or lost one.
-        for topic, partition in firsts.keys() - poisoned:
-            place = TopicPartition(topic, partition)
-            if place in consumer.assignment():
-                consumer.resume(place)
-                log.info("resumed %s:%s", topic, partition)
-            self._let_go(place)
+        for topic, number in firsts.keys() - poisoned:
+            partition = TopicPartition(topic, number)
+            if partition in consumer.assignment():
+                consumer.resume(partition)
+                log.info("resumed %s:%s", topic, number)
+            self._let_go(partition)
 
-    def _hold(self, place: TopicPartition, first: int) -> None:
-        if place not in self._paused:
+    def _hold(self, partition: TopicPartition, first: int) -> None:
+        if partition not in self._paused:
             metrics.PAUSED.inc()  # lanes share it
-        self._paused[place] = first
+        self._paused[partition] = first
 
-    def _let_go(self, place: TopicPartition) -> None:
-        if self._paused.pop(place, None) is not None:
+    def _let_go(self, partition: TopicPartition) -> None:
+        if self._paused.pop(partition, None) is not None:
             metrics.PAUSED.dec()
 
     async def _poisoned(self, firsts: dict[tuple[str, int], int]) -> set[tuple[str, int]]:
         async with self._pool.acquire() as connection:
             letters = await open_letters_before(connection, firsts, WINDOW_RECORDS)
-        for place, open_ in letters.items():
+        for partition, open_ in letters.items():
             if open_:
-                self._clean.pop(place, None)
+                self._clean.pop(partition, None)
             else:
-                self._clean[place] = firsts[place]
-        return {place for place, open_ in letters.items() if open_ >= self._limit}
+                self._clean[partition] = firsts[partition]
+        return {partition for partition, open_ in letters.items() if open_ >= self._limit}

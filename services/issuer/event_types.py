@@ -13,7 +13,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from schemas.envelope import WithData
-from schemas.events import game_completed, orders
+from schemas.events import game_completed, orders, types
 from services.domain.events import Cause, Event, GameCompleted, OrderPlaced, OrderReversed
 
 
@@ -79,8 +79,8 @@ def _order_reversed(
 
 
 TYPES: Final[Mapping[str, EventType]] = {
-    game_completed.TYPE: event_type(game_completed.GameCompleted, _game_completed),
-    orders.ORDER_PLACED: event_type(orders.OrderPlaced, _order_placed),
-    orders.ORDER_CANCELLED: event_type(orders.OrderCancelled, _order_reversed),
-    orders.ORDER_REFUNDED: event_type(orders.OrderRefunded, _order_reversed),
+    types.GAME_COMPLETED: event_type(game_completed.GameCompleted, _game_completed),
+    types.ORDER_PLACED: event_type(orders.OrderPlaced, _order_placed),
+    types.ORDER_CANCELLED: event_type(orders.OrderCancelled, _order_reversed),
+    types.ORDER_REFUNDED: event_type(orders.OrderRefunded, _order_reversed),
 }

@@ -101,15 +101,15 @@ class Lane:
         assert self.consumer is not None
         ends: dict[TopicPartition, int] = {}
         for record in records:
-            place = TopicPartition(record.topic, record.partition)
-            ends[place] = max(ends.get(place, 0), record.offset + 1)
+            partition = TopicPartition(record.topic, record.partition)
+            ends[partition] = max(ends.get(partition, 0), record.offset + 1)
         assigned = self.consumer.assignment()
-        offsets = {place: end for place, end in ends.items() if place in assigned}
+        offsets = {partition: end for partition, end in ends.items() if partition in assigned}
         if not offsets:
             return
         try:
             await self.consumer.commit(offsets)
-        except (KafkaError, IllegalStateError) as error:
+        except KafkaError as error:
             # Committing late is always safe, and a later commit covers this one.
             log.warning("offsets were not committed: %s", error)
         reach("issuer.after_offsets")
@@ -118,12 +118,12 @@ class Lane:
         assert self.consumer is not None
         firsts: dict[TopicPartition, int] = {}
         for record in records:
-            place = TopicPartition(record.topic, record.partition)
-            firsts[place] = min(firsts.get(place, record.offset), record.offset)
+            partition = TopicPartition(record.topic, record.partition)
+            firsts[partition] = min(firsts.get(partition, record.offset), record.offset)
         assigned = self.consumer.assignment()
-        for place, first in firsts.items():
-            if place in assigned:
-                self.consumer.seek(place, first)
+        for partition, first in firsts.items():
+            if partition in assigned:
+                self.consumer.seek(partition, first)
 
     async def measure_lag(self) -> None:
         """Ask Kafka how many committed records this lane has not read yet; no answer is a reason not to be ready."""
@@ -136,13 +136,15 @@ class Lane:
                 pass  # a partition went to another owner meanwhile
             except (TimeoutError, KafkaError) as error:
                 self._silence = f"Kafka does not answer ({type(error).__name__})"
-        for place in before.keys() - self._lag.keys():
-            metrics.LAG.remove(place.topic, place.partition)
-        for place, lag in self._lag.items():
-            metrics.LAG.labels(place.topic, place.partition).set(lag)
+        for partition in before.keys() - self._lag.keys():
+            metrics.LAG.remove(partition.topic, partition.partition)
+        for partition, lag in self._lag.items():
+            metrics.LAG.labels(partition.topic, partition.partition).set(lag)
         # What another owner has got, or had decided before it came back, is not waiting here any more.
         mine = self.consumer.assignment() if self.consumer is not None else set()
-        self._waiting = {place for place in self._waiting & mine if self._lag.get(place) != 0}
+        self._waiting = {
+            partition for partition in self._waiting & mine if self._lag.get(partition) != 0
+        }
 
     def readiness(self) -> str | None:
         """None, or why this lane cannot work now."""
@@ -155,12 +157,17 @@ class Lane:
         idle = time.monotonic() - self._progress_at
         if idle < STALLED_SECONDS:
             return None
-        if not any(lag for place, lag in self._lag.items() if not self.brake.is_paused(place)):
+        if not any(
+            lag for partition, lag in self._lag.items() if not self.brake.is_paused(partition)
+        ):
             return None
         return f"no progress for {idle:.0f} s with records waiting"
 
 
 async def _unread(consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
-    places = consumer.assignment()
-    ends = await consumer.end_offsets(places)
-    return {place: max(0, ends[place] - await consumer.position(place)) for place in places}
+    partitions = consumer.assignment()
+    ends = await consumer.end_offsets(partitions)
+    return {
+        partition: max(0, ends[partition] - await consumer.position(partition))
+        for partition in partitions
+    }

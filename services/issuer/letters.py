@@ -35,11 +35,12 @@ def letter_for(
     records: Sequence[ConsumerRecord], incoming: Incoming, stage: Stage, error: Exception
 ) -> DeadLetter:
     """The dead letter of an event that was read but cannot be decided or stored."""
-    place, cause = incoming.position, incoming.event.cause
+    position, cause = incoming.position, incoming.event.cause
     raw = next(
         raw
         for raw in records
-        if (raw.offset, raw.partition, raw.topic) == (place.offset, place.partition, place.topic)
+        if (raw.offset, raw.partition, raw.topic)
+        == (position.offset, position.partition, position.topic)
     )
     return letter_from_poison(
         raw,

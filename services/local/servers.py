@@ -14,6 +14,7 @@ from services.local import kafka, postgres, valkey
 from services.local.process import Processes
 from services.local.state import StateDir
 from services.runtime.settings import Settings
+from services.runtime.side_by_side import side_by_side
 
 NAMES = ("kafka", "postgres", "redis")
 SETTING = {"kafka": "kafka_bootstrap_servers", "postgres": "postgres_dsn", "redis": "redis_url"}
@@ -81,13 +82,9 @@ async def start_servers(
         missing = [name for name in NAMES if name in want and not addresses[name]]
         if missing:
             progress(f"starting {', '.join(missing)} in {state.path}")
-        async with asyncio.TaskGroup() as starts:
-            for name in missing:
-                starts.create_task(_bring_up(servers, name, progress))
-    except BaseException as error:
+        await side_by_side(*(_bring_up(servers, name, progress) for name in missing))
+    except BaseException:
         await servers.stop()
-        if isinstance(error, BaseExceptionGroup):
-            raise error.exceptions[0] from None
         raise
     return servers
 

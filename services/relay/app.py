@@ -16,21 +16,22 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from aiokafka.errors import KafkaError
 
-from services.adapters.kafka import RELAY_PROGRESS, require_topics
-from services.adapters.postgres.pool import OUTAGES
+from schemas import topics
+from services.adapters.failures import is_of_a_server
+from services.adapters.kafka import require_topics
 from services.relay import metrics
 from services.relay.condition import STUCK_AFTER_SECONDS, Condition
 from services.relay.leadership import Leadership, leadership
 from services.relay.outbox import Batch, Outbox, open_outbox
 from services.relay.progress import last_published
-from services.relay.publisher import OUTGOING, Publisher, RecordsRefused, open_publisher
+from services.relay.publisher import Publisher, RecordsRefused, open_publisher
 from services.runtime import crashpoints
 from services.runtime.backoff import delays, pause
 from services.runtime.crashpoints import reach
 from services.runtime.health import Health
 from services.runtime.settings import Settings, SettingsError, required
+from services.runtime.waiting import keep_trying
 
 STOP_SECONDS = 5.0
 """After a stop signal the batch in hand has this long; being cut off is safe, only less tidy."""
@@ -45,10 +46,6 @@ every partition, whatever is in it."""
 ROWS_WHILE_ALONE = 100
 """Batch size while rows travel in record batches of their own, one request after the other."""
 
-OUTAGE = (*OUTAGES, asyncpg.PostgresError, asyncpg.InternalClientError, KafkaError)
-"""Tried again with backoff. No statement of the relay depends on what a row contains; and asyncpg says internal
-error when the server has ended an idle session, as happens to a relay that was frozen."""
-
 log = logging.getLogger(__name__)
 
 
@@ -60,25 +57,36 @@ async def serve(settings: Settings, health: Health) -> None:
     health.live(condition.why_not_live, "progress")
     health.ready(condition.why_not_ready, "relay")
     waits = delays()
+
+    def failed(error: Exception) -> float:
+        nonlocal waits
+        if condition.trouble is None:
+            waits = delays()
+        name, text = type(error).__name__, str(error)
+        condition.trouble = text if text.startswith(name) else f"{name}: {text}".rstrip(": ")
+        log.warning("starting over: %s", condition.trouble)
+        metrics.START_OVERS.inc()
+        return next(waits)
+
     while not health.stopping.is_set():
-        condition.moved()
-        try:
-            await _first_to_end(
-                _lead(settings, condition, health.stopping), _some_time_after(health.stopping)
-            )
-        except RecordsRefused as refusal:
-            log.error("%s", refusal)
-            condition.alone |= refusal.suspects
-        except asyncpg.ClientConfigurationError as error:
-            raise SettingsError(f"COUPONRY_POSTGRES_DSN: {error}") from None
-        except OUTAGE as error:
-            if condition.trouble is None:
-                waits = delays()
-            name, text = type(error).__name__, str(error)
-            condition.trouble = text if text.startswith(name) else f"{name}: {text}".rstrip(": ")
-            log.warning("starting over: %s", condition.trouble)
-            metrics.START_OVERS.inc()
-            await pause(health.stopping, next(waits))
+        await keep_trying(
+            lambda: _round(settings, condition, health.stopping),
+            failed,
+            is_outage=is_of_a_server,
+            stopping=health.stopping,
+        )
+
+
+async def _round(settings: Settings, condition: Condition, stopping: asyncio.Event) -> None:
+    """Once from the start: until told to stop, or something fails."""
+    condition.moved()
+    try:
+        await _first_to_end(_lead(settings, condition, stopping), _some_time_after(stopping))
+    except RecordsRefused as refusal:
+        log.error("%s", refusal)
+        condition.alone |= refusal.suspects
+    except asyncpg.ClientConfigurationError as error:
+        raise SettingsError(f"COUPONRY_POSTGRES_DSN: {error}") from None
 
 
 async def _lead(settings: Settings, condition: Condition, stopping: asyncio.Event) -> None:
@@ -86,7 +94,8 @@ async def _lead(settings: Settings, condition: Condition, stopping: asyncio.Even
     async with asyncio.timeout(RECOVERY_SECONDS):
         # Later, a topic that has gone missing only holds up its own rows.
         await require_topics(
-            settings, (RELAY_PROGRESS,) if condition.started else (RELAY_PROGRESS, *OUTGOING)
+            settings,
+            (topics.RELAY_PROGRESS, *(() if condition.started else topics.OUTGOING)),
         )
     condition.started = True
     async with leadership(settings, stopping, on_wait=condition.stand_by) as leader:

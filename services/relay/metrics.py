@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -26,11 +24,6 @@ STEP_SECONDS = Histogram(
 )
 
 
-@contextmanager
-def step(name: str) -> Iterator[None]:
+def step(name: str) -> AbstractContextManager[object]:
     """Time one step of a batch."""
-    began = time.perf_counter()
-    try:
-        yield
-    finally:
-        STEP_SECONDS.labels(name).observe(time.perf_counter() - began)
+    return STEP_SECONDS.labels(name).time()

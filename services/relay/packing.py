@@ -105,9 +105,10 @@ def pack(
     headers_of = EventHeaders(event_source)
     key: bytes | None
     value: bytes | None
-    for row in batch.rows:
+    for row in batch.to_unpack():
         id, topic, ce_type, ce_id, subject, key_text, value_text, ce_time, letter_id, again = row
         if letter_id is None:
+            assert ce_id is not None and value_text is not None  # a rule of the table
             if ce_type is None or ce_time is None:
                 packed.unfit[id] = "an event needs ce_type and ce_time"
                 continue
@@ -127,18 +128,18 @@ def pack(
             continue
         # A dead letter may have no key; any partition will do, and the same one every time is easiest to find.
         count = partitions[topic]
-        place = (topic, partition_of(key, count) if key is not None else id % count)
-        parcel = filling.get(place)
+        target = (topic, partition_of(key, count) if key is not None else id % count)
+        parcel = filling.get(target)
         if (
             parcel is None
             or id in alone
             or parcel.builder.append(timestamp=None, key=key, value=value, headers=headers) is None
         ):
-            parcel = Parcel(topic=topic, partition=place[1], builder=new_builder())
+            parcel = Parcel(topic=topic, partition=target[1], builder=new_builder())
             packed.parcels.append(parcel)
-            filling[place] = parcel
+            filling[target] = parcel
             parcel.builder.append(timestamp=None, key=key, value=value, headers=headers)
             if id in alone:
-                del filling[place]
+                del filling[target]
         parcel.ids.append(id)
     return packed

@@ -14,7 +14,8 @@ from uuid import UUID
 import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from services.adapters.kafka import RELAY_PROGRESS, client_options
+from schemas.topics import RELAY_PROGRESS
+from services.adapters.kafka import client_options
 from services.runtime.settings import Settings
 
 PARTITION = 0
@@ -35,7 +36,7 @@ async def last_published(settings: Settings, database: UUID) -> list[int]:
     Call it after the producer's initialisation: that ended every earlier transaction, so all that was ever
     committed lies below the end taken here. Raises KafkaError.
     """
-    place = TopicPartition(settings.topic(RELAY_PROGRESS), PARTITION)
+    partition = TopicPartition(settings.topic(RELAY_PROGRESS), PARTITION)
     consumer = AIOKafkaConsumer(
         **client_options(settings),
         isolation_level="read_committed",
@@ -45,36 +46,38 @@ async def last_published(settings: Settings, database: UUID) -> list[int]:
     )
     await consumer.start()
     try:
-        consumer.assign([place])
-        first: int = (await consumer.beginning_offsets([place]))[place]
-        end: int = (await consumer.end_offsets([place]))[place]
-        last = await _last_of(consumer, place, database, max(first, end - TAIL_OFFSETS), end)
+        consumer.assign([partition])
+        first: int = (await consumer.beginning_offsets([partition]))[partition]
+        end: int = (await consumer.end_offsets([partition]))[partition]
+        last = await _last_of(consumer, partition, database, max(first, end - TAIL_OFFSETS), end)
         if last is None and first < end - TAIL_OFFSETS:
-            last = await _last_of(consumer, place, database, first, end)
+            last = await _last_of(consumer, partition, database, first, end)
         return orjson.loads(last)["outbox_ids"] if last else []
     finally:
         await consumer.stop()
 
 
 async def _last_of(
-    consumer: AIOKafkaConsumer, place: TopicPartition, database: UUID, start: int, end: int
+    consumer: AIOKafkaConsumer, partition: TopicPartition, database: UUID, start: int, end: int
 ) -> bytes | None:
     """The value of this database's last record between the offsets, and beyond `end` if the log goes on."""
-    consumer.seek(place, start)
+    consumer.seek(partition, start)
     key, last = str(database).encode(), None
-    while not await _has_read_to(consumer, place, end):
-        for record in (await consumer.getmany(place, timeout_ms=FETCH_WAIT_MS)).get(place, []):
+    while not await _has_read_to(consumer, partition, end):
+        for record in (await consumer.getmany(partition, timeout_ms=FETCH_WAIT_MS)).get(
+            partition, []
+        ):
             if record.key == key:
                 last = record.value
     return last
 
 
-async def _has_read_to(consumer: AIOKafkaConsumer, place: TopicPartition, end: int) -> bool:
+async def _has_read_to(consumer: AIOKafkaConsumer, partition: TopicPartition, end: int) -> bool:
     """Is everything below `end` read, and below the high watermark as well?
 
     `end` is the last stable offset, which a broker gives only when it is up to date, but which somebody else's
     open transaction could hold down; the watermark is not held down. Positions, not records, are compared: the
     last entries of a log are markers of transactions, which are never returned.
     """
-    watermark = consumer.highwater(place)
-    return watermark is not None and await consumer.position(place) >= max(end, watermark)
+    watermark = consumer.highwater(partition)
+    return watermark is not None and await consumer.position(partition) >= max(end, watermark)

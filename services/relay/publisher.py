@@ -24,14 +24,8 @@ from aiokafka.errors import (
     kafka_errors,
 )
 
-from services.adapters.kafka import (
-    COUPON_ISSUED,
-    COUPON_LIFECYCLE,
-    DEAD_LETTERS,
-    ISSUANCE_DECLINED,
-    RELAY_PROGRESS,
-    client_options,
-)
+from schemas import topics
+from services.adapters.kafka import client_options
 from services.relay import metrics
 from services.relay.outbox import Batch
 from services.relay.packing import LARGEST_MESSAGE_BYTES, Packed, Parcel, pack
@@ -50,8 +44,6 @@ assert REQUEST_TIMEOUT_SECONDS < PUBLISH_TIMEOUT_SECONDS < TRANSACTION_TIMEOUT_S
 RECORD_BATCH_BYTES = 1_000_000
 """`max.message.bytes` limits whole record batches, and is 1 MiB where nobody raised it. A larger message travels
 alone, whatever this is."""
-
-OUTGOING = (COUPON_ISSUED, ISSUANCE_DECLINED, COUPON_LIFECYCLE, DEAD_LETTERS)
 
 
 class InvalidRecordError(BrokerResponseError):  # type: ignore[misc]  # aiokafka is untyped
@@ -131,15 +123,15 @@ class Publisher:
         key, value = progress_record(database, ids)
         builder = self._producer.create_batch()
         builder.append(timestamp=None, key=key, value=value)
-        return Parcel(topic=RELAY_PROGRESS, partition=PROGRESS_PARTITION, builder=builder)
+        return Parcel(topic=topics.RELAY_PROGRESS, partition=PROGRESS_PARTITION, builder=builder)
 
     async def _send(self, parcels: Sequence[Parcel]) -> None:
         """Send everything, partitions side by side, and wait until Kafka has answered for each record batch."""
-        by_place: dict[tuple[str, int], list[Parcel]] = {}
+        by_partition: dict[tuple[str, int], list[Parcel]] = {}
         for parcel in parcels:
-            by_place.setdefault((parcel.topic, parcel.partition), []).append(parcel)
-        sent = await asyncio.gather(*map(self._send_in_order, by_place.values()))
-        pairs = [pair for place in sent for pair in place]
+            by_partition.setdefault((parcel.topic, parcel.partition), []).append(parcel)
+        sent = await asyncio.gather(*map(self._send_in_order, by_partition.values()))
+        pairs = [pair for pairs_of_one in sent for pair in pairs_of_one]
         answers = await asyncio.gather(*(future for _, future in pairs), return_exceptions=True)
         failed = [
             (parcel, answer)
@@ -208,7 +200,7 @@ async def open_publisher(settings: Settings) -> AsyncIterator[Publisher]:
     try:
         async with asyncio.timeout(PUBLISH_TIMEOUT_SECONDS):
             await producer.start()
-            for topic in OUTGOING:
+            for topic in topics.OUTGOING:
                 await publisher.knows(topic)
         yield publisher
     finally:

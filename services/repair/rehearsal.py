@@ -7,33 +7,34 @@ customer is locked or added, so what live issuers do meanwhile may change the an
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
-from itertools import islice
-from typing import Any
 
 from aiokafka import ConsumerRecord
 
-from services.adapters.draws import draws
-from services.adapters.postgres import inbox, quota, states
+from services.adapters.draws import draws_for
+from services.adapters.postgres import inbox, quota
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
-from services.decisions.programs import Programs, capped
+from services.decisions.loading import load, what_they_need
+from services.decisions.programs import Programs
+from services.decisions.transaction import most_issued
 from services.domain.arrival import CustomerKey, Incoming, LockedCustomer, Verdict
+from services.domain.coupons.effects import DeclineIssuance, IssueCoupon
 from services.domain.coupons.issuing import Draw
-from services.domain.decide import draws_needed
-from services.domain.decision import AddStamp, DeclineIssuance, Effect, IssueCoupon
-from services.domain.events import GameCompleted, OrderReversed
+from services.domain.decision import Effect
 from services.domain.folding import RuleFailed, decide_batch, issued_by_game
 from services.domain.letters import DeadLetter, Stage
-from services.domain.overlay import laid_over, with_effects
-from services.domain.program import NO_LIMITS, Program
-from services.domain.state import NEW_CUSTOMER, CustomerState, Stamp
+from services.domain.needs import Needs, looks_at_coupons
+from services.domain.program import Program
+from services.domain.stamps import AddStamp, Stamp, Stamps, laid_over
+from services.domain.state import NEW_CUSTOMER, CustomerState, with_effects
+from services.domain.state import laid_over as state_laid_over
 from services.issuer.letters import letter_for
 from services.issuer.pipeline import Report, read, why_too_early
 
-_SQL = queries("dry_run")
+_SQL = queries("rehearsal", __package__)
 
 
 class DryRun:
@@ -58,45 +59,42 @@ class DryRun:
         report.letters += letters
         async with self._connection.transaction(readonly=True, isolation="repeatable_read"):
             undecided = await inbox.undecided(self._connection, arrivals)
-            fresh = [one for one in undecided if one.event_key not in self._decided]
+            fresh = [incoming for incoming in undecided if incoming.event_key not in self._decided]
             if fresh:
                 await self._decide(records, fresh, report)
         return report
 
     async def new_letters(self, letters: Collection[DeadLetter]) -> int:
         """How many of these are of records that have no dead letter yet."""
-        places = {letter.position for letter in letters}
+        positions = {letter.position for letter in letters}
         kept: int = await self._connection.fetchval(
             _SQL["letters_kept"],
-            [place.topic for place in places],
-            [place.partition for place in places],
-            [place.offset for place in places],
+            [position.topic for position in positions],
+            [position.partition for position in positions],
+            [position.offset for position in positions],
         )
-        return len(places) - kept
+        return len(positions) - kept
 
     async def _decide(
         self, records: Sequence[ConsumerRecord], fresh: Sequence[Incoming], report: Report
     ) -> None:
         """Load as the pipeline does, then decide one by one, so that each event sees all before it."""
-        connection = self._connection
-        customers = await self._customers({one.customer for one in fresh})
-        redeemed: list[Any] = await states.redeemed_by_orders(connection, fresh, customers)
-        redeemed = [
-            *redeemed,
-            *self._redeemed(fresh, customers),
-        ]  # the later one of a coupon counts
-        program = await Programs().load(connection, fresh, {row["game_id"] for row in redeemed})
-        stored = await states.load_states(connection, fresh, program, customers, redeemed)
-        limited = capped(program, fresh)
+        connection, programs = self._connection, Programs()
+        customers = await self._customers({incoming.customer for incoming in fresh})
+        program = await programs.load(connection, [incoming.event for incoming in fresh])
+        asked = what_they_need(fresh, program)
+        stored, program = await load(
+            connection, programs, program, asked, customers, changes=self._changes
+        )
+        limited = most_issued(asked)
         still = await quota.left(connection, limited)
         left = {game_id: still.get(game_id, 0) - self._issued[game_id] for game_id in limited}
-        drawn = iter(draws(sum(draws_needed(one.event, program) for one in fresh)))
-        for one in fresh:
-            if one.event_key in self._decided:
+        drawn = draws_for([wanted.draws for _, wanted in asked])
+        for (incoming, wanted), mine in zip(asked, drawn, strict=True):
+            if incoming.event_key in self._decided:
                 continue
-            state = self._state(one, stored.get(one.customer, NEW_CUSTOMER))
-            mine = list(islice(drawn, draws_needed(one.event, program)))
-            answer = _answer(one, records, program, state, customers, left, mine)
+            state = self._state(incoming, wanted, stored.get(incoming.customer, NEW_CUSTOMER))
+            answer = _answer(incoming, records, program, state, customers, left, mine)
             if isinstance(answer, DeadLetter):
                 report.letters.append(answer)
                 continue
@@ -116,42 +114,31 @@ class DryRun:
         )
         return {
             (row["partner_id"], row["customer_id"]): LockedCustomer(
-                number=row["customer_no"] or -position, at=row["at"]
+                number=row["customer_no"] or -number, at=row["at"]
             )
-            for position, row in enumerate(rows, start=1)
+            for number, row in enumerate(rows, start=1)
         }
 
-    def _redeemed(
-        self, fresh: Sequence[Incoming], customers: Mapping[CustomerKey, LockedCustomer]
-    ) -> Iterator[dict[str, Any]]:
-        """Coupons that orders of earlier batches would have redeemed and these events reverse, as stored rows."""
-        for one in fresh:
-            if isinstance(one.event, OrderReversed) and (
-                changes := self._changes.get(one.customer)
-            ):
-                for coupon in changes.coupons.values():
-                    if coupon.redeemed_order_id == one.event.order_id:
-                        yield asdict(coupon) | {"customer_no": customers[one.customer].number}
-
-    def _state(self, one: Incoming, stored: CustomerState) -> CustomerState:
+    def _state(self, incoming: Incoming, wanted: Needs, stored: CustomerState) -> CustomerState:
         """What this event meets: what is stored, with all that would have been done so far."""
-        changes = self._changes.get(one.customer)
-        state = laid_over(stored, changes) if changes else stored
-        if isinstance(one.event, GameCompleted):
+        changes = self._changes.get(incoming.customer)
+        state = state_laid_over(stored, changes) if changes else stored
+        if (order_id := wanted.order_id) is None:
             return state
-        order_id = one.event.order_id
-        others = self._stamped.get((one.event.partner_id, order_id), {})
+        others = self._stamped.get((incoming.event.partner_id, order_id), {})
         foreign = {
             (order_id, game_id): Stamp(card_no=card_no, is_mine=False)
             for game_id, (customer, card_no) in others.items()
-            if customer != one.customer
+            if customer != incoming.customer
         }
-        return replace(state, stamps={**state.stamps, **foreign}) if foreign else state
+        if not foreign:
+            return state
+        return replace(state, stamps=laid_over(state.stamps, Stamps(of_orders=foreign)))
 
     def _keep(self, verdict: Verdict, before: CustomerState, program: Program) -> None:
         incoming = verdict.incoming
         self._decided.add(incoming.event_key)
-        effects = [one for one in verdict.decision.effects if _matters_later(one, program)]
+        effects = [effect for effect in verdict.decision.effects if _matters_later(effect, program)]
         if not effects:
             return
         changes = self._changes.get(incoming.customer, NEW_CUSTOMER)
@@ -165,13 +152,12 @@ class DryRun:
 def _matters_later(effect: Effect, program: Program) -> bool:
     """Whether a later event can come upon it: not upon a coupon that is in nobody's way, whose code nobody knows."""
     if isinstance(effect, IssueCoupon):
-        game = program.games[effect.game_id]
-        return not game.allow_multiple_active_coupons or game.customer_limits is not NO_LIMITS
+        return looks_at_coupons(program.games[effect.game_id])
     return not isinstance(effect, DeclineIssuance)
 
 
 def _answer(
-    one: Incoming,
+    incoming: Incoming,
     records: Sequence[ConsumerRecord],
     program: Program,
     state: CustomerState,
@@ -181,7 +167,13 @@ def _answer(
 ) -> Verdict | DeadLetter:
     """One event decided, or why it cannot be."""
     try:
-        verdicts, _ = decide_batch([one], program, {one.customer: state}, customers, left, mine)
+        verdicts, _ = decide_batch(
+            [incoming], program, {incoming.customer: state}, customers, left, [mine]
+        )
     except RuleFailed as error:
-        return letter_for(records, one, Stage.DECIDE, error)
-    return verdicts[0] if verdicts else letter_for(records, one, Stage.TIME, why_too_early(one))
+        return letter_for(records, incoming, Stage.DECIDE, error)
+    return (
+        verdicts[0]
+        if verdicts
+        else letter_for(records, incoming, Stage.TIME, why_too_early(incoming))
+    )

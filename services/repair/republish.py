@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,11 +16,10 @@ import click
 
 from schemas.envelope import parse_time
 from services.adapters.postgres import operations
+from services.adapters.postgres.clock import clock
 from services.adapters.postgres.operations import Operation
 from services.adapters.postgres.pool import WAKE_RELAY, Connection
 from services.adapters.postgres.queries import queries
-from services.adapters.postgres.republishing import FIRST, Republisher, Unaccounted, Which
-from services.adapters.postgres.settling import clock
 from services.repair.bulk import (
     as_request,
     begin_or_resume,
@@ -30,6 +28,7 @@ from services.repair.bulk import (
     resumable,
     resume_option,
 )
+from services.repair.republishing import FIRST, Republisher, Unaccounted, Which
 from services.runtime import crashpoints
 from services.runtime.crashpoints import reach
 from services.runtime.settings import Settings
@@ -53,11 +52,11 @@ PAGE = 500
 STATEMENT_TIMEOUT_MS = 600_000
 """Few coupons of a game among millions of others take one long look."""
 
-_SQL = queries("republish")
+_SQL = queries("republish", __package__)
 
 
 @dataclass(slots=True, kw_only=True)
-class Position:
+class Cursor:
     """How far a run has come: coupons with ids up to `after` are queued; those from `until` on are not its business."""
 
     after: UUID
@@ -125,14 +124,15 @@ async def _republish(
     resume: bool,
     reason: str | None,
 ) -> dict[str, Any]:
-    offset = timedelta(seconds=settings.clock_offset_seconds)
     async with _connection(settings) as connection:
 
         async def at_first() -> dict[str, Any]:
             await _which(connection, request)
             # Without an end of its own a run would never catch up with what is being issued.
-            until = request.get("to_at") or instant_text(await clock(connection, offset))
-            return Position(after=FIRST, until=until).as_progress()
+            until = request.get("to_at") or instant_text(
+                await clock(connection, settings.clock_offset)
+            )
+            return Cursor(after=FIRST, until=until).as_progress()
 
         operation = await begin_or_resume(
             connection, NAME, request=request, resume=resume, reason=reason, at_first=at_first
@@ -155,16 +155,16 @@ async def _queue_all(
 ) -> None:
     """Page by page, each a transaction of its own."""
     kept = operation.progress
-    position = Position(after=UUID(kept["after"]), until=kept["until"])
-    which = await _which(connection, {**operation.request, "to_at": position.until})
+    cursor = Cursor(after=UUID(kept["after"]), until=kept["until"])
+    which = await _which(connection, {**operation.request, "to_at": cursor.until})
     republisher = Republisher(connection, mask_codes=settings.mask_codes)
     page = min(PAGE, settings.batch_max_records)
     total, telling = operation.counts.get("republished", 0), Tick(PROGRESS_SECONDS)
     while True:
         try:
             async with connection.transaction():
-                position.after, count = await republisher.queue(which, position.after, page)
-                operation.progress = position.as_progress()
+                cursor.after, count = await republisher.queue(which, cursor.after, page)
+                operation.progress = cursor.as_progress()
                 await operations.move(connection, operation)
                 await operations.add_counts(connection, operation, {"republished": count})
         except Unaccounted as error:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import gc
 
-RECORDS_BETWEEN_LOOKS = 2_000
+RECORDS_BETWEEN_LOOKS = 20_000
+"""Looking after every 2,000 took 5 % of an issuer's time and kept its peak no lower (133 MB both ways)."""
 LOOKS_BETWEEN_THOROUGH_ONES = 4
 """The framework's own call of a handler is a cycle that holds the whole poll, 6 MB of it, until it is found."""
 

@@ -7,6 +7,7 @@ Units stand last in a name. Relations between settings are checked when they are
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -87,6 +88,11 @@ class Settings(BaseSettings):
     crash_at: str | None = None
 
     use_testcontainers: Annotated[bool, NoDecode] = False
+
+    @property
+    def clock_offset(self) -> timedelta:
+        """What is added to the database's clock."""
+        return timedelta(seconds=self.clock_offset_seconds)
 
     @field_validator("expiring_lead_hours", mode="before")
     @classmethod

@@ -1,1 +1,4 @@
-"""Put it all on a stage: servers and every process on this machine (`up`), and the demo."""
+"""Everything at once on this machine: `up` (servers and every process, as `children`) and `demo/`, which plays on it.
+
+May import everything below it.
+"""

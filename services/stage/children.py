@@ -9,12 +9,14 @@ import secrets
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Iterable
 from pathlib import Path
 
-from services.local.process import Server
+from services.local.process import Processes, Server
 from services.local.servers import SETTING
 from services.local.state import SECRET_FILE, StateDir, write_private
 from services.runtime.settings import PREFIX, Settings
+from services.runtime.side_by_side import side_by_side
 
 STOP_SECONDS = 15.0
 PACKAGES = Path(__file__).parents[2]
@@ -53,6 +55,12 @@ def child(name: str, settings: Settings, state: StateDir) -> Server:
         environment=addresses | own,
         stop_seconds=STOP_SECONDS,
     )
+
+
+async def start_together(names: Iterable[str], processes: Processes, settings: Settings) -> None:
+    """Start these side by side; return when all are ready. Raises LocalServerError."""
+    children = [child(name, settings, processes.state) for name in names]
+    await side_by_side(*map(processes.start, children))
 
 
 def announced_url(log: Path, what: str = "health") -> str:

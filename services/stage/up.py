@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from services.runtime.processes import PROCESSES
 from services.runtime.settings import read_settings
+from services.runtime.side_by_side import side_by_side
 from services.runtime.signals import leave_at_once, on_stop
 
 if TYPE_CHECKING:
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
     from services.local.servers import Servers
     from services.runtime.settings import Settings
 
-PROCESSES = ("issuer", "relay", "sweeper", "api")
-"""Keys of the announcement that are always there, null for what is not started."""
 MOST_RESTARTS = 5
 RESTART_WINDOW_SECONDS = 60.0
 
@@ -83,16 +83,14 @@ async def _serve(settings: Settings, *, as_json: bool, servers_only: bool) -> No
         if as_json:
             print(line, flush=True)
         _describe(line, servers.processes)
-        async with asyncio.TaskGroup() as keepers:
-            for name in servers.processes.names:
-                keepers.create_task(
-                    _keep(
-                        servers.processes,
-                        name,
-                        lambda: _publish(servers, servers_only=servers_only),
-                    )
-                )
-            await asyncio.Event().wait()
+
+        def publish() -> None:
+            _publish(servers, servers_only=servers_only)
+
+        await side_by_side(
+            asyncio.Event().wait(),  # without end, also where there is nothing to keep
+            *(_keep(servers.processes, name, publish) for name in servers.processes.names),
+        )
     finally:
         up_file.unlink(missing_ok=True)
         await servers.processes.stop(PROCESSES)
@@ -121,18 +119,10 @@ async def start_children(
     servers: Servers, settings: Settings, progress: Callable[[str], None]
 ) -> None:
     """The service's own processes, together; return when they are ready. Raises LocalServerError."""
-    from services.runtime.processes import PROCESSES
-    from services.stage.children import child
+    from services.stage.children import start_together
 
     progress(f"starting {', '.join(PROCESSES)}")
-    complete = servers.settings(settings)
-    children = [child(name, complete, servers.processes.state) for name in PROCESSES]
-    try:
-        async with asyncio.TaskGroup() as starts:
-            for each in children:
-                starts.create_task(servers.processes.start(each))
-    except BaseExceptionGroup as group:
-        raise group.exceptions[0] from None
+    await start_together(PROCESSES, servers.processes, servers.settings(settings))
 
 
 async def _keep(processes: Processes, name: str, changed: Callable[[], object]) -> None:

@@ -9,20 +9,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from datetime import timedelta
 
 import asyncpg
 from prometheus_client import Counter, Gauge
 
-from services.adapters.postgres.pool import OUTAGES, WAKE_RELAY, connect
-from services.adapters.postgres.recording import LostRace
-from services.adapters.postgres.rows import Writing
-from services.adapters.postgres.settling import Settlement, backlog, settle_due
+from services.adapters.postgres.failures import OVERTAKEN, is_of_postgres
+from services.adapters.postgres.outbox import backlog
+from services.adapters.postgres.pool import WAKE_RELAY, connect
+from services.decisions.manner import Manner
+from services.decisions.passing_time import Settlement, settle_due
 from services.runtime import crashpoints
-from services.runtime.backoff import delays, pause
+from services.runtime.backoff import pause
 from services.runtime.crashpoints import reach
 from services.runtime.health import Health
 from services.runtime.settings import Settings, required
+from services.runtime.side_by_side import side_by_side
+from services.runtime.waiting import Waiting, keep_trying
 from services.sweeper.counting import count_until_stopped
 
 ACTOR = "sweeper"
@@ -39,9 +41,6 @@ LONGEST_WAIT_SECONDS = 1.0
 SETTLED = Counter("couponry_settled_coupons", "What the sweeper recorded, by kind.", ["kind"])
 SWEPT_AT = Gauge("couponry_swept_at_seconds", "When nothing was left to sweep, as Unix time.")
 
-_OUTAGES: tuple[type[BaseException], ...] = (*OUTAGES, asyncpg.PostgresError)
-"""Whatever Postgres says, trying again later is right: what is due stays due."""
-
 log = logging.getLogger(__name__)
 
 
@@ -49,29 +48,23 @@ async def serve(settings: Settings, health: Health) -> None:
     """Sweep, and keep the games' counters current, until told to stop."""
     required(settings, "postgres_dsn")
     crashpoints.arm(settings.crash_at)
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(_sweep(settings, health))
-        tasks.create_task(count_until_stopped(settings, health))
+    await side_by_side(_sweep(settings, health), count_until_stopped(settings, health))
 
 
 async def _sweep(settings: Settings, health: Health) -> None:
     """At once while something is due, every few seconds otherwise; an outage is waited out."""
-    fault: list[str] = ["starting"]
-    health.ready(lambda: fault[0] if fault else None, "postgres")
-    waits = delays()
-    while not health.stopping.is_set():
+    waiting = Waiting("waiting for Postgres", log)
+    health.ready(lambda: waiting.why, "postgres")
+
+    async def work() -> None:
+        connection = await connect(settings, "couponry-sweeper", enable_seqscan="off")
         try:
-            connection = await connect(settings, "couponry-sweeper", enable_seqscan="off")
-            try:
-                fault.clear()
-                waits = delays()
-                await sweep_until_stopped(connection, settings, health)
-            finally:
-                await connection.close(timeout=5)
-        except _OUTAGES as error:
-            fault[:] = [f"waiting for Postgres: {type(error).__name__}: {error}"]
-            log.warning(fault[0])
-            await pause(health.stopping, next(waits))
+            waiting.over()
+            await sweep_until_stopped(connection, settings, health)
+        finally:
+            await connection.close(timeout=5)
+
+    await keep_trying(work, waiting.failed, is_outage=is_of_postgres, stopping=health.stopping)
 
 
 async def sweep_until_stopped(
@@ -107,15 +100,9 @@ async def sweep_once(
     """Settle one batch of what is due, and wake the relay; a lost race settles nothing and is no harm."""
     try:
         async with connection.transaction():
-            settlement = await settle_due(
-                connection,
-                limit=batch,
-                actor=ACTOR,
-                clock_offset=timedelta(seconds=settings.clock_offset_seconds),
-                writing=Writing.by(settings),
-            )
+            settlement = await settle_due(connection, Manner.by(settings), actor=ACTOR, limit=batch)
             reach("sweeper.before_commit")
-    except (LostRace, asyncpg.DeadlockDetectedError) as error:
+    except OVERTAKEN as error:
         log.info("lost a race, sweeping again: %s", error)
         return Settlement()
     reach("sweeper.after_commit")

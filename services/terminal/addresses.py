@@ -9,25 +9,19 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
-from aiokafka.errors import KafkaError
 
-from services.adapters.postgres.pool import OUTAGES, connect
+from services.adapters.failures import KAFKA_AWAY
+from services.adapters.postgres.failures import OF_POSTGRES, UNUSABLE
+from services.adapters.postgres.pool import connect
 from services.runtime.settings import Settings, read_settings, required
 from services.terminal.output import CommandError
 
 UP_FILE = "up.json"
-UNUSABLE: tuple[type[BaseException], ...] = (
-    *OUTAGES,
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InvalidCatalogNameError,
-    asyncpg.ClientConfigurationError,
-)
-"""Reasons why a command cannot use the Postgres that was named."""
 _FIELDS = {"kafka_bootstrap_servers": "kafka", "postgres_dsn": "postgres", "redis_url": "redis"}
 
 
@@ -79,7 +73,9 @@ async def postgres(
         try:
             yield connection
         finally:
-            await connection.close(timeout=5)
+            # The work is done, or has failed for a reason of its own: what a cut line says at the end must not hide it.
+            with suppress(*OF_POSTGRES):
+                await connection.close(timeout=5)
 
 
 @contextmanager
@@ -109,7 +105,7 @@ def reaching_kafka(settings: Settings) -> Iterator[None]:
         yield
     except BrokenPipeError:
         raise  # our own stdout, not the server
-    except (KafkaError, OSError) as error:
+    except KAFKA_AWAY as error:
         reason = str(error) or type(error).__name__
         raise CommandError(
             f"COUPONRY_KAFKA_BOOTSTRAP_SERVERS: cannot use Kafka at {servers}: {reason}"

@@ -9,8 +9,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.consumer import fetcher
 from aiokafka.record.memory_records import MemoryRecords
 
+from schemas.topics import GAME_COMPLETED
 from services.adapters.header_names import TolerantRecords
-from services.adapters.kafka import GAME_COMPLETED, client_options
+from services.adapters.kafka import client_options
 from services.runtime.settings import Settings
 
 BAD_NAME = b"\xff\xfe"
@@ -52,14 +53,14 @@ async def test_header_name_that_is_not_utf8(topics: Settings, monkeypatch, toler
         **client_options(topics), check_crcs=False, auto_offset_reset="earliest"
     )
     await consumer.start()
-    place = TopicPartition(topics.topic(GAME_COMPLETED), 0)
-    consumer.assign([place])
+    partition = TopicPartition(topics.topic(GAME_COMPLETED), 0)
+    consumer.assign([partition])
     try:
         if not tolerant:
             with pytest.raises(UnicodeDecodeError):
-                await consumer.getmany(place, timeout_ms=10_000)
+                await consumer.getmany(partition, timeout_ms=10_000)
             return
-        records = (await consumer.getmany(place, timeout_ms=10_000))[place]
+        records = (await consumer.getmany(partition, timeout_ms=10_000))[partition]
     finally:
         await consumer.stop()
 

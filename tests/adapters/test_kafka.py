@@ -14,13 +14,15 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 from faststream.kafka import KafkaBroker
 
-from services.adapters.kafka import (
+from schemas.topics import (
     COUPON_ISSUED,
     DEAD_LETTERS,
     GAME_COMPLETED,
     MAX_MESSAGE_BYTES,
     ORDERS,
     RELAY_PROGRESS,
+)
+from services.adapters.kafka import (
     broker_options,
     client_options,
     ensure_topics,
@@ -32,7 +34,7 @@ from services.local.process import Processes
 from services.local.servers import quiet
 from services.local.state import HOST, StateDir
 from services.runtime.settings import Settings, SettingsError
-from tests.stand.issuing import eventually
+from tests.stand.waiting import eventually
 
 DAY_MS = 24 * 60 * 60 * 1000
 

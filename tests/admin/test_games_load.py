@@ -14,7 +14,8 @@ import pytest
 from services.adapters.postgres.pool import connect
 from services.runtime.settings import Settings
 from tests.stand.commands import Command, Result
-from tests.stand.issuing import blocked_by, eventually
+from tests.stand.issuing import blocked_by
+from tests.stand.waiting import eventually
 
 Load = Callable[..., Coroutine[Any, Any, Result]]
 

@@ -8,7 +8,8 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer
 
-from services.adapters.kafka import COUPON_ISSUED, client_options
+from schemas.topics import COUPON_ISSUED
+from services.adapters.kafka import client_options
 from services.adapters.postgres.pool import connect
 from services.adapters.postgres.queries import queries
 from services.relay.app import serve as serve_relay
@@ -16,7 +17,7 @@ from services.relay.leadership import LOCK_KEY
 from services.runtime.health import Health
 from services.runtime.settings import Settings
 from tests.stand.commands import Command
-from tests.stand.issuing import eventually
+from tests.stand.waiting import eventually
 
 QUEUE = """
     INSERT INTO outbox (topic, ce_type, ce_id, subject, key, value, ce_time)
@@ -94,7 +95,7 @@ async def test_restored_waits_for_the_relay_to_stop(
     """A relay at work would lose its place: refused in one line, nothing changed."""
     was = await database.fetchval("SELECT id FROM deployment")
     relay = await connect(settings, "couponry-relay-lock")
-    assert await relay.fetchval(queries("relay")["take_leadership"], LOCK_KEY)
+    assert await relay.fetchval(queries("relay", "services.relay")["take_leadership"], LOCK_KEY)
     result = await couponry("migrate", "--restored")
     await relay.close()
     assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)

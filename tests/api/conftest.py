@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import httpx
@@ -17,20 +16,14 @@ from services.api.edge.tenant import open_tenant_pool
 from services.api.partners.keys import Secret
 from services.runtime.settings import Settings
 from tests.api.stand import SECRET, URL, Partner, a_tenant
+from tests.stand.copies import Copies
 
 
 @pytest.fixture(scope="session")
-async def api_settings(servers: Settings, template: str) -> AsyncIterator[Settings]:
+async def api_settings(copies: Copies) -> AsyncIterator[Settings]:
     """A database that these tests share: partners do not see each other, so their tests do not either."""
-    name = f"{template}_api"
-    admin = await asyncpg.connect(servers.postgres_dsn)
-    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-    dsn = urlunsplit(urlsplit(servers.postgres_dsn or "")._replace(path=f"/{name}"))
-    yield servers.model_copy(
-        update={"postgres_dsn": dsn, "jwt_secret": SECRET, "topic_prefix": f"{name}-"}
-    )
-    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await admin.close()
+    async with copies.copy() as settings:
+        yield settings.model_copy(update={"jwt_secret": SECRET})
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,10 @@ from services.local.state import SECRET_FILE
 from services.runtime.settings import PREFIX, Settings
 from tests.api.games import WHOLE
 from tests.api.stand import SECRET, Partner
-from tests.stand.issuing import blocked_by, eventually
+from tests.stand.issuing import blocked_by
+from tests.stand.waiting import eventually
+
+pytestmark = pytest.mark.alone("processes have to start and end in time")
 
 DEADLINE_SECONDS = 30
 COMMAND = [sys.executable, "-m", "services.cli"]

@@ -15,6 +15,8 @@ from bench.workload import make_workload
 from services.local.servers import SETTING
 from services.runtime.settings import Settings
 
+pytestmark = pytest.mark.alone("it measures the machine")
+
 UNDECIDED = {"consume+decode"}
 
 

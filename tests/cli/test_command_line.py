@@ -77,6 +77,18 @@ def test_server_that_is_away_is_one_line(settings: Settings) -> None:
     assert "COUPONRY_KAFKA_BOOTSTRAP_SERVERS: cannot use Kafka" in result.err.splitlines()[-1]
 
 
+def test_client_that_is_cut_off_adds_no_line() -> None:
+    """What libraries say of retries, and of a connection that was given up in the making, is not the command's to say."""
+    program = (
+        "import logging; from services.cli.commands import execute; execute(['--help']);"
+        "[logging.getLogger(name).error('never retrieved') for name in ('aiokafka', 'asyncio')]"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+
+
 async def test_database_without_schema_says_migrate(
     servers: Settings, couponry: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,6 +140,7 @@ def test_command_table_names_real_commands() -> None:
                 assert options & {"--dry-run", "--plan"}, (name, leaf.name)
 
 
+@pytest.mark.alone("processes have to end in time")
 def test_terminated_command_says_so(settings: Settings) -> None:
     """SIGTERM and Ctrl-C end a command that waits, without a traceback and not as a success."""
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -150,6 +163,7 @@ def wait_until_it_reads_stdin(pid: int) -> None:
     raise AssertionError("the command does not read its input")
 
 
+@pytest.mark.alone("a process has to end in time")
 def test_reader_that_leaves_is_no_error(settings: Settings) -> None:
     """A closed pipe, as of `| head`, ends the command without a word."""
     with couponry_process(settings, "partners", "list", "--json") as process:

@@ -13,13 +13,14 @@ import asyncpg
 import pytest
 from aiokafka import ConsumerRecord, TopicPartition
 
-from services.adapters.kafka import GAME_COMPLETED
+from schemas.topics import GAME_COMPLETED
 from services.adapters.postgres.pool import connect
 from services.adapters.records import bounds_of, partitions_of, read_parts, side_reader
 from services.insight.status.figures import figures
 from services.runtime.settings import PREFIX, Settings
-from tests.stand.commands import with_database
-from tests.stand.issuing import a_game, a_partner, eventually
+from tests.stand.copies import with_database
+from tests.stand.issuing import a_game, a_partner
+from tests.stand.waiting import eventually
 from tests.stand.world import at_work, commit, completed, headers, send, until_settled
 
 LIMIT = 5
@@ -162,12 +163,12 @@ async def _commit_to_the_end(settings: Settings) -> None:
 
 async def _bury(settings: Settings) -> None:
     """Make letters of all records there are, as an issuer with a bug would have."""
-    places = await partitions_of(settings, {settings.topic(GAME_COMPLETED)})
+    partitions = await partitions_of(settings, {settings.topic(GAME_COMPLETED)})
     connection = await connect(settings, "test")
     async with side_reader(settings) as consumer:
-        bounds = await bounds_of(consumer, places)
-        starts = {place: kept.first for place, kept in bounds.items()}
-        ends = {place: kept.end for place, kept in bounds.items()}
+        bounds = await bounds_of(consumer, partitions)
+        starts = {partition: kept.first for partition, kept in bounds.items()}
+        ends = {partition: kept.end for partition, kept in bounds.items()}
         async for records in read_parts(consumer, starts, ends):
             for record in records:
                 await connection.execute(LETTER, *_letter(record))

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from services.domain.coupons.coupon import Coupon, CouponStatus, Step
-from services.domain.coupons.issuing import Draw
-from services.domain.decide import MAX_PRODUCER_SKEW, decide, is_from_the_future
-from services.domain.decision import (
+from services.domain.coupons.effects import (
     ChangeCoupon,
     DeclineIssuance,
     DeclineReason,
     IssueCoupon,
-    Outcome,
 )
+from services.domain.coupons.issuing import Draw
+from services.domain.decide import MAX_PRODUCER_SKEW, decide, is_from_the_future
+from services.domain.decision import Outcome
 from services.domain.events import Cause, GameCompleted
 from services.domain.program import CustomerLimits, Game, Program
 from services.domain.state import NEW_CUSTOMER, CustomerState, evolve
+from tests.stand.customers import a_customer
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -57,7 +59,7 @@ HELD = Coupon(
 
 
 def holding(**changes: object) -> CustomerState:
-    return CustomerState(coupons={HELD.id: replace(HELD, **changes)})  # type: ignore[arg-type]
+    return a_customer(coupons={HELD.id: replace(HELD, **changes)})  # type: ignore[arg-type]
 
 
 def verdict(event=EVENT, game=GAME, state=NEW_CUSTOMER, at=NOW, quota=None):
@@ -142,7 +144,7 @@ def test_decide_compares_the_dates_with_the_events_own_time():
         (holding(status=CouponStatus.RESERVED, reserved_until=NOW + DAY, expires_at=NOW), False),
         (holding(status=CouponStatus.REDEEMED), False),
         (holding(status=CouponStatus.CANCELLED), False),
-        (CustomerState(coupons={HELD.id: replace(HELD, game_id=8)}), False),
+        (a_customer(coupons={HELD.id: replace(HELD, game_id=8)}), False),
     ],
     ids=[
         "nothing held", "active", "never expires", "a microsecond left", "expired this instant",
@@ -245,7 +247,7 @@ def test_evolve_of_no_effects_is_nothing_to_do():
 )
 def test_decide_customer_limits_count_issues_of_the_period(limits, past, reached):
     """Issues since the period began in the partner's zone count, and only those."""
-    state = CustomerState(issues={7: tuple(past)})
+    state = a_customer(issues={7: tuple(past)})
     decision = verdict(game=replace(GAME, customer_limits=limits), state=state)
 
     reason = DeclineReason.CUSTOMER_LIMIT_REACHED if reached else None
@@ -255,7 +257,7 @@ def test_decide_customer_limits_count_issues_of_the_period(limits, past, reached
 def test_decide_customer_limit_follows_the_partners_zone():
     """In Auckland it is already the 2nd of March: yesterday's coupon does not count against today."""
     game = replace(GAME, customer_limits=CustomerLimits(per_day=1), time_zone="Pacific/Auckland")
-    state = CustomerState(issues={7: (NOW - timedelta(hours=2),)})
+    state = a_customer(issues={7: (NOW - timedelta(hours=2),)})
 
     assert verdict(game=game, state=state).outcome is Outcome.ISSUED
 
@@ -271,9 +273,31 @@ def test_decide_total_limit_is_what_the_game_has_left(left, reached):
 def test_decide_names_limits_before_the_active_coupon():
     """When a limit and an active coupon both stand in the way, the limit is named, the customer's own first."""
     game = replace(GAME, customer_limits=CustomerLimits(lifetime=1), total_limit=5)
-    state = replace(holding(), issues={7: (NOW - DAY,)})
+    state = a_customer(coupons=holding().coupons.by_id, issues={7: (NOW - DAY,)})
 
     assert verdict(game=game, state=state).reason is DeclineReason.CUSTOMER_LIMIT_REACHED
     assert verdict(game=replace(GAME, total_limit=5), state=holding()).reason is (
         DeclineReason.GAME_LIMIT_REACHED
     )
+
+
+ONE_CAUSE: dict[DeclineReason, tuple[dict[str, Any], dict[str, Any], CustomerState, Any]] = {
+    # reason                                 event                    game                                          customer          quota
+    DeclineReason.GAME_NOT_FOUND:           ({"game_id": 8},         {},                                           NEW_CUSTOMER,     {}),
+    DeclineReason.RESULT_LOST:              ({"won": False},         {},                                           NEW_CUSTOMER,     {}),
+    DeclineReason.GAME_INACTIVE:            ({},                     {"is_active": False},                         NEW_CUSTOMER,     {}),
+    DeclineReason.GAME_NOT_STARTED:         ({},                     {"starts_at": NOW + DAY},                     NEW_CUSTOMER,     {}),
+    DeclineReason.GAME_ENDED:               ({},                     {"ends_at": NOW},                             NEW_CUSTOMER,     {}),
+    DeclineReason.CUSTOMER_LIMIT_REACHED:   ({},                     {"customer_limits": CustomerLimits(lifetime=1)}, a_customer(issues={7: (NOW,)}), {}),
+    DeclineReason.GAME_LIMIT_REACHED:       ({},                     {"total_limit": 5},                           NEW_CUSTOMER,     {7: 0}),
+    DeclineReason.ACTIVE_COUPON_EXISTS:     ({},                     {},                                           holding(),        {}),
+}  # fmt: skip
+
+
+def test_every_reason_has_its_cause():
+    """Each reason, in the contract's order, is what a completion is declined for when nothing else is the matter."""
+    assert list(ONE_CAUSE) == list(DeclineReason)
+    for reason, (event_changes, game_changes, state, quota) in ONE_CAUSE.items():
+        event, game = replace(EVENT, **event_changes), replace(GAME, **game_changes)
+        decision = verdict(event, game, state, quota=quota)
+        assert (decision.outcome, decision.reason) == (Outcome.DECLINED, reason)

@@ -9,22 +9,15 @@ import pytest
 
 from services.domain.coupons.codes import codes_from, display
 from services.domain.coupons.coupon import Coupon, CouponStatus
+from services.domain.coupons.effects import DeclineIssuance, DeclineReason, IssueCoupon
 from services.domain.coupons.issuing import Draw
 from services.domain.decide import decide
-from services.domain.decision import (
-    AddStamp,
-    CodeOutcome,
-    CodeReason,
-    DeclineIssuance,
-    DeclineReason,
-    IssueCoupon,
-    OrderReason,
-    Outcome,
-    TakeStampBack,
-)
+from services.domain.decision import CodeOutcome, CodeReason, OrderReason, Outcome
 from services.domain.events import Cause, OrderPlaced, OrderReversed
 from services.domain.program import Game, GameType, Program
-from services.domain.state import NEW_CUSTOMER, CustomerState, Stamp, StampCard, evolve
+from services.domain.stamps import AddStamp, Stamp, StampCard, TakeStampBack
+from services.domain.state import NEW_CUSTOMER, CustomerState, evolve
+from tests.stand.customers import a_customer
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -52,7 +45,7 @@ DRAWS = [Draw(coupon_id=f"new-{number}", code=OTHER_CODE) for number in range(3)
 
 
 def holding(*coupons: Coupon, **more: object) -> CustomerState:
-    return CustomerState(coupons={c.id: c for c in coupons}, **more)  # type: ignore[arg-type]
+    return a_customer(coupons={c.id: c for c in coupons}, **more)  # type: ignore[arg-type]
 
 
 def answer(event, state=NEW_CUSTOMER, *games: Game):
@@ -72,7 +65,7 @@ def with_code(code: str, **changes: object) -> OrderPlaced:
         (f"WINTER-{CODE}", holding(COUPON), CodeReason.UNKNOWN_CODE),
         ("nonsense", holding(COUPON), CodeReason.UNKNOWN_CODE),
         (CODE, NEW_CUSTOMER, CodeReason.UNKNOWN_CODE),
-        (CODE, CustomerState(foreign_codes=frozenset({CODE})), CodeReason.NOT_OWNER),
+        (CODE, a_customer(foreign_codes=frozenset({CODE})), CodeReason.NOT_OWNER),
         (CODE, holding(replace(COUPON, expires_at=NOW)), CodeReason.EXPIRED),
         (CODE, holding(replace(COUPON, status=CouponStatus.EXPIRED)), CodeReason.EXPIRED),
         (CODE, holding(replace(COUPON, status=CouponStatus.CANCELLED)), CodeReason.NOT_ACTIVE),
@@ -91,7 +84,7 @@ def test_order_code_is_redeemed_or_refused_with_its_reason(typed, state, reason)
     assert (result.code, result.reason) == (typed, reason)
     assert result.outcome is (CodeOutcome.REFUSED if reason else CodeOutcome.REDEEMED)
     if reason is None:
-        coupon = evolve(state, decision.effects).coupons["c-1"]
+        coupon = evolve(state, decision.effects).coupons.by_id["c-1"]
         assert (coupon.status, coupon.redeemed_order_id) == (CouponStatus.REDEEMED, "o-1")
 
 
@@ -114,10 +107,10 @@ def test_order_refused_code_does_not_stop_the_others():
         (replace(CARD, ends_at=NOW), NEW_CUSTOMER, False),
         (replace(CARD, partner_id=2), NEW_CUSTOMER, False),
         (replace(CARD, game_type=GameType.WHEEL), NEW_CUSTOMER, False),
-        (CARD, CustomerState(stamps={("o-1", 7): Stamp(card_no=1)}), False),
-        (CARD, CustomerState(stamps={("o-1", 7): Stamp(card_no=1, is_mine=False)}), False),
-        (CARD, CustomerState(stamps={("o-1", 7): Stamp(card_no=1, is_in_effect=False)}), False),
-        (CARD, CustomerState(stamps={("o-2", 7): Stamp(card_no=1)}), True),
+        (CARD, a_customer(stamps={("o-1", 7): Stamp(card_no=1)}), False),
+        (CARD, a_customer(stamps={("o-1", 7): Stamp(card_no=1, is_mine=False)}), False),
+        (CARD, a_customer(stamps={("o-1", 7): Stamp(card_no=1, is_in_effect=False)}), False),
+        (CARD, a_customer(stamps={("o-2", 7): Stamp(card_no=1)}), True),
     ],
 )
 def test_order_stamps_each_game_it_qualifies_for_once(game, state, stamped):
@@ -129,12 +122,12 @@ def test_order_stamps_each_game_it_qualifies_for_once(game, state, stamped):
 
 def test_order_filling_the_card_earns_a_coupon_and_starts_a_new_card():
     """The stamp that reaches `stamps_required` completes the game; the count starts again."""
-    state = CustomerState(cards={7: StampCard(card_no=4, stamps=2)})
+    state = a_customer(cards={7: StampCard(card_no=4, stamps=2)})
     decision = answer(PLACED, state, CARD)
 
     assert decision.coupon_id == "new-0"
     assert isinstance(decision.effects[-1], IssueCoupon)
-    assert evolve(state, decision.effects).cards[7] == StampCard(card_no=5, stamps=0)
+    assert evolve(state, decision.effects).stamps.cards[7] == StampCard(card_no=5, stamps=0)
 
 
 def test_order_filling_the_card_while_a_coupon_is_active_declines_and_starts_again():
@@ -145,7 +138,7 @@ def test_order_filling_the_card_while_a_coupon_is_active_declines_and_starts_aga
     last = decision.effects[-1]
     assert isinstance(last, DeclineIssuance)
     assert (last.reason, last.blocking_coupon_id) == (DeclineReason.ACTIVE_COUPON_EXISTS, "c-1")
-    assert evolve(state, decision.effects).cards[7] == StampCard(card_no=2, stamps=0)
+    assert evolve(state, decision.effects).stamps.cards[7] == StampCard(card_no=2, stamps=0)
 
 
 def test_order_codes_are_worked_before_stamps():
@@ -157,7 +150,7 @@ def test_order_codes_are_worked_before_stamps():
 
 def test_order_lowered_requirement_fills_the_card_with_the_next_stamp():
     """A card that has more stamps than are required now is filled by its next stamp, not stuck."""
-    state = CustomerState(cards={7: StampCard(card_no=1, stamps=8)})
+    state = a_customer(cards={7: StampCard(card_no=1, stamps=8)})
 
     assert answer(PLACED, state, CARD).coupon_id == "new-0"
 
@@ -171,8 +164,8 @@ def test_reversal_gives_back_what_the_order_redeemed_and_stamped():
 
     (result,) = decision.codes
     assert (result.outcome, result.reason) == (CodeOutcome.REINSTATED, None)
-    assert after.coupons["c-1"].status is CouponStatus.ACTIVE
-    assert after.cards[7] == StampCard(card_no=1, stamps=1)
+    assert after.coupons.by_id["c-1"].status is CouponStatus.ACTIVE
+    assert after.stamps.cards[7] == StampCard(card_no=1, stamps=1)
 
 
 @pytest.mark.parametrize(
@@ -196,7 +189,7 @@ def test_reversal_keeps_a_coupon_redeemed_where_it_may_not_be_active(coupon, oth
 
 def test_reversal_leaves_a_full_card_alone():
     """A stamp on a card that is complete stays: the coupon it earned has gone out."""
-    state = CustomerState(
+    state = a_customer(
         cards={7: StampCard(card_no=2, stamps=0)}, stamps={("o-1", 7): Stamp(card_no=1)}
     )
 

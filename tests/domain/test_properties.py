@@ -19,12 +19,14 @@ from services.domain.arrival import (
     in_deciding_order,
 )
 from services.domain.coupons.coupon import Step
+from services.domain.coupons.effects import ChangeCoupon, DeclineIssuance, IssueCoupon
 from services.domain.coupons.issuing import Draw
-from services.domain.decision import ChangeCoupon, DeclineIssuance, IssueCoupon, Outcome
+from services.domain.decision import Outcome
 from services.domain.events import Cause, GameCompleted, Position
 from services.domain.folding import decide_batch
 from services.domain.program import Game, Program
 from services.domain.state import CustomerState, evolve
+from tests.stand.customers import a_customer
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -120,13 +122,13 @@ class World:
             for customer, at in self.newest.items()
         }
         verdicts, early = decide_batch(
-            fresh, program, self.states, locked, {}, [draw_for(one) for one in fresh]
+            fresh, program, self.states, locked, {}, [[draw_for(one)] for one in fresh]
         )
         for verdict in verdicts:
             customer = verdict.incoming.customer
             self.decided.add(verdict.incoming.event_key)
             self.states[customer] = evolve(
-                self.states.get(customer, CustomerState()), verdict.decision.effects
+                self.states.get(customer, a_customer()), verdict.decision.effects
             )
         self.verdicts += verdicts
         self.early += early
@@ -288,13 +290,13 @@ def test_batch_leaves_its_inputs_alone(stream: list[Play], program: Program) -> 
     """The state handed in is the one Postgres had: a batch that is rolled back starts from it again."""
     world = lived(stream, [20], program)
     states: Mapping[CustomerKey, CustomerState] = {
-        key: CustomerState(coupons=dict(state.coupons), issues=dict(state.issues))
+        key: a_customer(coupons=dict(state.coupons.by_id), issues=dict(state.coupons.issues))
         for key, state in world.states.items()
     }
     locked = {key: LockedCustomer(number=1, at=at) for key, at in world.newest.items()}
     arrivals = [one for batch in batches(stream, []) for one in batch if one.customer in locked]
 
-    drawn = [draw_for(one) for one in arrivals]
+    drawn = [[draw_for(one)] for one in arrivals]
     decide_batch(arrivals, program, world.states, locked, {}, drawn)
 
     assert world.states == states

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from tests.house.repository import ROOT, name_of, python_files
@@ -39,7 +40,7 @@ def test_module_is_short_introduced_and_named() -> None:
             wrong.append(f"{name_of(path)}: {lines} lines")
         if path.stem in VAGUE_NAMES:
             wrong.append(f"{name_of(path)}: says nothing about what is in it")
-        if text.strip() and not ast.get_docstring(ast.parse(text)):
+        if text.strip() and not ast.get_docstring(tree_of(path)):
             wrong.append(f"{name_of(path)}: no docstring at its top")
     assert not wrong, "\n".join(wrong)
 
@@ -94,10 +95,16 @@ def test_reason_stands_beside_every_exception() -> None:
     assert not wrong, "\n".join(wrong)
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    """What is in a module; the rules look at each several times."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def definitions(*packages: str, top_level: bool = False) -> Iterator[tuple[Path, Definition]]:
     """Every function and class of these packages, with its file."""
     for path in python_files(*packages):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = tree_of(path)
         for node in tree.body if top_level else ast.walk(tree):
             if isinstance(node, Definition):
                 yield path, node

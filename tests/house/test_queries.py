@@ -6,8 +6,13 @@ from pathlib import Path
 
 from tests.house.repository import ROOT, name_of, python_files, tracked_files
 
-FOLDER = ROOT / "services" / "adapters" / "postgres" / "queries"
-FILES = [path for path in tracked_files() if path.parent == FOLDER]
+FILES = [
+    path
+    for path in tracked_files()
+    if path.suffix == ".sql"
+    and path.parent.name != "migrations"
+    and path.is_relative_to(ROOT / "services")
+]
 
 
 def names(path: Path) -> list[str]:

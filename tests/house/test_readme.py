@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import re
 from collections import Counter as Tally
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from importlib import import_module
 from typing import Any
 
 import pytest
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter
+from prometheus_client.metrics import MetricWrapperBase
 
+from schemas.topics import ALL, Direction
 from services.adapters.kafka import topic_specs
-from services.api.edge import metrics as api_metrics
 from services.cli.commands import COMMANDS
-from services.domain.decision import DeclineReason
+from services.domain.coupons.effects import DeclineReason
 from services.domain.letters import Stage
-from services.issuer import metrics as issuer_metrics
-from services.relay import metrics as relay_metrics
+from services.runtime.processes import PROCESSES
 from services.runtime.settings import PREFIX, Settings
 from services.stage.demo.catalogue import game_file
 from services.stage.demo.records import Fate
 from services.stage.demo.workload import Game, Workload
+from tests.house.packages import modules
 from tests.house.readme import TEXT, block, console, links, quoted, table
 from tests.house.repository import ROOT
+from tests.stand.planting import PLANTED, plant, planted
 
 
 def test_readme_links_lead_somewhere() -> None:
@@ -64,9 +68,20 @@ def test_readme_lists_every_command() -> None:
 
 
 def test_readme_lists_every_topic() -> None:
-    """The table of topics is the topics that are created, in their order."""
+    """The table of topics is the topics that are created, in their order, with direction and CloudEvents types."""
     names = [spec.name for spec in topic_specs(Settings(topic_prefix=""))]
     assert [quoted(row[0])[0] for row in table("Topics")] == names
+    for (_, direction, what), topic in zip(table("Topics"), ALL, strict=True):
+        assert direction == topic.direction
+        if topic.types:
+            assert tuple(quoted(what)) == topic.types
+
+
+def test_readme_without_a_topic_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A topic that is in the registry and not in the table fails the test above."""
+    plant(monkeypatch, planted(Direction.INCOMING))
+    with pytest.raises(AssertionError, match=PLANTED):
+        test_readme_lists_every_topic()
 
 
 def test_readme_lists_every_reason_and_stage() -> None:
@@ -78,19 +93,49 @@ def test_readme_lists_every_reason_and_stage() -> None:
 
 
 def test_readme_lists_every_metric() -> None:
-    """The table of metrics is what issuer, relay and API define, with their kind, labels and description."""
+    """The table of metrics is what all processes define, in their order, with kind, labels and description."""
     expected = {}
-    for module in (issuer_metrics, relay_metrics, api_metrics):
-        for metric in vars(module).values():
-            if isinstance(metric, Counter | Gauge | Histogram):
-                (family,) = metric.describe()
-                name = family.name + ("_total" if isinstance(metric, Counter) else "")
-                expected[name] = family
+    for metric in metrics():
+        (family,) = metric.describe()
+        expected[family.name + ("_total" if isinstance(metric, Counter) else "")] = (metric, family)
     shown = {quoted(name)[0]: text for name, text in table("Health and metrics")}
     assert list(shown) == list(expected)
-    for name, family in expected.items():
-        assert shown[name].startswith(family.type), name
-        assert shown[name].endswith(family.documentation), name
+    for name, (metric, family) in expected.items():
+        labels = ", by " + ", ".join(f"`{label}`" for label in metric._labelnames)
+        described = f"{family.type}{labels if metric._labelnames else ''}: {family.documentation}"
+        assert shown[name] == described
+
+
+def test_metric_is_counted_by_somebody() -> None:
+    """Each is set, counted up or observed somewhere: one that never moves says that all is well."""
+    code = "\n".join(path.read_text(encoding="utf-8") for path in modules("services").values())
+    unmoved = [
+        name
+        for module in defining_metrics()
+        for name, value in vars(import_module(module)).items()
+        if isinstance(value, MetricWrapperBase)
+        and not re.search(rf"\b{name}\.(labels|inc|set|observe|set_to_current_time)\(", code)
+    ]
+    assert unmoved == []
+
+
+def metrics() -> Iterator[MetricWrapperBase]:
+    """Every metric of every module, those of the first process first."""
+    for name in defining_metrics():
+        for value in vars(import_module(name)).values():
+            if isinstance(value, MetricWrapperBase):
+                yield value
+
+
+def defining_metrics() -> list[str]:
+    """The modules that use the client, by their process."""
+    rooms = [*PROCESSES, *sorted(path.name for path in (ROOT / "services").iterdir())]
+    using = [
+        name
+        for name, path in modules("services").items()
+        if "prometheus_client" in path.read_text(encoding="utf-8")
+    ]
+    return sorted(using, key=lambda name: (rooms.index(name.split(".")[1]), name))
 
 
 def test_readme_commands_are_in_the_makefile() -> None:

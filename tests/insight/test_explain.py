@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.adapters.kafka import GAME_COMPLETED
+from schemas.topics import GAME_COMPLETED
 from services.adapters.postgres.pool import connect
 from services.domain.coupons.codes import display
 from tests.stand.commands import Command, CommandOn

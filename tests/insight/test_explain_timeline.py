@@ -12,14 +12,16 @@ import asyncpg
 import pytest
 from aiokafka import ConsumerRecord
 
-from services.adapters.kafka import GAME_COMPLETED
+from schemas.topics import GAME_COMPLETED
 from services.adapters.postgres.pool import connect
 from services.adapters.postgres.queries import queries
 from services.domain.coupons.codes import display
-from services.domain.decision import DeclineReason, OrderReason
+from services.domain.coupons.effects import DeclineReason
+from services.domain.decision import OrderReason
 from services.insight.explain.wording import REASONS, rule_in_words
 from services.runtime.settings import PREFIX, Settings
 from tests.stand.commands import Command, CommandOn, Process
+from tests.stand.feed import ends
 from tests.stand.records import completed, headers, raw
 from tests.stand.world import World
 
@@ -119,8 +121,9 @@ async def test_place_of_a_repeat_leads_to_the_decision(
     """A record that only repeats an event is explained by that event, at the place it was decided from."""
     couponry = couponry_on(world.settings)
     first = await explained(couponry, "ona-many-1")
+    end = {place.partition: end for place, end in (await ends(world.settings)).items()}
     found = []
-    for offset in range(first["offset"] + 1, 35):
+    for offset in range(first["offset"] + 1, end[first["partition"]]):
         result = await couponry(
             "explain", "--json", f"{GAME_COMPLETED}:{first['partition']}:{offset}"
         )
@@ -230,7 +233,7 @@ async def test_timeline_goes_by_keys(settings: Settings) -> None:
         "still_queued": (["e"], [1]),
         "handled": ([1],),
     }
-    sql = queries("explain")
+    sql = queries("explain", "services.insight.explain")
     assert arguments.keys() == sql.keys()
     connection = await connect(settings, "test", enable_seqscan="off")
     reading_whole = set()

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 from aiokafka import TopicPartition
 
-from services.adapters.kafka import GAME_COMPLETED, ORDERS
+from schemas.topics import INCOMING
 from services.adapters.postgres.pool import connect
 from services.insight.status.figures import figures
 from services.insight.status.shown import show
@@ -27,9 +27,7 @@ async def test_status_of_a_system_at_rest(world: World, couponry_on: CommandOn) 
     now = (await couponry_on(world.settings)("status", "--json")).json()
     prefix = world.settings.topic_prefix
     places = [(part["topic"], part["partition"]) for part in now["lag"]]
-    assert places == [
-        (prefix + topic, number) for topic in (GAME_COMPLETED, ORDERS) for number in range(4)
-    ]
+    assert places == [(prefix + topic, number) for topic in INCOMING for number in range(4)]
     assert (now["total_lag"], now["lag_per_second"], now["paused"]) == (0, 0, [])
     assert sum(part["end"] for part in now["lag"]) == 35
     assert now["outbox"] == {"depth": 0, "oldest_age_seconds": 0}
@@ -199,6 +197,7 @@ async def test_status_needs_postgres(
     assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
 
 
+@pytest.mark.alone("a process has to end in time")
 @pytest.mark.parametrize("options", [(), ("--json",)])
 def test_watch_goes_on_until_interrupted(topics: Settings, options: tuple[str, ...]) -> None:
     """One look after the other, one document a line with --json; Ctrl-C ends it without a word."""
@@ -214,6 +213,7 @@ def test_watch_goes_on_until_interrupted(topics: Settings, options: tuple[str, .
     assert (process.returncode, error) == (130, "")
 
 
+@pytest.mark.alone("a process has to end in time")
 def test_watch_outlasts_postgres(topics: Settings) -> None:
     """While Postgres is away that is what it says, and it goes on."""
     away = topics.model_copy(update={"postgres_dsn": f"postgresql://nobody@{NOBODY_THERE}/nowhere"})

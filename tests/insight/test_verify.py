@@ -9,13 +9,15 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
-from services.adapters.kafka import COUPON_ISSUED, GAME_COMPLETED, client_options
+from schemas.topics import COUPON_ISSUED, GAME_COMPLETED
+from services.adapters.kafka import client_options
 from services.adapters.postgres.pool import connect
 from services.insight.verify.run import Report, verify
 from services.runtime.settings import Settings
 from tests.insight.faults import A_COUPON, FAULTS
 from tests.stand.commands import Command, CommandOn
-from tests.stand.issuing import a_game, eventually
+from tests.stand.issuing import a_game
+from tests.stand.waiting import eventually
 from tests.stand.world import World, at_work, completed, send, until_settled
 
 
@@ -119,28 +121,30 @@ async def test_verify_counts_what_it_does_not_name(
 async def test_verify_finds_records_that_were_passed_over(topics: Settings) -> None:
     """Offsets committed over records that nobody decided: each of them is named."""
     await send(topics, [completed(f"e{n}", "ona", 1, 1) for n in range(3)])
-    place = await _place_of_the_records(topics)
+    partition = await _partition_of_the_records(topics)
     consumer = AIOKafkaConsumer(
         **client_options(topics), group_id=topics.consumer_group, enable_auto_commit=False
     )
     await consumer.start()
-    consumer.assign([place])
-    await consumer.commit({place: 2})
+    consumer.assign([partition])
+    await consumer.commit({partition: 2})
     await consumer.stop()
     found = _found(await verify(topics, _quiet))
-    expected = [f"record {place.topic}:{place.partition}:{offset} is neither" for offset in (0, 1)]
+    expected = [
+        f"record {partition.topic}:{partition.partition}:{offset} is neither" for offset in (0, 1)
+    ]
     assert [invariant for invariant, _ in found] == ["I4", "I4"]
     for (_, detail), words in zip(found, expected, strict=True):
         assert detail.startswith(words)
 
 
-async def _place_of_the_records(settings: Settings) -> TopicPartition:
+async def _partition_of_the_records(settings: Settings) -> TopicPartition:
     consumer = AIOKafkaConsumer(**client_options(settings))
     await consumer.start()
-    places = [TopicPartition(settings.topic(GAME_COMPLETED), number) for number in range(4)]
-    ends = await consumer.end_offsets(places)
+    partitions = [TopicPartition(settings.topic(GAME_COMPLETED), number) for number in range(4)]
+    ends = await consumer.end_offsets(partitions)
     await consumer.stop()
-    return max(places, key=lambda place: ends[place])
+    return max(partitions, key=lambda partition: ends[partition])
 
 
 async def test_verify_asks_only_for_what_is_retained(copied: Settings, topics: Settings) -> None:
@@ -155,8 +159,10 @@ async def test_verify_asks_only_for_what_is_retained(copied: Settings, topics: S
     assert {invariant for invariant, _ in _found(await verify(emptied, _quiet))} == {"I3"}
     admin = AIOKafkaAdminClient(**client_options(emptied))
     await admin.start()
-    places = [TopicPartition(emptied.topic(COUPON_ISSUED), number) for number in range(4)]
-    await admin.delete_records({place: RecordsToDelete(before_offset=1) for place in places})
+    partitions = [TopicPartition(emptied.topic(COUPON_ISSUED), number) for number in range(4)]
+    await admin.delete_records(
+        {partition: RecordsToDelete(before_offset=1) for partition in partitions}
+    )
     await admin.close()
     assert _found(await verify(emptied, _quiet)) == []
 

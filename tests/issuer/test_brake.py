@@ -19,9 +19,10 @@ from services.issuer.letters import letter_from_poison
 from services.issuer.pipeline import Pipeline
 from services.runtime.settings import Settings
 from tests.stand.feed import feed, finished
-from tests.stand.issuing import a_game, audit, count, eventually
+from tests.stand.issuing import a_game, audit, count
 from tests.stand.processes import ServiceProcess, issuer
 from tests.stand.records import completed, poison
+from tests.stand.waiting import eventually
 
 TOPIC = "game-completed"
 
@@ -79,10 +80,10 @@ async def test_brake_stops_one_partition_until_its_letters_are_settled(
         ]
 
     async def is_stopped_at(running: ServiceProcess, letters: int) -> None:
-        place = f"paused {settings.topic(TOPIC)}:0: at least 20 of the last 1000"
+        paused = f"paused {settings.topic(TOPIC)}:0: at least 20 of the last 1000"
 
         async def red() -> bool:
-            return place in await running.complaint()
+            return paused in await running.complaint()
 
         await eventually(red, "the partition is paused")
         assert await count(database, "dead_letters") == letters
@@ -148,9 +149,9 @@ async def test_clean_partition_is_asked_about_once_and_again_when_somebody_else_
     database: asyncpg.Connection, pool: asyncpg.Pool
 ) -> None:
     """What this lane decided without a letter needs no look; letters of its own and strange offsets do."""
-    brake, place = Brake(pool, 5), TopicPartition(TOPIC, 0)
+    brake, partition = Brake(pool, 5), TopicPartition(TOPIC, 0)
     consumer: Any = SimpleNamespace(
-        assignment=lambda: {place}, pause=lambda _: None, seek=lambda *_: None
+        assignment=lambda: {partition}, pause=lambda _: None, seek=lambda *_: None
     )
 
     def ten(first: int) -> list[ConsumerRecord]:

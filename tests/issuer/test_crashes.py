@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 from aiokafka import ConsumerRecord
 
+from services.decisions import transaction
 from services.issuer import lane, pipeline
 from services.runtime.settings import Settings
 from tests.stand.feed import feed, finished, forget_dead_members
@@ -20,7 +21,7 @@ from tests.stand.records import again, completed, poison
 
 POINTS = [
     point
-    for module in (lane, pipeline)
+    for module in (lane, pipeline, transaction)
     for point in re.findall(r'reach\("(.+)"\)', inspect.getsource(module))
 ]
 EVENTS = 60
@@ -30,7 +31,7 @@ CUSTOMERS = 12
 def test_every_arrow_has_its_point() -> None:
     """The list is read from the code, so that a point that is removed is missed here."""
     assert {point.removeprefix("issuer.after_") for point in POINTS} == {
-        "poll", "lock", "load", "decide", "record", "commit", "wake", "offsets",
+        "poll", "lock", "load", "decide", "record", "commit", "unlock", "offsets",
     }  # fmt: skip
 
 

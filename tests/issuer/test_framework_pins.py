@@ -19,12 +19,13 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
-from services.adapters.kafka import COUPON_ISSUED, GAME_COMPLETED, broker_options, client_options
+from schemas.topics import COUPON_ISSUED, GAME_COMPLETED
+from services.adapters.kafka import broker_options, client_options
 from services.adapters.postgres.failures import Kind, kind_of
 from services.adapters.postgres.pool import connect
 from services.issuer.app import _raw, _raw_body
 from services.runtime.settings import Settings
-from tests.stand.issuing import eventually
+from tests.stand.waiting import eventually
 
 Handler = Callable[[KafkaMessage], Awaitable[Any]]
 
@@ -179,16 +180,17 @@ async def _ignore(_: KafkaMessage) -> None:
     """Take a poll and do nothing."""
 
 
+@pytest.mark.alone("the batch has its time")
 async def test_stop_waits_for_the_batch_in_hand(topics: Settings) -> None:
     """And leaves it its consumer, so that its offsets can still be committed."""
-    place = TopicPartition(topics.topic(GAME_COMPLETED), 0)
+    partition = TopicPartition(topics.topic(GAME_COMPLETED), 0)
     begun = asyncio.Event()
     ended: list[bool] = []
 
     async def handle(_: KafkaMessage) -> None:
         begun.set()
         await asyncio.sleep(0.5)  # the work of a batch, cut short if the stop does not wait
-        await subscriber.consumer.commit({place: 1})
+        await subscriber.consumer.commit({partition: 1})
         ended.append(True)
 
     await send(topics, b"x")
@@ -196,7 +198,7 @@ async def test_stop_waits_for_the_batch_in_hand(topics: Settings) -> None:
         await asyncio.wait_for(begun.wait(), 20)
     assert ended
     async with consumer(topics) as after:
-        assert await after.committed(place) == 1
+        assert await after.committed(partition) == 1
 
 
 async def test_reply_is_not_sent_wherever_a_record_asks(topics: Settings) -> None:
@@ -233,8 +235,10 @@ async def test_poll_does_not_mix_up_a_partitions_order_or_pass_its_limit(topics:
         while sum(map(len, offsets.values())) < 60:
             polled = await source.getmany(timeout_ms=100, max_records=7)
             assert sum(map(len, polled.values())) <= 7
-            for place, records in polled.items():
-                offsets.setdefault(place.partition, []).extend(record.offset for record in records)
+            for partition, records in polled.items():
+                offsets.setdefault(partition.partition, []).extend(
+                    record.offset for record in records
+                )
     assert offsets == {partition: list(range(15)) for partition in range(4)}
 
 
@@ -275,24 +279,25 @@ async def test_commit_of_a_partition_that_is_gone_raises(topics: Settings) -> No
 async def test_new_owner_begins_at_what_was_committed(topics: Settings) -> None:
     """After a rebalance a consumer forgets its own position, so uncommitted records come to the new owner."""
     await send(topics, *(b"x" for _ in range(10)))
-    place = TopicPartition(topics.topic(GAME_COMPLETED), 0)
+    partition = TopicPartition(topics.topic(GAME_COMPLETED), 0)
     async with consumer(topics) as one:
         await poll(one, 10)
-        await one.commit({place: 4})
+        await one.commit({partition: 4})
     async with consumer(topics) as other:
         assert [record.offset for record in await poll(other, 6)] == list(range(4, 10))
 
 
+@pytest.mark.alone("it has to be missed in time")
 async def test_consumer_slower_than_its_limit_leaves_the_group(topics: Settings) -> None:
     """An overlong batch is taken over by the next owner, and its own commit fails with an error a lane catches."""
     await send(topics, b"x")
-    place = TopicPartition(topics.topic(GAME_COMPLETED), 0)
+    partition = TopicPartition(topics.topic(GAME_COMPLETED), 0)
     async with consumer(topics, max_poll_interval_ms=500, heartbeat_interval_ms=100) as slow:
         (record,) = await poll(slow, 1)
         async with consumer(topics) as heir:
             assert [r.offset for r in await poll(heir, 1)] == [record.offset]
             with pytest.raises(KafkaError):
-                await slow.commit({place: record.offset + 1})
+                await slow.commit({partition: record.offset + 1})
 
 
 async def test_reader_of_committed_records_does_not_see_aborted_ones(topics: Settings) -> None:
@@ -338,6 +343,7 @@ async def test_fetches_are_bounded_in_records_and_bytes(topics: Settings) -> Non
         await broker.stop()
 
 
+@pytest.mark.alone("the wait is measured")
 async def test_conflicting_insert_takes_the_instant_after_its_wait(
     settings: Settings, database: asyncpg.Connection
 ) -> None:

@@ -14,7 +14,8 @@ import pytest
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from faststream.kafka import KafkaMessage
 
-from services.adapters.kafka import GAME_COMPLETED, client_options
+from schemas.topics import GAME_COMPLETED
+from services.adapters.kafka import client_options
 from services.adapters.records import group_offsets
 from services.issuer.app import SESSION_TIMEOUT_MS
 from services.issuer.brake import Brake
@@ -22,9 +23,12 @@ from services.issuer.lane import Lane
 from services.issuer.pipeline import Pipeline
 from services.runtime.settings import Settings
 from tests.stand.feed import feed, finished
-from tests.stand.issuing import a_game, audit, blocked_by, count, eventually, outcomes
+from tests.stand.issuing import a_game, audit, blocked_by, count, outcomes
 from tests.stand.processes import issuer
 from tests.stand.records import completed
+from tests.stand.waiting import eventually
+
+pytestmark = pytest.mark.alone("members of a group freeze and have to be missed in time")
 
 Play = Callable[[str, int], Sequence[ConsumerRecord]]
 
@@ -182,11 +186,11 @@ async def test_overlong_batch_goes_to_the_next_owner_and_its_late_commit_is_harm
 ) -> None:
     """A lane that is slower than the group allows finds its records decided, and goes on with what is its own."""
     await feed(topics, play("e", 50), partition=0)
-    place = TopicPartition(topics.topic(GAME_COMPLETED), 0)
+    partition = TopicPartition(topics.topic(GAME_COMPLETED), 0)
 
     async def polled(consumer: AIOKafkaConsumer) -> KafkaMessage:
         async def some() -> Any:
-            return (await consumer.getmany(timeout_ms=100)).get(place, ())
+            return (await consumer.getmany(timeout_ms=100)).get(partition, ())
 
         return KafkaMessage(
             raw_message=tuple(await eventually(some, "records come")),
@@ -202,7 +206,7 @@ async def test_overlong_batch_goes_to_the_next_owner_and_its_late_commit_is_harm
 
     def consumer(**limits: int) -> AIOKafkaConsumer:
         return AIOKafkaConsumer(
-            place.topic, **client_options(topics), group_id=topics.consumer_group, enable_auto_commit=False,
+            partition.topic, **client_options(topics), group_id=topics.consumer_group, enable_auto_commit=False,
             auto_offset_reset="earliest", session_timeout_ms=SESSION_TIMEOUT_MS, **limits,
         )  # fmt: skip
 
@@ -211,5 +215,5 @@ async def test_overlong_batch_goes_to_the_next_owner_and_its_late_commit_is_harm
         async with consumer() as heir:
             await lane(heir).handle(await polled(heir))
             await lane(slow).handle(overlong)
-            assert await heir.committed(place) == 50
+            assert await heir.committed(partition) == 50
     await assert_decided_once(database, 50)

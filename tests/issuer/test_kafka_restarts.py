@@ -12,15 +12,19 @@ import asyncpg
 import pytest
 
 from services.adapters.kafka import ensure_topics
+from services.local.kafka import BROKER_SETTINGS
 from services.local.servers import Servers, start_servers
 from services.runtime.settings import Settings
 from tests.stand.feed import feed, finished
-from tests.stand.issuing import a_game, audit, count, eventually
+from tests.stand.issuing import a_game, audit, count
 from tests.stand.processes import issuer
 from tests.stand.records import completed
+from tests.stand.waiting import eventually
 
-BROKER_SESSION_SECONDS = 11.0
-"""A little more than Kafka's default `broker.session.timeout.ms`."""
+pytestmark = pytest.mark.alone("a server goes and has to be missed in time")
+
+BROKER_SESSION_SECONDS = int(BROKER_SETTINGS["broker.session.timeout.ms"]) / 1000 + 1
+"""A little more than the controller allows its brokers."""
 
 
 @pytest.fixture

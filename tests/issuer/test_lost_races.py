@@ -9,13 +9,15 @@ import asyncpg
 import pytest
 
 from schemas.partners.games import Game, read_game
-from services.adapters.postgres.games import games_by_id, update_games
-from services.adapters.postgres.recording import LostRace
+from services.adapters.postgres.failures import LostRace
+from services.adapters.postgres.games import games_by_id
 from services.adapters.redis_locks import CustomerLocks
+from services.decisions.rule_changes import update_games
 from services.issuer import metrics
 from services.issuer.pipeline import LOST_RACES_IN_A_ROW, Pipeline
-from tests.stand.issuing import a_game, audit, blocked_by, eventually, letters, outcomes
+from tests.stand.issuing import a_game, audit, blocked_by, letters, outcomes
 from tests.stand.records import completed
+from tests.stand.waiting import eventually
 
 
 async def test_game_changed_before_the_commit_is_decided_under_the_new_rule(
@@ -86,7 +88,7 @@ async def test_cache_emptied_by_another_lane_does_not_lose_a_game(
         )
 
         async def dropped() -> bool:
-            return known not in pipeline._programs._games
+            return known not in pipeline._deciding._programs._games
 
         await eventually(dropped, "the second batch loses its race")
     await asyncio.gather(both, other)
@@ -180,6 +182,7 @@ async def test_race_lost_for_ever_is_a_fault_of_its_record(
     await audit(database)
 
 
+@pytest.mark.alone("its races are made by waiting")
 async def test_rule_switch_against_issuing_never_leaves_two_active(
     pool: asyncpg.Pool,
     locks: CustomerLocks,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import uuid
 from typing import Any
 
 import asyncpg
@@ -12,9 +11,9 @@ import pytest
 from aiokafka import ConsumerRecord
 
 from services.domain.coupons.codes import display
-from services.domain.decision import DeclineReason
+from services.domain.coupons.effects import DeclineReason
 from services.issuer.pipeline import Pipeline
-from tests.stand import records
+from tests.stand.till import Till
 
 SINGLE, MULTIPLE, CARD, CAPPED, TOTAL = 1, 2, 3, 4, 5
 
@@ -41,34 +40,6 @@ async def games(database: asyncpg.Connection, partner_id: int) -> None:
 @pytest.fixture
 def till(partner_id: int) -> Till:
     return Till(partner_id)
-
-
-class Till:
-    """Makes the records of one partner's games and shops."""
-
-    def __init__(self, partner_id: int) -> None:
-        self.partner_id = partner_id
-
-    def completed(self, game_id: int, customer_id: str = "anna") -> ConsumerRecord:
-        return records.completed(
-            str(uuid.uuid4()), customer_id, partner_id=self.partner_id, game_id=game_id
-        )
-
-    def placed(
-        self, order_id: str, *codes: str, customer_id: str = "anna", **data: Any
-    ) -> ConsumerRecord:
-        values = {"currency": "EUR", "total": "9.90", "coupon_codes": list(codes), **data}
-        return self._order("order.placed", order_id, customer_id, values)
-
-    def cancelled(self, order_id: str, customer_id: str = "anna") -> ConsumerRecord:
-        return self._order("order.cancelled", order_id, customer_id, {})
-
-    def _order(
-        self, type_: str, order_id: str, customer_id: str, data: dict[str, Any]
-    ) -> ConsumerRecord:
-        headers = dict(records.headers(str(uuid.uuid4()), "/shop")) | {"ce_type": type_.encode()}
-        values = {"partner_id": self.partner_id, "order_id": order_id, "customer_id": customer_id}
-        return records.raw(tuple(headers.items()), json.dumps(values | data).encode())
 
 
 async def issue(pipeline: Pipeline, database: asyncpg.Connection, record: ConsumerRecord) -> str:

@@ -13,50 +13,12 @@ from aiokafka import ConsumerRecord
 
 from services.adapters.postgres.failures import Kind, kind_of
 from services.adapters.postgres.pool import SCHEMA, open_pool
-from services.adapters.postgres.recording import LostRace
 from services.adapters.redis_locks import CustomerLocks
-from services.domain.folding import RuleFailed
 from services.issuer.pipeline import Pipeline
 from services.runtime.settings import Settings
 from tests.stand.issuing import a_game, audit, count, letters, outcomes
 from tests.stand.proxy import Fate, proxied
 from tests.stand.records import completed, poison
-
-KINDS: list[tuple[Exception, Kind]] = [
-    (LostRace("changed"), Kind.LOST_RACE),
-    (asyncpg.UniqueViolationError("taken"), Kind.LOST_RACE),
-    (asyncpg.DeadlockDetectedError("crossed"), Kind.LOST_RACE),
-    (asyncpg.SerializationError("overtaken"), Kind.LOST_RACE),
-    # What the data can cause.
-    (asyncpg.CheckViolationError("rule"), Kind.FAULT),
-    (asyncpg.ForeignKeyViolationError("rule"), Kind.FAULT),
-    (asyncpg.NotNullViolationError("rule"), Kind.FAULT),
-    (asyncpg.CharacterNotInRepertoireError("NUL"), Kind.FAULT),
-    (asyncpg.NumericValueOutOfRangeError("large"), Kind.FAULT),
-    (asyncpg.ProgramLimitExceededError("index row size"), Kind.FAULT),
-    (asyncpg.RaiseError("a trigger's"), Kind.FAULT),
-    (RuleFailed("OverflowError"), Kind.FAULT),
-    (ValueError("a bug"), Kind.FAULT),
-    # The server is away, full, or not what we were promised: no record is to blame.
-    (asyncpg.ConnectionDoesNotExistError("cut"), Kind.OUTAGE),
-    (asyncpg.AdminShutdownError("stopped"), Kind.OUTAGE),
-    (asyncpg.CrashShutdownError("crashed"), Kind.OUTAGE),
-    (asyncpg.CannotConnectNowError("starting up"), Kind.OUTAGE),
-    (asyncpg.TooManyConnectionsError("full"), Kind.OUTAGE),
-    (asyncpg.DiskFullError("full"), Kind.OUTAGE),
-    (asyncpg.OutOfMemoryError("full"), Kind.OUTAGE),
-    (asyncpg.ReadOnlySQLTransactionError("standby"), Kind.OUTAGE),
-    (asyncpg.IdleInTransactionSessionTimeoutError("frozen"), Kind.OUTAGE),
-    (asyncpg.QueryCanceledError("statement timeout"), Kind.OUTAGE),
-    (asyncpg.LockNotAvailableError("lock timeout"), Kind.OUTAGE),
-    (asyncpg.InsufficientPrivilegeError("role"), Kind.OUTAGE),
-    (asyncpg.UndefinedTableError("not migrated"), Kind.OUTAGE),
-    (asyncpg.PostgresIOError("disk"), Kind.OUTAGE),
-    (asyncpg.InterfaceError("connection is closed"), Kind.OUTAGE),
-    (asyncpg.InternalClientError("out of step"), Kind.OUTAGE),
-    (ConnectionResetError(), Kind.OUTAGE),
-    (TimeoutError(), Kind.OUTAGE),
-]
 
 
 @pytest.fixture
@@ -76,12 +38,6 @@ async def a_pipeline(settings: Settings, locks: CustomerLocks) -> AsyncIterator[
         yield Pipeline(pool, locks)
     finally:
         pool.terminate()
-
-
-@pytest.mark.parametrize(("error", "kind"), KINDS, ids=[type(error).__name__ for error, _ in KINDS])
-def test_failure_has_one_kind(error: Exception, kind: Kind) -> None:
-    """Each error is an outage, a lost race, or the batch's own fault."""
-    assert kind_of(error) is kind
 
 
 @pytest.mark.parametrize("value", [2**63, "text"])
@@ -193,6 +149,7 @@ async def test_read_only_database_is_an_outage(
     assert (await count(database, "decisions"), await count(database, "dead_letters")) == (0, 0)
 
 
+@pytest.mark.alone("the wait is measured")
 @pytest.mark.parametrize("setting", ["statement_timeout_ms", "lock_timeout_ms"])
 async def test_held_row_is_waited_for_only_so_long(
     settings: Settings,
@@ -215,6 +172,7 @@ async def test_held_row_is_waited_for_only_so_long(
     assert await letters(database) == []
 
 
+@pytest.mark.alone("the wait is measured")
 async def test_transaction_left_idle_is_ended_by_the_server(
     settings: Settings,
     locks: CustomerLocks,
@@ -237,6 +195,7 @@ async def test_transaction_left_idle_is_ended_by_the_server(
     assert await outcomes(database) == [("e-1", "issued", None)]
 
 
+@pytest.mark.alone("the wait is measured")
 async def test_line_that_goes_mute_is_given_up(
     settings: Settings,
     locks: CustomerLocks,

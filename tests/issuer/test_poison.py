@@ -15,6 +15,7 @@ from tests.stand.feed import feed, finished
 from tests.stand.issuing import a_game, audit, count, letters, outcomes
 from tests.stand.processes import issuer
 from tests.stand.records import completed, raw
+from tests.stand.records import poison as unreadable
 
 NEIGHBOURS = 8
 
@@ -87,3 +88,11 @@ async def test_poison_through_a_real_issuer_stops_nothing(
         assert letter["header_values"] == [value for _, value in poison.headers], poison.name
     assert len(await outcomes(database)) == NEIGHBOURS
     await audit(database)
+
+
+async def test_letter_of_a_record_that_comes_again_is_counted_once(pipeline: Pipeline) -> None:
+    """Delivered again, as after a rebalance, it is given up again, kept once, and new only the first time."""
+    records = unreadable(3)
+    first, second = await pipeline.process(records), await pipeline.process(records)
+    assert [len(report.letters) for report in (first, second)] == [3, 3]
+    assert [len(report.new_letters) for report in (first, second)] == [3, 0]

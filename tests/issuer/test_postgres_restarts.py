@@ -16,9 +16,12 @@ from services.adapters.postgres.pool import connect
 from services.local.servers import Servers, start_servers
 from services.runtime.settings import Settings
 from tests.stand.feed import feed, finished
-from tests.stand.issuing import a_game, a_partner, audit, count, eventually
+from tests.stand.issuing import a_game, a_partner, audit, count
 from tests.stand.processes import issuer
 from tests.stand.records import completed, poison
+from tests.stand.waiting import eventually
+
+pytestmark = pytest.mark.alone("a server goes and has to be missed in time")
 
 
 @pytest.fixture

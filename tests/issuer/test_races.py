@@ -14,6 +14,8 @@ from tests.issuer.racer import pipelines, race
 from tests.stand.issuing import a_game, audit
 from tests.stand.processes import environment
 
+pytestmark = pytest.mark.alone("sixty-four at once need the whole machine to meet")
+
 CONTENDERS = 64
 ROUNDS = int(os.environ.get("RACE_ROUNDS", "6"))
 """For a long run: `RACE_ROUNDS=500 pytest --timeout 0 tests/issuer/test_races.py`."""

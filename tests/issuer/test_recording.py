@@ -12,6 +12,7 @@ import pytest
 from aiokafka import ConsumerRecord
 
 from services.adapters.redis_locks import CustomerLocks
+from services.decisions.manner import Manner
 from services.issuer.pipeline import Pipeline
 from tests.stand.issuing import a_game, a_partner, audit, count, letters, outcomes, queued
 from tests.stand.records import again, completed, headers
@@ -152,7 +153,7 @@ async def test_expired_coupon_gives_way_in_the_same_transaction(
 ) -> None:
     """Once a coupon's time is over the next completion closes it, tells so first, and issues."""
     await pipeline.process([play("e-1")])
-    later = Pipeline(pool, locks, clock_offset=WEEK + timedelta(seconds=1))
+    later = Pipeline(pool, locks, Manner(clock_offset=WEEK + timedelta(seconds=1)))
 
     await later.process([play("e-2")])
 
@@ -201,7 +202,7 @@ async def test_event_from_the_future_is_a_dead_letter_by_the_database_clock(
     assert sorted(await queued(database)) == [ISSUED, ISSUED, DEAD]
 
     # The database's clock moves on, this machine's does not.
-    await Pipeline(pool, locks, clock_offset=timedelta(minutes=2)).process([again(early)])
+    await Pipeline(pool, locks, Manner(clock_offset=timedelta(minutes=2))).process([again(early)])
     assert ("early", "issued", None) in await outcomes(database)
     await audit(database)
 

@@ -18,9 +18,12 @@ from services.local.servers import Servers, start_servers
 from services.runtime.settings import Settings
 from tests.issuer.racer import pipelines, race
 from tests.stand.feed import feed, finished
-from tests.stand.issuing import a_game, audit, count, eventually, outcomes
+from tests.stand.issuing import a_game, audit, count, outcomes
 from tests.stand.processes import issuer
 from tests.stand.records import completed
+from tests.stand.waiting import eventually
+
+pytestmark = pytest.mark.alone("a server goes, and what waits for it is measured")
 
 ANNA = [(1, "anna")]
 CONTENDERS = 24

@@ -9,8 +9,8 @@ import pytest
 from services.issuer.app import serve
 from services.runtime.health import Health
 from services.runtime.settings import Settings, SettingsError
-from tests.stand.issuing import eventually
 from tests.stand.processes import issuer
+from tests.stand.waiting import eventually
 
 NOBODY_LISTENS = "127.0.0.1:1"
 

@@ -19,6 +19,8 @@ from services.local.state import LocalServerError
 from services.runtime.settings import Settings, SettingsError
 from tests.local.processes import owner, runs
 
+pytestmark = pytest.mark.alone("servers are killed and have to answer in time")
+
 
 @pytest.fixture
 def bare(run_dir: Path, tmp_path: Path) -> Settings:

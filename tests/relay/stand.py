@@ -4,45 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from typing import Any
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from services.adapters.kafka import COUPON_ISSUED, client_options, topic_specs
-from services.adapters.postgres.pool import connect
+from schemas.topics import COUPON_ISSUED
+from services.adapters.kafka import client_options, topic_specs
 from services.relay.app import STOP_SECONDS, serve
 from services.runtime.health import Health
 from services.runtime.settings import Settings
+from tests.stand.database import connected
 
-DEADLINE_SECONDS = 30.0
 COLUMNS = ("ce_time", "topic", "ce_type", "ce_id", "subject", "key", "value")
-
-
-async def eventually(
-    condition: Callable[[], Awaitable[Any]], seconds: float = DEADLINE_SECONDS, why: str = ""
-) -> Any:
-    """Wait until the condition answers something true, and return that; fail after the deadline."""
-    deadline = time.monotonic() + seconds
-    while not (answer := await condition()):
-        assert time.monotonic() < deadline, f"not within {seconds} s: {why or condition}"
-        await asyncio.sleep(0.05)
-    return answer
-
-
-@asynccontextmanager
-async def database(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
-    """A connection as the issuer has it."""
-    connection = await connect(settings, "test")
-    try:
-        yield connection
-    finally:
-        await connection.close()
 
 
 async def create_topics(settings: Settings, **config: str) -> None:
@@ -91,7 +68,7 @@ async def write(settings: Settings, writer: str, rows: int, start: int = 0) -> l
     """Queue `rows` events as one issuer would: transactions of up to 60, some slow to commit, three customers."""
     dice = random.Random(writer)
     names: list[str] = []
-    async with database(settings) as connection:
+    async with connected(settings) as connection:
         while len(names) < rows:
             async with connection.transaction():
                 for customer in dice.sample(range(3), 3):
@@ -132,18 +109,22 @@ async def published(
     try:
         names = [settings.topic(topic) for topic in topics or (COUPON_ISSUED,)]
         await consumer._client.set_topics(names)
-        places = [
+        partitions = [
             TopicPartition(name, number)
             for name in names
             for number in sorted(consumer.partitions_for_topic(name) or ())
         ]
-        consumer.assign(places)
-        await consumer.seek_to_beginning(*places)
-        ends = await consumer.end_offsets(places)
+        consumer.assign(partitions)
+        await consumer.seek_to_beginning(*partitions)
+        ends = await consumer.end_offsets(partitions)
         seen: list[ConsumerRecord] = []
         if settled:
-            ends = await _high_watermarks(settings, places)
-        while [place for place in places if await consumer.position(place) < ends[place]]:
+            ends = await _high_watermarks(settings, partitions)
+        while [
+            partition
+            for partition in partitions
+            if await consumer.position(partition) < ends[partition]
+        ]:
             for records in (await consumer.getmany(timeout_ms=200)).values():
                 seen += records
         return seen
@@ -152,12 +133,12 @@ async def published(
 
 
 async def _high_watermarks(
-    settings: Settings, places: list[TopicPartition]
+    settings: Settings, partitions: list[TopicPartition]
 ) -> dict[TopicPartition, int]:
     consumer = AIOKafkaConsumer(**client_options(settings), enable_auto_commit=False)
     await consumer.start()
     try:
-        found: dict[TopicPartition, int] = await consumer.end_offsets(places)
+        found: dict[TopicPartition, int] = await consumer.end_offsets(partitions)
         return found
     finally:
         await consumer.stop()

@@ -10,7 +10,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, OutOfOrderSequenceNumber, for_code
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from services.adapters.kafka import COUPON_ISSUED, DEAD_LETTERS, client_options
+from schemas.topics import COUPON_ISSUED, DEAD_LETTERS
+from services.adapters.kafka import client_options
 from services.relay import progress
 from services.relay.packing import Packed, Parcel
 from services.relay.progress import last_published

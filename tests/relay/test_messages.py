@@ -10,16 +10,12 @@ from typing import Any
 import asyncpg
 import pytest
 
-from services.adapters.kafka import COUPON_LIFECYCLE, DEAD_LETTERS
+from schemas.topics import COUPON_LIFECYCLE, DEAD_LETTERS
 from services.runtime.settings import Settings
-from tests.relay.stand import (
-    database,
-    eventually,
-    is_drained,
-    published,
-    queue,
-)
+from tests.relay.stand import is_drained, published, queue
+from tests.stand.database import connected
 from tests.stand.processes import ServiceProcess, relay
+from tests.stand.waiting import eventually
 
 INSERT_LETTER = """
 INSERT INTO dead_letters (topic, partition, "offset", record_time, stage, exception, message,
@@ -54,7 +50,7 @@ async def test_event_is_a_binary_cloudevent(topics: Settings, running: ServicePr
     """Headers in the order of the contract, the row's key and value; a subject only where there is one."""
     at = datetime(2026, 1, 31, 12, 30, tzinfo=UTC)
     columns = "(ce_time, topic, ce_type, ce_id, subject, key, value)"
-    async with database(topics) as connection:
+    async with connected(topics) as connection:
         for subject in ("coupon-1", None):
             await connection.execute(
                 f"INSERT INTO outbox {columns} VALUES ($1, $2, 'coupon.expired', 'c.1.expired', $3, 'Ąžuolas', '{{}}')",
@@ -82,7 +78,7 @@ async def test_dead_letter_keeps_its_bytes_and_gains_the_reason(
     """Key, value and headers as they came, also when null, empty, binary or repeated."""
     noise = bytes(range(256))
     names, values = ["trace", "trace", "empty", "none"], [noise, b"2", b"", None]
-    async with database(topics) as connection:
+    async with connected(topics) as connection:
         await _queue_letter(connection, 0, noise, noise * 8000, names, values)
         await _queue_letter(connection, 1, None, None, [], [])
         await _queue_letter(connection, 2, b"", b"", [], [])
@@ -106,7 +102,7 @@ async def test_large_dead_letters_pass_in_batches_of_bounded_size(
 ) -> None:
     """Twelve letters of nearly 4 MiB, among small events: all arrive, and no read takes all of them at once."""
     value = bytes(4 * 1024 * 1024 - 4096)
-    async with database(topics) as connection:
+    async with connected(topics) as connection:
         async with connection.transaction():
             for offset in range(12):
                 await queue(connection, [f"{offset:02}"])
@@ -119,26 +115,27 @@ async def test_large_dead_letters_pass_in_batches_of_bounded_size(
     assert await running.metric('couponry_relay_step_seconds_count{step="commit"}') >= 4
 
 
+@pytest.mark.alone("it is told from the net by how soon it wakes")
 async def test_notification_wakes_the_relay_and_polling_is_the_net(topics: Settings) -> None:
     """With polling next to never a notified row leaves at once; with notifications lost it leaves soon."""
-    async with database(topics) as connection:
+    async with connected(topics) as connection:
         async with relay(topics, relay_poll_seconds=60) as sleepy:
             await eventually(sleepy.leads)
             await queue(connection, ["notified"])
             assert not await is_drained(connection)
             await connection.execute("NOTIFY couponry_outbox")
-            await eventually(lambda: is_drained(connection), 10)
+            await eventually(lambda: is_drained(connection), seconds=10)
         async with relay(topics, relay_poll_seconds=0.2) as polling:
             await eventually(polling.leads)
             await queue(connection, ["unnoticed"])
-            await eventually(lambda: is_drained(connection), 10)
+            await eventually(lambda: is_drained(connection), seconds=10)
 
 
 async def test_relay_counts_what_it_publishes_and_what_waits(
     topics: Settings, running: ServiceProcess
 ) -> None:
     """Messages by topic, depth and age of the outbox."""
-    async with database(topics) as connection:
+    async with connected(topics) as connection:
         await queue(connection, ["1", "2"], topic=COUPON_LIFECYCLE)
         await connection.execute("NOTIFY couponry_outbox")
         await eventually(lambda: is_drained(connection))
@@ -151,6 +148,7 @@ async def _is(metric: Any, value: float) -> bool:
     return bool(await metric == value)
 
 
+@pytest.mark.alone("it has to stop in time")
 async def test_relay_stops_within_seconds_when_told(
     topics: Settings, running: ServiceProcess
 ) -> None:

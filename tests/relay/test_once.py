@@ -11,23 +11,17 @@ import asyncpg
 import pytest
 
 from services.runtime.settings import Settings
-from tests.relay.stand import (
-    assert_once_and_in_order,
-    database,
-    eventually,
-    is_drained,
-    published,
-    queue,
-    write_two,
-)
+from tests.relay.stand import assert_once_and_in_order, is_drained, published, queue, write_two
+from tests.stand.database import connected
 from tests.stand.processes import ServiceProcess, relay
+from tests.stand.waiting import eventually
 
 TAKE_OVER_SECONDS = 30.0
 
 
 async def test_relay_publishes_what_two_writers_queue_once_and_in_order(topics: Settings) -> None:
     """Two writers whose transactions overlap, so that lower ids commit after higher ones."""
-    async with relay(topics, relay_batch_records=100), database(topics) as connection:
+    async with relay(topics, relay_batch_records=100), connected(topics) as connection:
         names = await write_two(topics, 3000)
         await eventually(lambda: is_drained(connection))
     assert_once_and_in_order(await published(topics), names)
@@ -43,7 +37,7 @@ async def test_relay_killed_at_a_point_publishes_each_event_once(
         "crash_at": f"relay.{point}:4",
         "relay_batch_records": 100,
     }
-    async with database(topics) as connection:
+    async with connected(topics) as connection:
         writing = asyncio.ensure_future(write_two(topics, 2400))
         async with relay(topics, **crashing) as first:
             assert await first.ended() == -signal.SIGKILL
@@ -53,11 +47,12 @@ async def test_relay_killed_at_a_point_publishes_each_event_once(
     assert_once_and_in_order(await published(topics), names)
 
 
+@pytest.mark.alone("its moments are drawn for an idle machine")
 async def test_relay_killed_at_random_moments_publishes_each_event_once(topics: Settings) -> None:
     """Three kills at moments nobody chose, while rows keep coming."""
     seed = time.time_ns()
     dice = random.Random(seed)
-    async with database(topics) as connection:
+    async with connected(topics) as connection:
         writing = asyncio.ensure_future(write_two(topics, 8000))
         for _ in range(3):
             async with relay(topics, relay_batch_records=20) as victim:
@@ -71,9 +66,10 @@ async def test_relay_killed_at_random_moments_publishes_each_event_once(topics: 
     assert_once_and_in_order(await published(topics), names)
 
 
+@pytest.mark.alone("it has to take over in time")
 async def test_second_relay_waits_and_takes_over_from_a_killed_one(topics: Settings) -> None:
     """The second is ready but publishes nothing; after kill −9 of the first it publishes within 30 s."""
-    async with database(topics) as connection, relay(topics) as first:
+    async with connected(topics) as connection, relay(topics) as first:
         await eventually(first.leads)
         async with relay(topics) as second:
             await eventually(second.is_ready)
@@ -82,21 +78,22 @@ async def test_second_relay_waits_and_takes_over_from_a_killed_one(topics: Setti
             assert not await second.leads()
             first.signal(signal.SIGKILL)
             await queue(connection, ["by the second"])
-            await eventually(lambda: is_drained(connection), TAKE_OVER_SECONDS)
+            await eventually(lambda: is_drained(connection), seconds=TAKE_OVER_SECONDS)
             assert await second.leads()
     assert len(await published(topics)) == 2
 
 
+@pytest.mark.alone("it has to be missed in time")
 async def test_frozen_relay_is_replaced_and_publishes_nothing_when_it_wakes(
     topics: Settings,
 ) -> None:
     """Stopped in mid-stream without a word: the server frees the lock, Kafka fences the sleeper."""
-    async with database(topics) as connection, relay(topics, relay_batch_records=20) as first:
+    async with connected(topics) as connection, relay(topics, relay_batch_records=20) as first:
         writing = asyncio.ensure_future(write_two(topics, 6000))
         await eventually(lambda: _some_published(first))
         first.signal(signal.SIGSTOP)
         async with relay(topics, relay_batch_records=20) as second:
-            await eventually(second.leads, TAKE_OVER_SECONDS)
+            await eventually(second.leads, seconds=TAKE_OVER_SECONDS)
             first.signal(signal.SIGCONT)
             names = await writing
             await eventually(lambda: is_drained(connection))
@@ -113,7 +110,7 @@ async def _some_published(running: ServiceProcess) -> bool:
 
 async def test_restored_database_is_not_robbed_by_the_topic_of_its_past(topics: Settings) -> None:
     """After a restore the same ids are other rows: the new identity keeps them from being taken for published."""
-    async with database(topics) as connection:
+    async with connected(topics) as connection:
         await queue(connection, ["1 old", "2 old"])
         async with relay(topics):
             await eventually(lambda: is_drained(connection))

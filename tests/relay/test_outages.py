@@ -20,14 +20,16 @@ from services.runtime.health import Health
 from services.runtime.settings import Settings, SettingsError
 from tests.relay.stand import (
     assert_once_and_in_order,
-    database,
-    eventually,
     is_drained,
     published,
     queue,
     serving,
     write_two,
 )
+from tests.stand.database import connected
+from tests.stand.waiting import eventually
+
+pytestmark = pytest.mark.alone("servers go and have to be missed in time")
 
 KAFKA_SECONDS = 60.0
 """A broker that comes back is not seen at once."""
@@ -114,7 +116,7 @@ async def test_postgres_away_for_a_while(
     topics: Settings, line: Line, impatient: None, outage: str
 ) -> None:
     """Connections refused, or nothing moving on them: red, and afterwards everything goes out once."""
-    async with database(topics) as connection, serving(_through(line, topics)) as health:
+    async with connected(topics) as connection, serving(_through(line, topics)) as health:
         await eventually(lambda: _is_ready(health))
         writing = asyncio.ensure_future(write_two(topics, 2400))
         if outage == "cut":
@@ -204,13 +206,13 @@ async def there(settings: Settings, broker: OwnKafka) -> Settings:
 @pytest.mark.slow
 async def test_stop_does_not_wait_for_a_frozen_kafka(there: Settings, broker: OwnKafka) -> None:
     """Told to stop in the middle of a batch that Kafka does not answer, it ends in a few seconds."""
-    async with database(there) as connection, serving(there) as health:
+    async with connected(there) as connection, serving(there) as health:
         await eventually(lambda: _is_ready(health))
         with broker.frozen():
             await queue(connection, ["unanswered"])
             await connection.execute("NOTIFY couponry_outbox")
             health.stopping.set()
-            await eventually(_is_gone, 2 * STOP_SECONDS)
+            await eventually(_is_gone, seconds=2 * STOP_SECONDS)
         assert not await is_drained(connection)
 
 
@@ -223,17 +225,17 @@ async def test_kafka_frozen_then_stopped_for_a_while(
     there: Settings, broker: OwnKafka, impatient: None
 ) -> None:
     """A broker that does not answer, then one that is gone: red each time, and everything goes out once."""
-    async with database(there) as connection, serving(there) as health:
+    async with connected(there) as connection, serving(there) as health:
         await eventually(lambda: _is_ready(health))
         writing = asyncio.ensure_future(write_two(there, 1200))
         with broker.frozen():
             await eventually(lambda: _is_red(health))
         names = await writing
-        await eventually(lambda: is_drained(connection), KAFKA_SECONDS)
+        await eventually(lambda: is_drained(connection), seconds=KAFKA_SECONDS)
         await broker.stop()
         names += await write_two(there, 1200, start=600)
         await eventually(lambda: _is_red(health))
         await broker.start()
-        await eventually(lambda: is_drained(connection), KAFKA_SECONDS)
+        await eventually(lambda: is_drained(connection), seconds=KAFKA_SECONDS)
         await eventually(lambda: _is_ready(health))
     assert_once_and_in_order(await published(there), names)

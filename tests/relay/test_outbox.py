@@ -10,7 +10,9 @@ import pytest
 from services.relay import leadership
 from services.relay.outbox import BATCH_BYTES, Floor, Outbox, open_outbox
 from services.runtime.settings import Settings
-from tests.relay.stand import database, eventually, is_drained, published, queue, serving
+from tests.relay.stand import is_drained, published, queue, serving
+from tests.stand.database import connected
+from tests.stand.waiting import eventually
 
 TIMEOUT_SECONDS = 5.0
 
@@ -25,7 +27,7 @@ async def outbox(settings: Settings) -> AsyncIterator[Outbox]:
 @pytest.fixture
 async def connection(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
     """An issuer's connection."""
-    async with database(settings) as opened:
+    async with connected(settings) as opened:
         yield opened
 
 
@@ -57,7 +59,7 @@ async def test_delete_takes_exactly_what_was_read(
     outbox: Outbox, connection: asyncpg.Connection, settings: Settings
 ) -> None:
     """A lower id that commits between the read and the deletion stays, and is read next."""
-    async with database(settings) as slow:
+    async with connected(settings) as slow:
         transaction = slow.transaction()
         await transaction.start()
         await queue(slow, ["late"])
@@ -89,7 +91,7 @@ async def test_floor_waits_for_transactions_that_hold_lower_ids(
 ) -> None:
     """A lower id that commits after higher ones were published and deleted is still read."""
     floor = Floor()
-    async with database(settings) as slow:
+    async with connected(settings) as slow:
         transaction = slow.transaction()
         await transaction.start()
         await queue(slow, ["late"])
@@ -128,7 +130,7 @@ async def test_row_that_commits_long_after_later_ones_is_published(
 ) -> None:
     """The same through a whole relay, whose floor would rise fifty times a second."""
     monkeypatch.setattr(leadership, "HEARTBEAT_SECONDS", 0.02)
-    async with database(topics) as connection, database(topics) as slow, serving(topics):
+    async with connected(topics) as connection, connected(topics) as slow, serving(topics):
         async with slow.transaction():
             await queue(slow, ["late"])
             for number in range(50):

@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncpg
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from services.adapters.kafka import COUPON_ISSUED, client_options
+from schemas.topics import COUPON_ISSUED
+from services.adapters.kafka import client_options
 from services.runtime.settings import Settings
 from tests.relay.stand import (
     assert_once_and_in_order,
     ce_id,
     create_topics,
-    database,
-    eventually,
     is_drained,
     published,
     queue,
 )
+from tests.stand.database import connected
 from tests.stand.processes import ServiceProcess, relay
+from tests.stand.waiting import eventually
 
 SMALL_LIMIT_BYTES = 20_000
 
@@ -26,7 +27,7 @@ async def test_row_too_large_for_its_topic_is_set_aside(settings: Settings) -> N
     """Small rows whose record batch is too large, and one row that is: only that one stays, with the reason."""
     await create_topics(settings, max_message_bytes=str(SMALL_LIMIT_BYTES))
     names = [f"{number:03}" for number in range(60)]
-    async with database(settings) as connection:
+    async with connected(settings) as connection:
         await queue(connection, names[:30], value="x" * 1000)
         await queue(connection, ["giant"], value="x" * 2 * SMALL_LIMIT_BYTES)
         await queue(connection, names[30:], value="x" * 1000)
@@ -46,7 +47,7 @@ async def test_row_too_large_for_its_topic_is_set_aside(settings: Settings) -> N
 async def test_rows_that_cannot_be_sent_at_all_are_set_aside(topics: Settings) -> None:
     """Larger than any topic takes, without type, or naming a dead letter that does not exist."""
     columns = "(ce_time, topic, ce_type, ce_id, key, value)"
-    async with database(topics) as connection:
+    async with connected(topics) as connection:
         await queue(connection, ["giant"], value="x" * 5 * 1024 * 1024)
         await connection.execute(
             f"INSERT INTO outbox {columns} VALUES (now(), $1, NULL, 'typeless', 'key', '{{}}')",
@@ -67,7 +68,7 @@ async def test_rows_that_cannot_be_sent_at_all_are_set_aside(topics: Settings) -
 async def test_record_that_a_compacted_topic_does_not_take_is_set_aside(settings: Settings) -> None:
     """No key on a compacted topic: Kafka says INVALID_RECORD, which aiokafka does not know."""
     await create_topics(settings, cleanup_policy="compact")
-    async with database(settings) as connection:
+    async with connected(settings) as connection:
         await queue(connection, ["1"])
         await queue(connection, ["keyless"], key=None)
         await queue(connection, ["2"])
@@ -80,7 +81,7 @@ async def test_record_that_a_compacted_topic_does_not_take_is_set_aside(settings
 
 async def test_rows_of_a_missing_topic_wait_while_others_pass(topics: Settings) -> None:
     """A topic can be created any time, so its rows are not given up: red until then, and then published."""
-    async with database(topics) as connection, relay(topics) as running:
+    async with connected(topics) as connection, relay(topics) as running:
         await eventually(running.leads)
         await queue(connection, ["early"], topic="later")
         await queue(connection, ["other"])

@@ -253,7 +253,7 @@ async def test_discard_keeps_the_row_and_says_who_and_why(
 KILLS = [
     ("issuer.after_record:2", "issuer.after_commit:2"),
     ("redrive.after_decision:2", "redrive.after_portion:3"),
-    ("issuer.after_wake", "redrive.after_decision"),
+    ("issuer.after_unlock", "redrive.after_decision"),
 ]
 
 

@@ -15,7 +15,7 @@ from aiokafka import ConsumerRecord
 from services.adapters.postgres.pool import connect
 from services.domain.arrival import Verdict
 from services.domain.coupons.codes import display
-from services.domain.decision import ChangeCoupon
+from services.domain.coupons.effects import ChangeCoupon
 from services.issuer.pipeline import Pipeline, Report
 from services.repair.rehearsal import DryRun
 from services.repair.replay.recognition import unrecognised

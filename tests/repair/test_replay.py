@@ -14,7 +14,8 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
-from services.adapters.kafka import GAME_COMPLETED, client_options
+from schemas.topics import GAME_COMPLETED
+from services.adapters.kafka import client_options
 from services.adapters.postgres.pool import connect
 from services.adapters.records import group_offsets
 from services.repair.replay.run import LiveTraffic
@@ -22,8 +23,9 @@ from services.runtime.settings import Settings
 from services.terminal.pace import Pace
 from tests.stand.commands import Command, CommandOn, run_process
 from tests.stand.feed import feed
-from tests.stand.issuing import a_game, a_partner, eventually
+from tests.stand.issuing import a_game, a_partner
 from tests.stand.records import again, completed, poison
+from tests.stand.waiting import eventually
 from tests.stand.world import World
 
 EMPTY = "TRUNCATE decisions, coupons, coupon_history, outbox, dead_letters, customers, dead_letter_actions"
@@ -174,8 +176,8 @@ async def test_replay_says_what_the_topic_keeps_no_more(
     await feed(topics, poison(10), partition=2)
     admin = AIOKafkaAdminClient(**client_options(topics))
     await admin.start()
-    place = TopicPartition(topics.topic(GAME_COMPLETED), 2)
-    await admin.delete_records({place: RecordsToDelete(before_offset=4)})
+    partition = TopicPartition(topics.topic(GAME_COMPLETED), 2)
+    await admin.delete_records({partition: RecordsToDelete(before_offset=4)})
     await admin.close()
     arguments = ("replay", "--topic", GAME_COMPLETED, "--dry-run", "--json")
 
@@ -257,6 +259,7 @@ async def test_replay_closes_the_letter_of_an_event_it_decides(
     await connection.close()
 
 
+@pytest.mark.alone("a rate is measured")
 async def test_pace_keeps_to_its_rate_and_makes_no_bursts() -> None:
     """So many a second on average, and after a break no more than a moment's worth at once."""
     pace = Pace(500)

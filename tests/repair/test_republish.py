@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
 import pytest
 from aiokafka import ConsumerRecord
 
-from services.adapters.kafka import COUPON_ISSUED
-from services.adapters.postgres.pool import connect
+from schemas.topics import COUPON_ISSUED
 from services.runtime.settings import Settings
 from tests.relay.stand import published, serving
 from tests.stand.commands import Command, run_process
-from tests.stand.issuing import eventually
+from tests.stand.waiting import eventually
 from tests.stand.world import World, make_world
 
 MARK = ("couponry_republished", b"true")
@@ -25,14 +24,6 @@ MARK = ("couponry_republished", b"true")
 async def small(settings: Settings) -> World:
     """A world of this test's own, whose topics it may fill."""
     return await make_world(settings)
-
-
-@pytest.fixture
-async def database(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
-    """A connection as workers have it."""
-    connection = await connect(settings, "test")
-    yield connection
-    await connection.close()
 
 
 async def relayed(settings: Settings, database: asyncpg.Connection) -> list[ConsumerRecord]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
 from services.runtime.settings import PREFIX, Settings, SettingsError, read_settings, required
+from tests.house.repository import ROOT, python_files
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +70,31 @@ def test_settings_never_show_secrets() -> None:
         kafka_ssl_password="hidden",
     )
     assert "hidden" not in repr(settings)
+
+
+def test_setting_that_is_a_secret_is_hidden() -> None:
+    """By its name: passwords, secrets, and addresses that may have a password in them."""
+    secret = re.compile(r"(^|_)(password|secret|dsn|redis_url)($|_)")
+    shown = [
+        name for name, field in Settings.model_fields.items() if secret.search(name) and field.repr
+    ]
+    assert shown == []
+
+
+def test_setting_is_read_by_somebody() -> None:
+    """A setting that nothing depends on would be a promise to whoever sets it; the tests' own servers read one."""
+    code = "\n".join(
+        path.read_text(encoding="utf-8")
+        for path in python_files("services")
+        if path.name != "settings.py"
+    )
+    own = (ROOT / "services/runtime/settings.py").read_text(encoding="utf-8")
+    unread = [
+        name
+        for name in Settings.model_fields
+        if not re.search(rf"[\".]{name}\b", code) and f"self.{name}" not in own
+    ]
+    assert unread == ["use_testcontainers"]
 
 
 def test_settings_are_frozen() -> None:

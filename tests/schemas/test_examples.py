@@ -13,7 +13,7 @@ from schemas.events import coupon_lifecycle, dead_letters, issuance_declined
 from schemas.fields import Outgoing
 from schemas.generate import EXAMPLES, GENERATED, MODELS, OTHERS, main, stale
 from services.domain.coupons.coupon import CouponStatus
-from services.domain.decision import DeclineReason
+from services.domain.coupons.effects import DeclineReason
 from services.domain.letters import Stage
 
 FILES = sorted(EXAMPLES.iterdir())

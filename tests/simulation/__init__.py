@@ -1,4 +1,6 @@
 """Seeded runs of the whole issuing side over real Postgres: log, locks, clock and crashes are simulated.
 
-`python -m tests.simulation --seeds 5000` runs any number; a failure prints the seed that repeats it.
+`python -m tests.simulation --seeds 5000` runs any number; a failure prints the seed that repeats it. `world` is one
+run, over `log` (a topic in memory), `faults` (connections that die where the seed says) and `stage` (the database),
+judged by `invariants`; `test_simulation` runs two hundred, `__main__` any number.
 """

@@ -50,6 +50,26 @@ class FaultyConnection:
         self._connection = connection
         self._pool = pool
 
+    def is_closed(self) -> bool:
+        return bool(self._connection.is_closed())
+
+    def is_in_transaction(self) -> bool:
+        return bool(self._connection.is_in_transaction())
+
+    async def execute(self, statement: str, *arguments: Any) -> Any:
+        if statement == "ROLLBACK":
+            return await self._connection.execute(statement)
+        if not statement.startswith("COMMIT"):
+            self._pool.burn()
+            return await self._connection.execute(statement, *arguments)
+        death = self._pool.dies_at_commit()
+        if death == "before":
+            raise Crash("before the commit")
+        await self._connection.execute(statement)
+        if death == "after":
+            raise Crash("after the commit, its outcome unknown")
+        return None
+
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._connection, name)
 

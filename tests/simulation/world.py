@@ -11,10 +11,10 @@ from typing import Any
 
 import asyncpg
 
-from services.adapters.postgres.recording import LostRace
-from services.adapters.postgres.rows import Writing
-from services.adapters.postgres.settling import settle_due
-from services.adapters.postgres.steps import StepRequest, take_step
+from services.adapters.postgres.failures import LostRace
+from services.decisions.manner import Manner, Writing
+from services.decisions.passing_time import settle_due
+from services.decisions.steps import StepRequest, take_step
 from services.domain.coupons.codes import display
 from services.domain.coupons.coupon import Step
 from services.issuer import pipeline
@@ -111,8 +111,7 @@ class World:
         deciding = Pipeline(
             pool,  # type: ignore[arg-type]
             FaultyLocks(self.chance),
-            clock_offset=self.offset,
-            writing=WRITING,
+            Manner(clock_offset=self.offset, writing=WRITING),
         )
         try:
             await deciding.process(records)
@@ -164,14 +163,17 @@ class World:
             reserve_for=timedelta(minutes=15),
         )
         async with self.pool.acquire() as connection, connection.transaction():
-            await take_step(connection, request, clock_offset=self.offset, writing=WRITING)
+            await take_step(connection, request, Manner(clock_offset=self.offset, writing=WRITING))
 
     async def sweep(self) -> None:
         """The sweeper comes round."""
         try:
             async with self.pool.acquire() as connection, connection.transaction():
                 await settle_due(
-                    connection, limit=3, actor="sweeper", clock_offset=self.offset, writing=WRITING
+                    connection,
+                    Manner(clock_offset=self.offset, writing=WRITING),
+                    actor="sweeper",
+                    limit=3,
                 )
         except LostRace:
             pass

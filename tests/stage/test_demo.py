@@ -27,6 +27,8 @@ from services.stage.demo.stage import PROCESSES
 from services.stage.demo.workload import KINDS, Game, Workload
 from tests.local.processes import runs
 
+pytestmark = pytest.mark.alone("whole systems start, and have to stop in time")
+
 COUPONRY = Path(sys.executable).with_name("couponry")
 ADDRESSES = ("kafka_bootstrap_servers", "postgres_dsn", "redis_url")
 TIMEOUT_SECONDS = 110

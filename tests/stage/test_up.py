@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -21,6 +22,9 @@ import redis
 from services.runtime.processes import PROCESSES
 from services.runtime.settings import PREFIX, Settings
 from tests.local.processes import ROOT, runs
+from tests.stand.feed import forget_dead_members
+
+pytestmark = pytest.mark.alone("whole systems start, and have to stop in time")
 
 COMMAND = [sys.executable, "-m", "services.cli"]
 DEADLINE_SECONDS = 60.0
@@ -141,13 +145,15 @@ def test_up_announces_what_runs_and_stops_all_of_it(state_dir: Path, given: dict
     assert not (state_dir / "up.json").exists()
 
 
-def test_up_restarts_what_dies(state_dir: Path, given: dict[str, str]) -> None:
+def test_up_restarts_what_dies(state_dir: Path, given: dict[str, str], settings: Settings) -> None:
     """A killed server and a killed child come back on the same port, and `up.json` follows."""
     with up(environment(state_dir, given), "--json") as process:
         line = announcement(process)
         for name in ("redis", "issuer"):
             before = line["pids"][name]
             os.kill(before, signal.SIGKILL)
+            if name == "issuer":
+                asyncio.run(forget_dead_members(settings))
             eventually(lambda: current(state_dir)["pids"][name] != before, f"{name} is back")  # noqa: B023 - awaited within the same turn
         after = current(state_dir)
         assert after["redis"] == line["redis"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import secrets
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -21,6 +20,7 @@ from services.adapters.redis_locks import CustomerLocks
 from services.cli.commands import execute
 from services.issuer.pipeline import Pipeline, Report
 from services.runtime.settings import PREFIX, Settings
+from tests.stand.copies import Copies, database_name
 from tests.stand.issuing import a_game, a_partner
 from tests.stand.world import World, make_world
 
@@ -101,35 +101,17 @@ async def game(database: asyncpg.Connection) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-async def world(servers: Settings, template: str) -> AsyncIterator[World]:
+async def world(copies: Copies) -> AsyncIterator[World]:
     """A small system that has worked and is at rest; nobody is connected to its database."""
-    name = f"{template}_world"
-    assert servers.postgres_dsn
-    admin = await asyncpg.connect(servers.postgres_dsn)
-    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-    settings = with_database(servers, name).model_copy(update={"topic_prefix": f"{name}-"})
-    yield await make_world(settings)
-    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await admin.close()
+    async with copies.copy() as settings:
+        yield await make_world(settings)
 
 
 @pytest.fixture
-async def copied(world: World) -> AsyncIterator[Settings]:
+async def copied(copies: Copies, world: World) -> AsyncIterator[Settings]:
     """A copy of the world's database to plant faults in, with the same topics."""
-    assert world.settings.postgres_dsn
-    original = world.settings.postgres_dsn.rpartition("/")[2]
-    name = f"{original}_{secrets.token_hex(3)}"
-    admin = await asyncpg.connect(with_database(world.settings, "postgres").postgres_dsn)
-    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {original}")
-    yield with_database(world.settings, name)
-    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await admin.close()
-
-
-def with_database(settings: Settings, name: str) -> Settings:
-    """The same server, another database."""
-    dsn = f"{(settings.postgres_dsn or '').rpartition('/')[0]}/{name}"
-    return settings.model_copy(update={"postgres_dsn": dsn})
+    async with copies.copy(database_name(world.settings)) as settings:
+        yield settings.model_copy(update={"topic_prefix": world.settings.topic_prefix})
 
 
 def couponry_process(

@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.protocol.group import LeaveGroupRequest
 
-from services.adapters.kafka import GAME_COMPLETED, admin_client, client_options
+from schemas.topics import GAME_COMPLETED
+from services.adapters.kafka import admin_client, client_options
 from services.adapters.records import bounds_of, group_offsets, partitions_of, side_reader
 from services.runtime.settings import Settings
-from tests.stand.issuing import eventually
+from tests.stand.waiting import eventually
 
 
 async def feed(

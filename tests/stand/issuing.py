@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import asyncpg
@@ -13,19 +10,6 @@ from schemas.partners.games import read_game
 from services.adapters.postgres.games import insert_game
 from services.adapters.postgres.partners import add_partner
 from services.adapters.postgres.pool import Connection
-
-DEADLINE_SECONDS = 30.0
-
-
-async def eventually(
-    condition: Callable[[], Awaitable[Any]], why: str, seconds: float = DEADLINE_SECONDS
-) -> Any:
-    """Wait until the condition answers something true, and return that; fail after the deadline."""
-    deadline = time.monotonic() + seconds
-    while not (answer := await condition()):
-        assert time.monotonic() < deadline, f"not within {seconds} s: {why}"
-        await asyncio.sleep(0.02)
-    return answer
 
 
 async def a_partner(connection: Connection) -> int:

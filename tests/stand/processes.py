@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 from services.runtime.settings import PREFIX, Settings
-from tests.stand.issuing import DEADLINE_SECONDS, eventually
+from tests.stand.waiting import DEADLINE_SECONDS, eventually
 
 
 @dataclass(slots=True, kw_only=True)

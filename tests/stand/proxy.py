@@ -8,14 +8,23 @@ from contextlib import asynccontextmanager
 from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
 
+_READY = tuple(b"Z\x00\x00\x00\x05" + state for state in (b"I", b"T", b"E"))
+"""How an answer of Postgres ends: idle, in a transaction, in a failed one."""
+
 Fate = Literal["pass", "cut", "cut the answer", "hold"]
 
 
 class Proxy:
-    """`fate` is asked for every piece of what a client sends. A line that is held stays open and mute."""
+    """`fate` is asked for every piece of what a client sends. A line that is held stays open and mute.
+
+    `trips`: how often a client has spoken since a Postgres said that it is ready for more. It means round trips where
+    one client at a time speaks; a COPY is one, since its rows do not wait for the server's word.
+    """
 
     def __init__(self, host: str, port: int) -> None:
         self.fate: Callable[[bytes], Fate] = lambda _: "pass"
+        self.trips = 0
+        self._is_asked = False
         self._upstream = (host, port)
         self._links: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -43,9 +52,11 @@ class Proxy:
 
     async def _serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         server, to_server = await asyncio.open_connection(*self._upstream)
-        back = asyncio.create_task(_copy(server, to_client))
+        back = asyncio.create_task(self._answer(server, to_client))
         try:
             while piece := await client.read(65536):
+                self.trips += not self._is_asked
+                self._is_asked = True
                 fate = self.fate(piece)
                 if fate == "cut":
                     break
@@ -66,12 +77,12 @@ class Proxy:
                 back, to_client.wait_closed(), to_server.wait_closed(), return_exceptions=True
             )
 
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while piece := await reader.read(65536):
-        writer.write(piece)
-        await writer.drain()
-    writer.close()
+    async def _answer(self, server: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        while piece := await server.read(65536):
+            self._is_asked = self._is_asked and not piece.endswith(_READY)
+            to_client.write(piece)
+            await to_client.drain()
+        to_client.close()
 
 
 @asynccontextmanager

@@ -1,50 +1,135 @@
-"""Real servers for every test that needs them, started once per run, and a clean corner of them per test.
+"""Real servers, started once per run and shared by all its workers.
 
 Addresses in COUPONRY_* variables win, then containers (COUPONRY_USE_TESTCONTAINERS=1), else local servers in a
-directory of their own that goes away with the run.
+directory of their own that goes away with the run. With `pytest -n` the controller owns them, so that they end with
+it whatever happens to a worker.
 """
 
 from __future__ import annotations
 
-import itertools
-import secrets
+import asyncio
+import os
 import shutil
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
 
-from services.adapters.kafka import ensure_topics
-from services.adapters.postgres.migrate import migrate
-from services.local.servers import SETTING, start_servers
+from services.local.servers import SETTING, Servers, start_servers
+from services.local.state import LocalServerError, StateDir
 from services.runtime.settings import Settings, read_settings
 from tests.stand.containers import running_containers
+from tests.stand.copies import template_database
 
 # A shell that runs us in the background has us ignore SIGINT, and whatever we start inherits that: tests of Ctrl-C
 # would wait for ever.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-_RUN = secrets.token_hex(3)
-_number = itertools.count(1)
+Shared = dict[str, str]
+"""What a worker is told of the run: its `directory`, the `template`, and an address per field of the settings."""
+_shared = pytest.StashKey[Shared]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A controller starts the servers before its workers, and stops them when the last has ended."""
+    config.stash[_shared] = getattr(config, "workerinput", {}).get("shared", {})
+    if config.getoption("dist", "no") != "no" and not config.option.collectonly:
+        # Told to go, as by a machine that tests for somebody else: like Ctrl-C, so that what follows happens.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        holding = ExitStack()
+        config.add_cleanup(holding.close)
+        config.stash[_shared] = holding.enter_context(_held_for_workers())
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker that is about to start."""
+    node.workerinput["shared"] = node.config.stash[_shared]
+
+
+def shared_of(config: pytest.Config) -> Shared:
+    """What the controller holds; nothing, where this is the only process."""
+    return config.stash[_shared]
 
 
 @pytest.fixture(scope="session")
-def run_dir() -> Iterator[Path]:
-    """A directory for this run that Postgres' own account can enter, unlike pytest's."""
+def shared(request: pytest.FixtureRequest) -> Shared:
+    """The same."""
+    return shared_of(request.config)
+
+
+@pytest.fixture(scope="session")
+def run_dir(shared: Shared, worker_id: str) -> Iterator[Path]:
+    """A directory for this process that Postgres' own account can enter, unlike pytest's."""
+    if shared:
+        path = Path(shared["directory"], worker_id)
+        path.mkdir()
+        yield path
+        return
+    with _directory() as path:
+        yield path
+
+
+@pytest.fixture(scope="session")
+async def servers(shared: Shared, run_dir: Path) -> AsyncIterator[Settings]:
+    """Settings with the addresses of Kafka, Postgres and Redis; no database of ours in them yet."""
+    if shared:
+        addresses = {name: shared[name] for name in SETTING.values()}
+        yield read_settings(state_dir=run_dir / "servers").model_copy(update=addresses)
+        return
+    async with _running(run_dir) as settings:
+        yield settings
+
+
+@pytest.fixture(scope="session")
+async def template(shared: Shared, servers: Settings) -> AsyncIterator[str]:
+    """A migrated database that is copied for each test: copying takes a tenth of migrating."""
+    if shared:
+        yield shared["template"]
+        return
+    async with template_database(servers) as name:
+        yield name
+
+
+@contextmanager
+def _held_for_workers() -> Iterator[Shared]:
+    async def hold(path: Path) -> AsyncGenerator[Shared]:
+        async with _running(path) as settings, template_database(settings) as name:
+            addresses = {field: str(getattr(settings, field)) for field in SETTING.values()}
+            yield {"directory": str(path), "template": name, **addresses}
+
+    with _directory() as path, asyncio.Runner() as runner:
+        held = hold(path)
+        try:
+            yield runner.run(_first(held))
+        finally:
+            runner.run(held.aclose())
+            _stop_leftovers(path)
+
+
+async def _first(held: AsyncGenerator[Shared]) -> Shared:
+    return await anext(held)
+
+
+@contextmanager
+def _directory() -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix="couponry-test-"))
     path.chmod(0o755)
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
 
 
-@pytest.fixture(scope="session")
-async def servers(run_dir: Path) -> AsyncIterator[Settings]:
-    """Settings with the addresses of Kafka, Postgres and Redis; no database of ours in them yet."""
-    settings = read_settings(state_dir=run_dir / "servers")
+@asynccontextmanager
+async def _running(path: Path) -> AsyncIterator[Settings]:
+    settings = read_settings(state_dir=path / "servers")
     if settings.use_testcontainers and not all(
         getattr(settings, name) for name in SETTING.values()
     ):
@@ -52,57 +137,38 @@ async def servers(run_dir: Path) -> AsyncIterator[Settings]:
             yield contained
         return
     local = await start_servers(settings)
-    yield local.settings(settings)
+    try:
+        if local.pids["postgres"]:
+            await _make_logins_cheap(local)
+        yield local.settings(settings)
+    finally:
+        await _end(local)
+
+
+async def _make_logins_cheap(local: Servers) -> None:
+    """Proving a password costs a client thousands of rounds, some ten milliseconds, at every connection of every test."""
+    connection = await asyncpg.connect(local.postgres)
+    password = urlsplit(local.postgres or "").password
+    await connection.execute("SET scram_iterations = 1")
+    await connection.execute(f"ALTER ROLE CURRENT_USER PASSWORD '{password}'")
+    await connection.close()
+
+
+async def _end(local: Servers) -> None:
+    """At once: nothing of theirs is kept."""
+    kills = {"kafka": signal.SIGKILL, "postgres": signal.SIGQUIT, "redis": signal.SIGKILL}
+    for name, number in kills.items():
+        if pid := local.pids[name]:
+            os.kill(pid, number)
     await local.stop()
 
 
-@pytest.fixture(scope="session")
-async def template(servers: Settings) -> AsyncIterator[str]:
-    """A migrated database that is copied for each test: copying takes a tenth of migrating."""
-    name = f"couponry_test_{_RUN}"
-    assert servers.postgres_dsn
-    admin = await asyncpg.connect(servers.postgres_dsn)
-    await admin.execute(f"CREATE DATABASE {name}")
-    await migrate(_with_database(servers, name))
-    yield name
-    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await admin.close()
-
-
-@pytest.fixture
-async def settings(servers: Settings, template: str, tmp_path: Path) -> AsyncIterator[Settings]:
-    """A fresh migrated database, a topic prefix (which Redis keys carry too) and a state directory of its own.
-
-    Topics exist only for tests that ask for `topics`.
-    """
-    number = next(_number)
-    name = f"{template}_{number}"
-    assert servers.postgres_dsn
-    admin = await asyncpg.connect(servers.postgres_dsn)
-    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-    settings = _with_database(servers, name).model_copy(
-        update={"topic_prefix": f"t{_RUN}-{number}-", "state_dir": tmp_path / "state"}
-    )
-    await _renew_identity(settings)
-    yield settings
-    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await admin.close()
-
-
-@pytest.fixture
-async def topics(settings: Settings) -> Settings:
-    """The same settings, with this test's topics created."""
-    await ensure_topics(settings)
-    return settings
-
-
-def _with_database(settings: Settings, name: str) -> Settings:
-    parts = urlsplit(settings.postgres_dsn or "")
-    return settings.model_copy(update={"postgres_dsn": urlunsplit(parts._replace(path=f"/{name}"))})
-
-
-async def _renew_identity(settings: Settings) -> None:
-    """A copied database must not pass for the one it was copied from."""
-    connection = await asyncpg.connect(settings.postgres_dsn)
-    await connection.execute("UPDATE couponry.deployment SET id = gen_random_uuid()")
-    await connection.close()
+def _stop_leftovers(path: Path) -> None:
+    """Servers of a test's own, whose worker was killed."""
+    for file in path.glob("*/*/servers.json"):
+        try:
+            state = StateDir(file.parent)
+        except LocalServerError:
+            continue  # its owner lives
+        state.stop_leftovers()
+        state.close()

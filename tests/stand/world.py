@@ -12,14 +12,16 @@ from datetime import UTC, datetime
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
-from services.adapters.kafka import GAME_COMPLETED, client_options, ensure_topics
+from schemas.topics import GAME_COMPLETED
+from services.adapters.kafka import client_options, ensure_topics
 from services.adapters.postgres.pool import connect
 from services.insight.status.figures import figures
 from services.issuer.app import serve as serve_issuer
 from services.relay.app import serve as serve_relay
 from services.runtime.health import Health
 from services.runtime.settings import Settings
-from tests.stand.issuing import a_game, a_partner, eventually
+from tests.stand.issuing import a_game, a_partner
+from tests.stand.waiting import eventually
 
 CUSTOMERS = ("ona", "jonas", "rūta", "petras", "eglė")
 SOURCE, OTHER_SOURCE = "/games", "/other-games"
@@ -130,15 +132,15 @@ async def at_work(settings: Settings) -> AsyncIterator[None]:
         await asyncio.gather(*tasks)
 
 
-async def send(settings: Settings, messages: Iterable[Message]) -> None:
-    """Produce these to `game-completed`, in order."""
+async def send(
+    settings: Settings, messages: Iterable[Message], topic: str = GAME_COMPLETED
+) -> None:
+    """Produce these to a topic, in order."""
     producer = AIOKafkaProducer(**client_options(settings))
     await producer.start()
     try:
         sent = [
-            await producer.send(
-                settings.topic(GAME_COMPLETED), value, key=key.encode(), headers=some
-            )
+            await producer.send(settings.topic(topic), value, key=key.encode(), headers=some)
             for key, some, value in messages
         ]
         await asyncio.gather(*sent)

@@ -8,9 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import asyncpg
 import pytest
 
+from services.runtime.settings import read_settings
+from services.terminal import addresses
 from services.terminal.addresses import command_settings, running_up
+from services.terminal.output import CommandError
 
 LINE = {
     "kafka": "127.0.0.1:9",
@@ -69,3 +73,33 @@ def test_command_passes_over_a_broken_file(state_dir: Path, content: str) -> Non
     """A file half-written or of something else counts as none."""
     (state_dir / "up.json").write_text(content, encoding="utf-8")
     assert running_up(command_settings()) == {}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        TimeoutError(),
+        asyncpg.InternalClientError("out of step"),
+        asyncpg.QueryCanceledError("canceling statement due to user request"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_connection_that_closes_badly_hides_nothing(
+    said: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a command has done, or was refused, stays what it says when the line is cut at its end."""
+
+    class Cut:
+        async def close(self, **_: object) -> None:
+            raise said
+
+    async def connect(*_: object) -> Cut:
+        return Cut()
+
+    monkeypatch.setattr(addresses, "connect", connect)
+    settings = read_settings(postgres_dsn="postgresql://nobody@127.0.0.1:1/nowhere")
+    async with addresses.postgres(settings, "test"):
+        pass
+    with pytest.raises(CommandError, match="the reason"):
+        async with addresses.postgres(settings, "test"):
+            raise CommandError("the reason")

@@ -1,0 +1,11 @@
+"""Postgres: a module and a `.sql` file of named queries for each family of tables.
+
+Every function takes a connection, whose transaction is the caller's. First what all share: `pool` (sessions and
+their limits), `failures` (what an exception means for a batch), `queries` (named statements), `tables` (rows into
+tables), `clock` (the instant that counts), `migrate` (the schema, forward only).
+
+What a batch meets, in its order: `rules` (games as the rules know them), `inbox` (decisions, and the locks on
+customers), `quota` (what a game may still give), `coupons`, `stamps`, `closed_orders`, `dead_letters`, `outbox`
+(what waits to leave). What people define: `partners`, `catalogue` (their shops and products), `games`, `cards`.
+What operators do in bulk: `operations`.
+"""

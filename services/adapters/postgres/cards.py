@@ -4,22 +4,35 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 import orjson
 
-from schemas.partners.cards import Card
+from services.adapters.postgres.games import Defined
 from services.adapters.postgres.queries import queries
 
 _SQL = queries("cards")
-_COLUMNS = ("title", "is_active", "default_coupon_validity_days", "shop_ids")
-"""Fields of a card that are columns; the others are kept together in `settings`."""
+
+
+class LoyaltyCardRow(NamedTuple):
+    """What a partner defines of a card. Fields as in the queries `insert_card` and `update_card`."""
+
+    title: str
+    is_active: bool
+    default_coupon_validity_days: int | None
+    shop_ids: list[int]
+    settings: str
+    """JSON of everything that is no column."""
+
+
+_COLUMNS = LoyaltyCardRow._fields[:-1]
+"""Fields of a card that are columns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredCard:
-    """A card as it is in the database; `fields` are what its partner defined, in the definition's order."""
+    """A card as it is in the database; `fields` are what its partner has defined."""
 
     id: int
     fields: dict[str, Any]
@@ -27,9 +40,9 @@ class StoredCard:
     updated_at: datetime
 
 
-async def insert_card(connection: asyncpg.Connection, partner_id: int, card: Card) -> StoredCard:
+async def insert_card(connection: asyncpg.Connection, partner_id: int, card: Defined) -> StoredCard:
     """Add a card to an existing partner."""
-    (row,) = await connection.fetch(_SQL["insert_card"], partner_id, *_values(card))
+    (row,) = await connection.fetch(_SQL["insert_card"], partner_id, *_row_of(card))
     return _stored(row)
 
 
@@ -43,10 +56,10 @@ async def card_by_id(
 
 
 async def update_card(
-    connection: asyncpg.Connection, partner_id: int, card_id: int, card: Card
+    connection: asyncpg.Connection, partner_id: int, card_id: int, card: Defined
 ) -> StoredCard:
     """Give an existing card a new definition."""
-    (row,) = await connection.fetch(_SQL["update_card"], partner_id, card_id, *_values(card))
+    (row,) = await connection.fetch(_SQL["update_card"], partner_id, card_id, *_row_of(card))
     return _stored(row)
 
 
@@ -72,10 +85,10 @@ async def page_of_cards(
     return [dict(row) | {"title": orjson.loads(row["title"])} for row in rows], total
 
 
-def _values(card: Card) -> tuple[Any, ...]:
+def _row_of(card: Defined) -> LoyaltyCardRow:
     fields = card.model_dump()
-    title, is_active, validity, shop_ids = (fields.pop(column) for column in _COLUMNS)
-    return _json(title), is_active, validity, shop_ids, _json(fields)
+    columns = {column: fields.pop(column) for column in _COLUMNS}
+    return LoyaltyCardRow(**columns | {"title": _json(columns["title"]), "settings": _json(fields)})
 
 
 def _json(value: Any) -> str:
@@ -88,7 +101,7 @@ def _stored(row: asyncpg.Record) -> StoredCard:
     fields["title"] = orjson.loads(row["title"])
     return StoredCard(
         id=row["id"],
-        fields={name: fields.get(name) for name in Card.model_fields},
+        fields=fields,
         created_at=row["created_at"],
         updated_at=row["updated_at"],
     )

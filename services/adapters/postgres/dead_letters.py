@@ -1,22 +1,26 @@
-"""Dead letters, page by page: found by filters, read whole, and settled with a trace of who did it."""
+"""Dead letters: kept when a record cannot be decided; found by filters, read whole, closed with a trace."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
 import asyncpg
 
 from services.adapters.event_keys import event_key
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
+from services.domain.events import Position
 from services.domain.letters import DeadLetter
 
 STATES = ("open", "decided", "already_decided", "discarded")
 
 _SQL = queries("dead_letters")
+
+MAX_TIMESTAMP_MS = 253_402_300_799_000
+"""The last second of the year 9999: later ones no `datetime` can hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,15 +75,17 @@ async def whole(connection: Connection, ids: Collection[int]) -> list[asyncpg.Re
     return await connection.fetch(_SQL["whole"], list(ids))
 
 
-async def at_place(
+async def at_position(
     connection: Connection, topics: Collection[str], partition: int, offset: int
 ) -> int | None:
     """The number of the letter of a record, whose topic has one of these names."""
-    found: int | None = await connection.fetchval(_SQL["at_place"], list(topics), partition, offset)
+    found: int | None = await connection.fetchval(
+        _SQL["at_position"], list(topics), partition, offset
+    )
     return found
 
 
-async def settle(
+async def close(
     connection: Connection,
     operation_id: int,
     ids: Collection[int],
@@ -88,7 +94,7 @@ async def settle(
     tried: bool = False,
 ) -> int:
     """Move letters to a final state; `tried`: they went through the pipeline. Returns how many that changed."""
-    return len(await connection.fetch(_SQL["settle"], operation_id, sorted(ids), state, int(tried)))
+    return len(await connection.fetch(_SQL["close"], operation_id, sorted(ids), state, int(tried)))
 
 
 async def died_again(
@@ -123,3 +129,68 @@ async def decided_meanwhile(connection: Connection, letters: Iterable[asyncpg.Re
 async def actions(connection: Connection, id_: int) -> list[dict[str, Any]]:
     """What was done about a letter so far."""
     return [dict(row) for row in await connection.fetch(_SQL["actions"], id_)]
+
+
+async def open_letters_before(
+    connection: Connection, firsts: Mapping[tuple[str, int], int], window_records: int
+) -> dict[tuple[str, int], int]:
+    """Per (topic, partition): open dead letters among the records just before that offset."""
+    rows = await connection.fetch(
+        _SQL["open_letters_before"],
+        [topic for topic, _ in firsts],
+        [partition for _, partition in firsts],
+        list(firsts.values()),
+        window_records,
+    )
+    return {(row["topic"], row["partition"]): row["open"] for row in rows}
+
+
+class LetterRow(NamedTuple):
+    """A row of `dead_letters` as it begins. Fields as in the query `bury`."""
+
+    topic: str
+    partition: int
+    offset: int
+    record_time: datetime
+    stage: str
+    exception: str
+    message: str
+    key: bytes | None
+    value: bytes | None
+    event_id: str | None
+    event_source: str | None
+    event_type: str | None
+    header_names: list[str]
+    header_values: list[bytes | None]
+
+
+async def bury(connection: Connection, letter: DeadLetter) -> int | None:
+    """Keep a dead letter; its number, or None if the record has one already."""
+    row = LetterRow(
+        topic=letter.position.topic,
+        partition=letter.position.partition,
+        offset=letter.position.offset,
+        record_time=_record_time(letter.timestamp_ms),
+        stage=letter.stage,
+        exception=letter.exception,
+        message=letter.message,
+        key=letter.key,
+        value=letter.value,
+        event_id=letter.event_id,
+        event_source=letter.event_source,
+        event_type=letter.event_type,
+        header_names=[name for name, _ in letter.headers],
+        header_values=[value for _, value in letter.headers],
+    )
+    number: int | None = await connection.fetchval(_SQL["bury"], *row)
+    return number
+
+
+def position_of(row: asyncpg.Record) -> Position:
+    """Where the record of a letter, or of a decision, was read."""
+    return Position(topic=row["topic"], partition=row["partition"], offset=row["offset"])
+
+
+def _record_time(timestamp_ms: int) -> datetime:
+    """A record's own time. A topic that takes the producer's word for it may carry any number."""
+    return datetime.fromtimestamp(min(max(timestamp_ms, 0), MAX_TIMESTAMP_MS) / 1000, UTC)

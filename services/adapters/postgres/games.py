@@ -1,51 +1,65 @@
-"""Store games. A change goes through `update_games`, which keeps rule 6 against issuers that are at work.
-
-A batch reads its games' versions `FOR SHARE` as its last statement. So: take the row `FOR UPDATE`, then count the
-active coupons in a new statement. Whoever issued before us is counted; whoever comes after sees the new version and
-decides again.
-"""
+"""Games as partners define them, in the database. A change of one that exists goes through `decisions/rule_changes`."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import date, datetime
+from typing import Any, NamedTuple, Protocol
 
 import asyncpg
 
-from schemas.partners.games import Game
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
-from services.adapters.postgres.recording import LostRace
-from services.adapters.postgres.rows import PLAIN, Writing
-from services.adapters.postgres.settling import clock, close_lapsed
 
 _SQL = queries("games")
-_FIELDS = tuple(Game.model_fields)
+
+
+class Defined(Protocol):
+    """A definition that has been checked, as a wire model gives it."""
+
+    def model_dump(self) -> dict[str, Any]:
+        """Its fields, those of `GameRow` among them."""
+
+
+class GameRow(NamedTuple):
+    """What a partner defines of a game. Fields as in the queries `insert_game` and `update_game`."""
+
+    name: str
+    description: str
+    game_type: str
+    reward_description: str
+    is_active: bool
+    allow_multiple_active_coupons: bool
+    coupon_validity_days: int | None
+    product_ids: list[int]
+    start_date: date | None
+    end_date: date | None
+    stamps_required: int
+    customer_limit: int | None
+    customer_limit_per_day: int | None
+    customer_limit_per_week: int | None
+    customer_limit_per_month: int | None
+    total_limit: int | None
+    code_prefix: str
+
+
+def row_of(game: Defined) -> GameRow:
+    """The row of a definition."""
+    fields = game.model_dump()
+    return GameRow(**{name: fields[name] for name in GameRow._fields})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredGame:
-    """A game as it is in the database."""
+    """A game as it is in the database; `definition` has the fields of `GameRow`."""
 
     id: int
     partner_id: int
     version: int
-    definition: Game
+    definition: dict[str, Any]
     created_at: datetime
     updated_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MultipleInUse:
-    """Refusal: the single rule cannot be switched on while coupons issued under the other are active."""
-
-    game_id: int
-    active_coupons_count: int
-    affected_customers: int
-
-    MESSAGE = "Cannot disable multiple coupons when customers have active coupons"
 
 
 async def keep_other_changes_out(connection: Connection) -> None:
@@ -71,88 +85,34 @@ async def list_games(
     return [stored_game(row) for row in rows]
 
 
-async def unknown_products(
-    connection: Connection, partner_id: int, product_ids: Collection[int]
-) -> set[int]:
-    """Those of the ids that are no product of this partner."""
-    if not product_ids:
-        return set()
-    rows = await connection.fetch(_SQL["unknown_products"], partner_id, list(product_ids))
-    return {row["id"] for row in rows}
-
-
 async def reserve_ids(connection: Connection, highest: int) -> None:
     """New games get ids above this one from now on, also if the transaction is rolled back."""
     await connection.execute(_SQL["reserve_ids"], highest)
 
 
 async def insert_game(
-    connection: Connection, partner_id: int, game: Game, game_id: int | None = None
+    connection: Connection, partner_id: int, game: Defined, game_id: int | None = None
 ) -> StoredGame:
     """Add a game of an existing partner, with this id or the next one."""
-    (row,) = await connection.fetch(_SQL["insert_game"], game_id, partner_id, *_values(game))
+    (row,) = await connection.fetch(_SQL["insert_game"], game_id, partner_id, *row_of(game))
     return stored_game(row)
 
 
-async def update_games(
-    connection: Connection,
-    changes: Mapping[int, Game],
-    *,
-    actor: str,
-    clock_offset: timedelta = timedelta(),
-    writing: Writing = PLAIN,
-    by_copy: bool = True,
-) -> list[MultipleInUse]:
-    """Give existing games new definitions, all or none; returns the refusals of rule 6, empty when done.
-
-    Run it in a transaction and roll back on a refusal. `by_copy=False` for a role under row-level security. Coupons
-    of a game that changes to the single rule whose validity is over are closed first, so that a clock set back cannot
-    revive them beside a later one. Raises LostRace if such a change was made by somebody else meanwhile: begin again.
-    """
-    stored = await games_by_id(connection, changes)
-    disabling = {
-        game_id
-        for game_id, game in changes.items()
-        if _disables_multiple(stored[game_id].definition, game)
-    }
-    at = await clock(connection, clock_offset)
-    if disabling:
-        await close_lapsed(
-            connection,
-            disabling,
-            at,
-            actor=actor,
-            clock_offset=clock_offset,
-            writing=writing,
-            by_copy=by_copy,
-        )
-    for row in await connection.fetch(_SQL["lock_games"], list(changes)):
-        allowed = row["allow_multiple_active_coupons"]
-        if allowed != stored[row["id"]].definition.allow_multiple_active_coupons:
-            raise LostRace(f"game {row['id']} was changed by somebody else")
-    refusals = [
-        count
-        for game_id in sorted(disabling)
-        if (count := await count_active(connection, game_id, at)).active_coupons_count
-    ]
-    if not refusals:
-        for game_id, game in changes.items():
-            await connection.execute(_SQL["update_game"], game_id, *_values(game))
-    return refusals
+async def lock_games(connection: Connection, ids: Collection[int]) -> dict[int, bool]:
+    """Keep these games as they are until the commit; whether each allows multiple active coupons, by id."""
+    rows = await connection.fetch(_SQL["lock_games"], list(ids))
+    return {row["id"]: row["allow_multiple_active_coupons"] for row in rows}
 
 
-def _disables_multiple(before: Game, after: Game) -> bool:
-    return before.allow_multiple_active_coupons and not after.allow_multiple_active_coupons
+async def put_game(connection: Connection, game_id: int, row: GameRow) -> None:
+    """Give an existing game this definition."""
+    await connection.execute(_SQL["update_game"], game_id, *row)
 
 
-async def count_active(connection: Connection, game_id: int, at: datetime) -> MultipleInUse:
+async def active_coupons(connection: Connection, game_id: int, at: datetime) -> tuple[int, int]:
     """How many coupons of a game are active at that instant, and how many customers hold them."""
     (row,) = await connection.fetch(_SQL["active_coupons"], game_id, at)
-    return MultipleInUse(game_id=game_id, **row)
-
-
-def _values(game: Game) -> list[Any]:
-    return [getattr(game, field) for field in _FIELDS]
+    return row["active_coupons_count"], row["affected_customers"]
 
 
 def stored_game(row: asyncpg.Record) -> StoredGame:
@@ -161,7 +121,7 @@ def stored_game(row: asyncpg.Record) -> StoredGame:
         id=row["id"],
         partner_id=row["partner_id"],
         version=row["version"],
-        definition=Game.model_construct(**{field: row[field] for field in _FIELDS}),
+        definition={name: row[name] for name in GameRow._fields},
         created_at=row["created_at"],
         updated_at=row["updated_at"],
     )

@@ -1,41 +1,119 @@
-"""What a batch reads first: which events are decided, the customers' locks and instants, the games."""
+"""The decision log, which is the inbox too: which events are decided, and what a batch locks before it decides."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from datetime import timedelta
-from typing import Any, TypeAlias
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import asyncpg
 
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
 from services.domain.arrival import CustomerKey, Incoming, LockedCustomer
-from services.domain.program import NO_LIMITS, CustomerLimits, Game, GameType, window
 
 _SQL = queries("inbox")
 
-_Row: TypeAlias = "asyncpg.Record | Mapping[str, Any]"
+Place = tuple[CustomerKey, int]
+"""A customer's single place in a game."""
 
 
 class KeyCollision(Exception):
     """Two different events share an event key: told apart by their full texts, never dropped as a repeat."""
 
 
-async def undecided(connection: Connection, incoming: Sequence[Incoming]) -> list[Incoming]:
-    """Those that have no decision yet. Raises KeyCollision when a stored key belongs to another event."""
-    rows = await connection.fetch(_SQL["decided"], [one.event_key for one in incoming])
-    if not rows:
-        return list(incoming)
-    decided = {str(row["event_key"]): (row["event_source"], row["event_id"]) for row in rows}
+class DecisionRow(NamedTuple):
+    """A row of `decisions`: one per event, for ever."""
+
+    event_key: str
+    decided_at: datetime
+    occurred_at: datetime
+    partner_id: int
+    customer_no: int
+    game_id: int | None
+    offset: int
+    coupon_id: str | None
+    blocking_coupon_id: str | None
+    partition: int
+    rule_version: int | None
+    won: bool | None
+    event_id: str
+    event_source: str
+    event_type: str
+    topic: str
+    outcome: str
+    reason: str | None
+    order_id: str | None
+    codes: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """Events that have no decision yet, their customers, locked, and the coupons that hold the places asked for."""
+
+    fresh: Sequence[Incoming] = ()
+    customers: dict[CustomerKey, LockedCustomer] = field(default_factory=dict)
+    holders: Sequence[asyncpg.Record] = ()
+
+
+async def open_batch(
+    connection: Connection,
+    arrivals: Sequence[Incoming],
+    places: Iterable[Place],
+    clock_offset: timedelta,
+) -> Opened:
+    """What a batch reads first: one round trip, and one more if some of its events are decided already.
+
+    Customers are locked in one order for every process, until the end of the transaction; those of decided events are
+    left alone. Raises KeyCollision when a stored key belongs to another event.
+    """
+    fresh, wanted = arrivals, set(places)
+    while fresh:
+        customers = sorted({incoming.customer for incoming in fresh})
+        number_of = {customer: number for number, customer in enumerate(customers, start=1)}
+        asked = sorted((number_of[who], game) for who, game in wanted if who in number_of)
+        rows = await connection.fetch(
+            _SQL["open_batch"],
+            [incoming.event_key for incoming in fresh],
+            [partner_id for partner_id, _ in customers],
+            [customer_id for _, customer_id in customers],
+            [number for number, _ in asked],
+            [game_id for _, game_id in asked],
+            clock_offset,
+        )
+        if rows[0]["event_key"] is None:
+            return Opened(
+                fresh=fresh,
+                customers={
+                    customer: LockedCustomer(
+                        number=row["customer_no"], at=row["at"], is_new=row["is_new"]
+                    )
+                    for customer, row in zip(customers, rows, strict=False)
+                },
+                holders=rows[len(customers) :],
+            )
+        fresh = _undecided(fresh, rows)
+    return Opened()
+
+
+def _undecided(arrivals: Sequence[Incoming], decided: Collection[asyncpg.Record]) -> list[Incoming]:
+    """Those that are not decided, by rows that say which are."""
+    stored = {str(row["event_key"]): (row["event_source"], row["event_id"]) for row in decided}
     fresh = []
-    for one in incoming:
-        stored = decided.get(one.event_key)
-        if stored is None:
-            fresh.append(one)
-        elif stored != one.identity:
-            raise KeyCollision(f"event key {one.event_key} belongs to event {stored!r}")
+    for incoming in arrivals:
+        identity = stored.get(incoming.event_key)
+        if identity is None:
+            fresh.append(incoming)
+        elif identity != incoming.identity:
+            raise KeyCollision(f"event key {incoming.event_key} belongs to event {identity!r}")
     return fresh
+
+
+async def undecided(connection: Connection, arrivals: Sequence[Incoming]) -> list[Incoming]:
+    """Those that have no decision yet, nobody locked. Raises KeyCollision like `open_batch`."""
+    rows = await connection.fetch(_SQL["decided"], [incoming.event_key for incoming in arrivals])
+    return _undecided(arrivals, rows)
 
 
 async def lock_customers(
@@ -55,69 +133,6 @@ async def lock_customers(
     }
 
 
-async def load_games(connection: Connection, ids: Collection[int]) -> dict[int, Game]:
-    """The games of these ids that exist."""
-    rows = await connection.fetch(_SQL["games"], sorted(ids))
-    return {row["id"]: game_from(row) for row in rows}
-
-
-async def stamp_game_versions(
-    connection: Connection, partner_ids: Collection[int]
-) -> dict[int, int]:
-    """Version by id of every stamp game of these partners."""
-    rows = await connection.fetch(_SQL["stamp_games"], sorted(partner_ids))
-    return {row["id"]: row["version"] for row in rows}
-
-
-def game_from(row: _Row) -> Game:
-    """A game's rules from a row that has its columns and the partner's `time_zone`."""
-    starts_at, ends_at = window(row["start_date"], row["end_date"], row["time_zone"])
-    return Game(
-        id=row["id"],
-        partner_id=row["partner_id"],
-        version=row["version"],
-        is_active=row["is_active"],
-        allow_multiple_active_coupons=row["allow_multiple_active_coupons"],
-        coupon_validity_days=row["coupon_validity_days"],
-        starts_at=starts_at,
-        ends_at=ends_at,
-        reward_description=row["reward_description"],
-        product_ids=tuple(row["product_ids"]),
-        game_type=GameType(row["game_type"]),
-        code_prefix=row["code_prefix"],
-        stamps_required=row["stamps_required"],
-        customer_limits=_customer_limits(row),
-        total_limit=row["total_limit"],
-        time_zone=row["time_zone"],
-    )
-
-
-def _customer_limits(row: _Row) -> CustomerLimits:
-    """`NO_LIMITS` itself where there is none: the rules ask for it by identity, for every event."""
-    limits = CustomerLimits(
-        lifetime=row["customer_limit"],
-        per_day=row["customer_limit_per_day"],
-        per_week=row["customer_limit_per_week"],
-        per_month=row["customer_limit_per_month"],
-    )
-    return NO_LIMITS if limits.largest is None else limits
-
-
-async def current_versions(connection: Connection, ids: Collection[int]) -> dict[int, int]:
-    """Version by game id, shared until the commit. A batch's last statement."""
-    rows = await connection.fetch(_SQL["confirm_versions"], sorted(ids))
-    return {row["id"]: row["version"] for row in rows}
-
-
-async def open_letters_before(
-    connection: Connection, firsts: Mapping[tuple[str, int], int], window_records: int
-) -> dict[tuple[str, int], int]:
-    """Per (topic, partition): open dead letters among the records just before that offset."""
-    rows = await connection.fetch(
-        _SQL["open_letters_before"],
-        [topic for topic, _ in firsts],
-        [partition for _, partition in firsts],
-        list(firsts.values()),
-        window_records,
-    )
-    return {(row["topic"], row["partition"]): row["open"] for row in rows}
+async def decision_of(connection: Connection, event_key: str) -> list[asyncpg.Record]:
+    """(customer_no, game_id, coupon_id) of what was decided of an event; nothing if it was not."""
+    return await connection.fetch(_SQL["decision"], event_key)

@@ -1,4 +1,4 @@
-"""Store partners, their shops and their products."""
+"""Store partners."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
+from services.adapters.postgres.catalogue import SHOPS, insert_entry
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
 
@@ -39,7 +40,7 @@ async def add_partner(connection: Connection, name: str, time_zone: str) -> NewP
         partner_id = await connection.fetchval(
             _SQL["insert_partner"], name, time_zone, store_id, digest(api_key), digest(secret_key)
         )
-        shop_id = await connection.fetchval(_SQL["insert_shop"], partner_id, name)
+        shop = await insert_entry(connection, SHOPS, partner_id, {"name": name})
     return NewPartner(
         id=partner_id,
         name=name,
@@ -47,7 +48,7 @@ async def add_partner(connection: Connection, name: str, time_zone: str) -> NewP
         store_id=store_id,
         api_key=api_key,
         secret_key=secret_key,
-        default_shop_id=shop_id,
+        default_shop_id=shop.id,
     )
 
 
@@ -65,31 +66,3 @@ async def list_partners(connection: Connection) -> list[asyncpg.Record]:
 async def known_partners(connection: Connection, ids: Collection[int]) -> set[int]:
     """Those of the ids that are partners."""
     return {row["id"] for row in await connection.fetch(_SQL["known_partners"], list(ids))}
-
-
-async def add_shop(connection: Connection, partner_id: int, name: str) -> int | None:
-    """The new shop's id; None when there is no such partner."""
-    shop_id: int | None = await connection.fetchval(_SQL["insert_shop"], partner_id, name)
-    return shop_id
-
-
-async def list_shops(connection: Connection, partner_id: int | None) -> list[asyncpg.Record]:
-    """`id, partner_id, name, created_at` of one partner's shops, or of all."""
-    rows: list[asyncpg.Record] = await connection.fetch(_SQL["list_shops"], partner_id)
-    return rows
-
-
-async def add_product(
-    connection: Connection, partner_id: int, name: str, sku: str | None
-) -> int | None:
-    """The new product's id; None when there is no such partner."""
-    product_id: int | None = await connection.fetchval(
-        _SQL["insert_product"], partner_id, name, sku
-    )
-    return product_id
-
-
-async def list_products(connection: Connection, partner_id: int | None) -> list[asyncpg.Record]:
-    """`id, partner_id, name, sku, created_at` of one partner's products, or of all."""
-    rows: list[asyncpg.Record] = await connection.fetch(_SQL["list_products"], partner_id)
-    return rows

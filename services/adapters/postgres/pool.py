@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TypeAlias
 
 import asyncpg
@@ -84,15 +85,18 @@ async def _keep(connection: asyncpg.Connection) -> None:
         await connection.reset()
 
 
-OUTAGES: tuple[type[BaseException], ...] = (
-    OSError,
-    asyncio.TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.IdleInTransactionSessionTimeoutError,
-)
-"""The server is away or let go of us: try again later with backoff. Nothing is wrong with the data."""
+@asynccontextmanager
+async def waking_relay(connection: Connection) -> AsyncIterator[None]:
+    """A transaction that wakes the relay with its commit, in one round trip; an exception rolls it back.
+
+    By hand, because asyncpg's own can only commit. Inside use savepoints, not `connection.transaction()`.
+    """
+    await connection.execute("BEGIN")
+    try:
+        yield
+        # Two statements of one message: the notification has a transaction of its own, after the commit.
+        await connection.execute(f"COMMIT; {WAKE_RELAY}")
+    except BaseException:
+        if not connection.is_closed() and connection.is_in_transaction():
+            await connection.execute("ROLLBACK")
+        raise

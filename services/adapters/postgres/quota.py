@@ -59,25 +59,20 @@ async def left(connection: Connection, games: Collection[int]) -> dict[int, int]
     return {row["game_id"]: row["remaining"] for row in rows}
 
 
-class _NotEnough(Exception):
-    """The shares that nobody else holds do not cover what is needed."""
-
-
 async def _free(connection: Connection, game_id: int, needed: int) -> list[asyncpg.Record] | None:
     """One share if it covers what is needed, else all free ones if they do; otherwise none is kept locked.
 
     The savepoint gives the locks back: two batches that each hold some and wait for all would wait for ever.
     """
     begin = random.randrange(_SHARES)
-    try:
-        async with connection.transaction():
-            for limit in (1, _SHARES):
-                shares = await connection.fetch(_SQL["free_shares"], game_id, begin, limit)
-                if sum(share["remaining"] for share in shares) >= needed:
-                    return list(shares)
-            raise _NotEnough
-    except _NotEnough:
-        return None
+    await connection.execute("SAVEPOINT free_shares")
+    for limit in (1, _SHARES):
+        shares = await connection.fetch(_SQL["free_shares"], game_id, begin, limit)
+        if sum(share["remaining"] for share in shares) >= needed:
+            await connection.execute("RELEASE SAVEPOINT free_shares")
+            return list(shares)
+    await connection.execute("ROLLBACK TO SAVEPOINT free_shares")
+    return None
 
 
 async def use(connection: Connection, held: HeldShares, used: Mapping[int, int]) -> None:

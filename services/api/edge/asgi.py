@@ -1,4 +1,4 @@
-"""The outermost layer, plain ASGI: request ids, the size of bodies, headers, and an end for whatever went wrong.
+"""The outermost layer, plain ASGI: request ids, the dialect, the size of bodies, and an end for whatever went wrong.
 
 `X-Request-Id` is taken from the request where it is one word of sensible length, else made; every answer carries it.
 """
@@ -9,13 +9,15 @@ import asyncio
 import logging
 import re
 import time
+from collections.abc import Sequence
 from secrets import token_hex
 from typing import Any, Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.api.edge import metrics
-from services.api.partners.envelope import Problem, failure
+from services.api.edge.dialect import DIALECT, Dialect, dialect_of
+from services.api.edge.problems import Problem, Reason
 
 LARGEST_BODY_BYTES: Final = 4 * 1024 * 1024
 """Two images of 1 MiB in base64, and everything else."""
@@ -36,10 +38,11 @@ class _TooLarge(Exception):
 
 
 class Edge:
-    """Wraps the application."""
+    """Wraps the application. The first dialect answers for paths that are nobody's."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, dialects: Sequence[Dialect]) -> None:
         self._app = app
+        self._dialects = dialects
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -49,6 +52,7 @@ class Edge:
         request_id = given if _is_request_id(given) else token_hex(8)
         headers: list[tuple[str, str]] = [("x-request-id", request_id)]
         scope[REQUEST_ID], scope[HEADERS] = request_id, headers
+        dialect = scope[DIALECT] = dialect_of(scope["path"], self._dialects)
         begun_at = time.perf_counter()
         status = 0
         left = LARGEST_BODY_BYTES
@@ -79,7 +83,7 @@ class Edge:
             problem = _problem(error, request_id)
             if status:
                 raise  # the answer has begun: all that is left is to cut it off
-            await failure(problem, request_id)(scope, receive, answered)
+            await dialect.answer(problem, request_id)(scope, receive, answered)
         finally:
             route: Any = scope.get("route")
             path = getattr(route, "path", "none")
@@ -91,11 +95,11 @@ class Edge:
 
 def _problem(error: Exception, request_id: str) -> Problem:
     if isinstance(error, _TooLarge):
-        return Problem(413, f"The body must not exceed {LARGEST_BODY_BYTES} bytes")
+        return Problem(Reason.BODY_TOO_LARGE, str(LARGEST_BODY_BYTES))
     if isinstance(error, asyncio.TimeoutError):
-        return Problem(503)
+        return Problem(Reason.UNAVAILABLE)
     log.error("request failed", exc_info=error, extra={"request_id": request_id})
-    return Problem(500)
+    return Problem(Reason.BROKEN)
 
 
 def _of_interest(headers: list[tuple[bytes, bytes]]) -> tuple[str, str | None]:

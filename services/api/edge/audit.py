@@ -12,7 +12,7 @@ import orjson
 from services.adapters.postgres.queries import queries
 from services.api.edge.call import Call
 
-_SQL = queries("audit")
+_SQL = queries("audit", __package__)
 
 log = logging.getLogger(__name__)
 

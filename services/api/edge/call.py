@@ -1,32 +1,27 @@
 """One request, once it is known who asks: what every route of the API begins with.
 
-`Annotated[Call, Depends(calling("games"))]` judges token, scope, rate and locale in one step, and gives the route its
-transactions and its body.
+A dialect makes its dependency of `admit`, with the path parameters that all its paths share; a route gets from it who
+calls, its transactions and its body.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Annotated, Any
+from typing import Any
 
 import asyncpg
 import orjson
-from fastapi import Path, Request
+from fastapi import Request
 
-from services.adapters.postgres.rows import Writing
 from services.api.edge import tenant
 from services.api.edge.asgi import HEADERS, REQUEST_ID
+from services.api.edge.dialect import DIALECT, Caller, Dialect
 from services.api.edge.limits import Limits, too_many
-from services.api.partners.access import Access, Caller
-from services.api.partners.envelope import Problem
+from services.api.edge.problems import Problem, Reason
+from services.api.edge.reply import Reply
+from services.decisions.manner import Manner
 from services.runtime.settings import Settings
-
-Locale = Annotated[
-    str, Path(pattern=r"^[a-z]{2}$", description="Language of texts; two lower-case letters.")
-]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,10 +30,8 @@ class Api:
 
     settings: Settings
     pool: asyncpg.Pool
-    access: Access
     limits: Limits
-    clock_offset: timedelta
-    writing: Writing
+    manner: Manner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +39,7 @@ class Call:
     """A request by a verified caller."""
 
     api: Api
+    dialect: Dialect
     caller: Caller
     request: Request
     request_id: str
@@ -76,25 +70,32 @@ class Call:
         try:
             body = orjson.loads(await self.request.body())
         except orjson.JSONDecodeError as error:
-            raise Problem(400, f"The body is not valid JSON: {error}") from None
+            raise Problem(Reason.BODY_NOT_JSON, str(error)) from None
         if not isinstance(body, dict):
-            raise Problem(400, "The body must be a JSON object")
+            raise Problem(Reason.BODY_NO_OBJECT)
         return body
 
+    def failure(self, problem: Problem) -> Reply:
+        """The problem as an answer, where raising it would undo what is to be kept."""
+        return self.dialect.answer(problem, self.request_id)
 
-def calling(scope: str) -> Callable[..., Awaitable[Call]]:
-    """A dependency: the call of a token that has this scope. Raises Problem 401, 403, 429."""
 
-    async def call(request: Request, locale: Locale) -> Call:
-        api: Api = request.app.state.api
-        caller = await api.access.caller(request.headers.get("authorization"))
-        standing = api.limits.request(caller.key)
-        if standing is not None:
-            request.scope[HEADERS].extend(standing.headers())
-            if standing.exceeded:
-                raise too_many(standing)
-        if scope not in caller.scopes:
-            raise Problem(403, f"Forbidden. The token lacks the scope {scope}.")
-        return Call(api=api, caller=caller, request=request, request_id=request.scope[REQUEST_ID])
-
-    return call
+async def admit(request: Request, scope: str) -> Call:
+    """The call of somebody who has this scope. Raises Problem 401, 403, 429."""
+    api: Api = request.app.state.api
+    dialect: Dialect = request.scope[DIALECT]
+    caller = await dialect.authenticate(request)
+    standing = api.limits.request(caller.key)
+    if standing is not None:
+        request.scope[HEADERS].extend(standing.headers())
+        if standing.exceeded:
+            raise too_many(standing)
+    if scope not in caller.scopes:
+        raise Problem(Reason.SCOPE_MISSING, scope)
+    return Call(
+        api=api,
+        dialect=dialect,
+        caller=caller,
+        request=request,
+        request_id=request.scope[REQUEST_ID],
+    )

@@ -13,17 +13,18 @@ from typing import Final
 
 import asyncpg
 
+from services.adapters.postgres.failures import LostRace
 from services.adapters.postgres.queries import queries
-from services.adapters.postgres.recording import LostRace
 from services.api.edge.call import Call
-from services.api.partners.envelope import Problem, Reply, invalid
+from services.api.edge.problems import Problem, Reason
+from services.api.edge.reply import Reply
 
 HEADER: Final = "Idempotency-Key"
 ATTEMPTS: Final = 5
 """Of one request that lost a race: the winner has committed, so the next attempt sees its work."""
 
 _is_key = re.compile(r"[\x21-\x7e]{1,255}").fullmatch
-_SQL = queries("idempotency")
+_SQL = queries("idempotency", __package__)
 
 Work = Callable[[asyncpg.Connection], Awaitable[Reply]]
 
@@ -32,11 +33,11 @@ async def once(call: Call, work: Work, *, keeps: bool = True) -> Reply:
     """Run `work` in one transaction of the caller's partner, or answer as it was answered before.
 
     `work` may run again after a lost race, always in a new transaction. Raises what it raises, and Problem 422 for a
-    key that belongs to another request. `keeps=False` for a dry run: nothing is kept, the answer neither.
+    key that is none or belongs to another request. `keeps=False` for a dry run: nothing is kept, the answer neither.
     """
     key = call.request.headers.get(HEADER)
     if key is not None and not _is_key(key):
-        raise invalid({HEADER: ["Must be 1 to 255 visible ASCII characters"]})
+        raise Problem(Reason.KEY_MALFORMED)
     for _ in range(ATTEMPTS):
         try:
             async with call.writing(wakes_relay=True, keeps=keeps) as connection:
@@ -45,7 +46,7 @@ async def once(call: Call, work: Work, *, keeps: bool = True) -> Reply:
                 return await _once(call, connection, key, work)
         except LostRace:
             continue
-    raise Problem(503)
+    raise Problem(Reason.UNAVAILABLE)
 
 
 async def _once(call: Call, connection: asyncpg.Connection, key: str, work: Work) -> Reply:
@@ -53,11 +54,11 @@ async def _once(call: Call, connection: asyncpg.Connection, key: str, work: Work
     if not await connection.fetchval(_SQL["take_key"], call.partner_id, key, digest):
         (stored,) = await connection.fetch(_SQL["stored_answer"], call.partner_id, key)
         if stored["request_hash"] != digest:
-            raise invalid({HEADER: ["Was used for another request"]})
+            raise Problem(Reason.KEY_REUSED)
         return Reply(
             stored["body"].encode(),
             status_code=stored["status"],
-            headers={"idempotent-replayed": "true"},
+            headers=call.dialect.replayed,
         )
     await connection.execute(_SQL["forget_old_keys"], call.partner_id)
     reply = await work(connection)

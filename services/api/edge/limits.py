@@ -12,9 +12,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
-from services.api.partners.envelope import Problem
+from services.adapters.failures import REDIS_AWAY
+from services.api.edge.problems import Problem, Reason
 from services.runtime.settings import Settings
 
 WINDOW_SECONDS = 60
@@ -123,7 +123,7 @@ class Limits:
                     pipeline.incrby(name, own)
                     pipeline.expire(name, 2 * WINDOW_SECONDS)
                 answers = await pipeline.execute()
-        except (TimeoutError, RedisError, OSError) as error:
+        except REDIS_AWAY as error:
             self._skip_until = time.monotonic() + SKIP_SECONDS
             self.fault = f"Redis does not answer ({type(error).__name__}); limits hold per process"
             return
@@ -137,6 +137,6 @@ class Limits:
             await self._redis.aclose()
 
 
-def too_many(standing: Standing, message: str | None = None) -> Problem:
+def too_many(standing: Standing, reason: Reason = Reason.TOO_MANY_REQUESTS) -> Problem:
     """429 with the time after which it is worth trying again."""
-    return Problem(429, message, headers={"retry-after": str(standing.resets_in_seconds)})
+    return Problem(reason, headers={"retry-after": str(standing.resets_in_seconds)})

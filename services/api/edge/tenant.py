@@ -12,7 +12,8 @@ from typing import Any, cast
 
 import asyncpg
 
-from services.adapters.postgres.pool import API_ROLE, OUTAGES, WAKE_RELAY, open_pool
+from services.adapters.postgres.failures import OUTAGES
+from services.adapters.postgres.pool import API_ROLE, WAKE_RELAY, open_pool
 from services.runtime.settings import Settings
 
 POOL_SIZE = 10

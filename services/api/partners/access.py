@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jwt
+from fastapi import Request
 
-from services.api.partners.envelope import Problem
+from services.api.edge.dialect import Caller
+from services.api.edge.problems import Problem, Reason
 from services.api.partners.keys import Keys
 from services.api.partners.scopes import SCOPES
 from services.runtime.settings import Settings
@@ -27,14 +28,8 @@ LONGEST_TOKEN = 8_192
 MAX_ID = 2**63 - 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
-    """A verified token. `key` stands for the token where it is counted or logged; `actor` where it is recorded."""
-
-    partner_id: int
-    scopes: frozenset[str]
-    actor: str
-    key: str
+class _Verified(NamedTuple):
+    caller: Caller
     expires_at: float
     remembered_until: float
 
@@ -49,7 +44,7 @@ class Access:
         self._exists = exists
         self._issuer = settings.jwt_issuer
         self._audience = settings.jwt_audience
-        self._known: dict[str, Caller] = {}
+        self._known: dict[str, _Verified] = {}
 
     async def caller(self, authorization: str | None) -> Caller:
         """The caller behind this header. Raises Problem 401."""
@@ -61,14 +56,14 @@ class Access:
         if known is not None and now < known.remembered_until:
             if now >= known.expires_at:
                 raise _unauthorized()
-            return known
-        caller = await self._verified(token.strip(), now)
+            return known.caller
+        verified = await self._verified(token.strip(), now)
         if len(self._known) >= REMEMBERED:
             self._known.clear()
-        self._known[token] = caller
-        return caller
+        self._known[token] = verified
+        return verified.caller
 
-    async def _verified(self, token: str, now: float) -> Caller:
+    async def _verified(self, token: str, now: float) -> _Verified:
         try:
             header = jwt.get_unverified_header(token)
             if header.get("alg") not in self._keys.algorithms:
@@ -91,14 +86,19 @@ class Access:
             raise _unauthorized()
         if not await self._exists(partner_id):
             raise _unauthorized()
-        return Caller(
+        caller = Caller(
             partner_id=partner_id,
             scopes=_scopes(claims.get("scope")),
             actor=_actor(claims.get("sub")),
             key=hashlib.blake2b(token.encode(), digest_size=12).hexdigest(),
-            expires_at=float(claims["exp"]),
-            remembered_until=now + REMEMBERED_SECONDS,
         )
+        return _Verified(caller, float(claims["exp"]), now + REMEMBERED_SECONDS)
+
+
+async def authenticate(request: Request) -> Caller:
+    """The caller of a request, by the `Access` of its application. Raises Problem 401."""
+    access: Access = request.app.state.access
+    return await access.caller(request.headers.get("authorization"))
 
 
 def _scopes(claim: Any) -> frozenset[str]:
@@ -111,7 +111,7 @@ def _actor(subject: Any) -> str:
 
 
 def _unauthorized() -> Problem:
-    return Problem(401, headers={"www-authenticate": "Bearer"})
+    return Problem(Reason.UNAUTHENTICATED, headers={"www-authenticate": "Bearer"})
 
 
 def development_token(

@@ -6,14 +6,12 @@ answers that show only some fields after a change.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 import asyncpg
 from fastapi import APIRouter, Depends, Path, Query
 
-from schemas.definitions import InvalidDefinition
 from schemas.fields import MAX_ID
 from schemas.partners.answers import Done
 from schemas.partners.card_answers import CardAnswer, CardChanged, CardCreated, CardList
@@ -26,13 +24,19 @@ from services.adapters.postgres.cards import (
     page_of_cards,
     update_card,
 )
-from services.adapters.postgres.catalogue import unknown_shops
+from services.adapters.postgres.catalogue import SHOPS
 from services.api.edge import audit
-from services.api.edge.call import Call, calling
+from services.api.edge.call import Call
+from services.api.edge.description import KEYED, takes
 from services.api.edge.idempotency import once
-from services.api.partners.description import KEYED, gives, takes
-from services.api.partners.envelope import Reply, invalid, not_found, success
-from services.api.partners.parameters import Flag, PageAsked, Whole
+from services.api.edge.parameters import Flag, Whole
+from services.api.edge.problems import defined, not_found
+from services.api.edge.reply import Reply
+from services.api.partners.call import calling
+from services.api.partners.catalogue import require_known
+from services.api.partners.description import gives
+from services.api.partners.envelope import success
+from services.api.partners.parameters import PageAsked
 
 router = APIRouter(prefix="/{locale}/partners/cards", tags=["cards"])
 
@@ -55,12 +59,12 @@ _CHANGED: Final = ("title", DEPRECATED)
 )
 async def create_card(call: Asked) -> Reply:
     """Add a card."""
-    card = _read(await call.json_object())
+    card = defined(read_card, await call.json_object())
 
     async def work(connection: asyncpg.Connection) -> Reply:
-        await _know_shops(connection, call, card)
+        await require_known(connection, call, SHOPS, card.shop_ids)
         stored = await insert_card(connection, call.partner_id, card)
-        await audit.record(connection, call, "card.created", stored.id, after=stored.fields)
+        await audit.record(connection, call, "card.created", stored.id, after=_definition(stored))
         data = {"id": stored.id, **_some(stored, *_CREATED), **_times(stored)}
         return _success(stored, data, "Partner card created successfully", status=201)
 
@@ -101,7 +105,7 @@ async def get_card(call: Asked, card_id: CardId) -> Reply:
         stored = await card_by_id(connection, call.partner_id, card_id)
     if stored is None:
         raise not_found("card_id")
-    data = {"id": stored.id, **stored.fields, **_times(stored)}
+    data = {"id": stored.id, **_definition(stored), **_times(stored)}
     return _success(stored, data, "Partner card retrieved successfully")
 
 
@@ -118,12 +122,17 @@ async def change_card(call: Asked, card_id: CardId) -> Reply:
         before = await card_by_id(connection, call.partner_id, card_id, to_change=True)
         if before is None:
             raise not_found("card_id")
-        card = _read(fields, before.fields)
+        card = defined(read_card, fields, _definition(before))
         if "shop_ids" in fields:
-            await _know_shops(connection, call, card)
+            await require_known(connection, call, SHOPS, card.shop_ids)
         stored = await update_card(connection, call.partner_id, card_id, card)
         await audit.record(
-            connection, call, "card.updated", card_id, before=before.fields, after=stored.fields
+            connection,
+            call,
+            "card.updated",
+            card_id,
+            before=_definition(before),
+            after=_definition(stored),
         )
         data = {"id": card_id, **_some(stored, *_CHANGED)}
         data["updated_at"] = _instant(stored.updated_at)
@@ -149,34 +158,20 @@ async def remove_card(call: Asked, card_id: CardId) -> Reply:
     return await once(call, work)
 
 
-def _read(fields: Mapping[str, Any], stored: Mapping[str, Any] | None = None) -> Card:
-    try:
-        return read_card(fields, stored)
-    except InvalidDefinition as error:
-        raise invalid(error.errors) from None
-
-
-async def _know_shops(connection: asyncpg.Connection, call: Call, card: Card) -> None:
-    """Every shop must be the partner's own; whose else it may be is not told."""
-    unknown = await unknown_shops(connection, call.partner_id, card.shop_ids)
-    errors = {
-        f"shop_ids.{place}": [f"Shop {shop_id} does not exist"]
-        for place, shop_id in enumerate(card.shop_ids)
-        if shop_id in unknown
-    }
-    if errors:
-        raise invalid(errors)
-
-
 def _success(stored: StoredCard, data: dict[str, Any], message: str, status: int = 200) -> Reply:
-    is_deprecated = stored.fields[DEPRECATED] is not None
+    is_deprecated = _definition(stored)[DEPRECATED] is not None
     return success(
         data, status=status, message=message, headers=DEPRECATION if is_deprecated else None
     )
 
 
+def _definition(stored: StoredCard) -> dict[str, Any]:
+    """What the partner defined, in the definition's order."""
+    return {name: stored.fields.get(name) for name in Card.model_fields}
+
+
 def _some(stored: StoredCard, *names: str) -> dict[str, Any]:
-    return {name: stored.fields[name] for name in names}
+    return {name: _definition(stored)[name] for name in names}
 
 
 def _times(stored: StoredCard) -> dict[str, str]:

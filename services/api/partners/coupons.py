@@ -12,7 +12,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BeforeValidator
 
-from schemas.definitions import Definition, InvalidDefinition
+from schemas.definitions import Definition
 from schemas.fields import MAX_ID
 from schemas.partners.staff_coupons import (
     CouponAnswer,
@@ -27,11 +27,16 @@ from schemas.partners.staff_coupons import (
     read_staff_step,
     read_verify_code,
 )
-from services.api.edge.call import Call, calling
+from services.api.edge.call import Call
+from services.api.edge.description import takes
+from services.api.edge.parameters import Whole
+from services.api.edge.problems import defined
+from services.api.edge.reply import Reply
 from services.api.partners import staff_issue, staff_steps, staff_verify
-from services.api.partners.description import gives, takes
-from services.api.partners.envelope import Reply, invalid, success
-from services.api.partners.parameters import PageAsked, Whole
+from services.api.partners.call import calling
+from services.api.partners.description import gives
+from services.api.partners.envelope import success
+from services.api.partners.parameters import PageAsked
 from services.api.partners.staff_answers import found_body, history_body
 from services.api.partners.staff_lookups import Wanted, by_id, history_of, page_of_coupons
 from services.domain.coupons.coupon import CouponStatus, Step
@@ -108,7 +113,7 @@ async def list_coupons(
     )
     async with call.reading() as connection:
         coupons, total = await page_of_coupons(
-            connection, call.partner_id, wanted, page, call.api.clock_offset
+            connection, call.partner_id, wanted, page, call.api.manner.clock_offset
         )
     return success({"coupons": list(map(found_body, coupons)), "pagination": page.body(total)})
 
@@ -138,7 +143,7 @@ async def verify_code(call: Asked) -> Reply:
 async def get_coupon(call: Asked, coupon_id: CouponId) -> Reply:
     """Show a coupon and everything that happened to it."""
     async with call.reading() as connection:
-        found = await by_id(connection, coupon_id, call.api.clock_offset)
+        found = await by_id(connection, coupon_id, call.api.manner.clock_offset)
         history = await history_of(connection, found)
     return success({"coupon": found_body(found) | {"history": history_body(history)}})
 
@@ -188,7 +193,4 @@ async def _take(call: Call, coupon_id: UUID, step: Step) -> Reply:
 
 
 async def _read(call: Call, read: Callable[[Mapping[str, Any]], D]) -> D:
-    try:
-        return read(await call.json_object())
-    except InvalidDefinition as error:
-        raise invalid(error.errors) from None
+    return defined(read, await call.json_object())

@@ -1,22 +1,12 @@
-"""The OpenAPI description: what FastAPI derives from the routes, with bodies, security and errors put in.
-
-Bodies are read by `schemas`, not by FastAPI, so that their errors are the dialect's own; `takes` and `gives` say here
-what they look like.
-"""
+"""What a route of this dialect answers, for the OpenAPI description."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
 from schemas.partners.answers import Failure, InvalidFields
-
-REF: Final = "#/components/schemas/{model}"
-SCHEME: Final = "partnerToken"
-_bodies: dict[str, dict[str, Any]] = {}
 
 ERRORS: Final[dict[int, str]] = {
     400: "The body is no JSON object, or a rule of the business stands in the way.",
@@ -31,40 +21,6 @@ ERRORS: Final[dict[int, str]] = {
 }
 
 
-KEYED: Final[dict[str, Any]] = {
-    "parameters": [
-        {
-            "name": "Idempotency-Key",
-            "in": "header",
-            "required": False,
-            "description": "Repeated within 24 hours, the same request gets the same answer.",
-            "schema": {"type": "string", "pattern": r"^[\x21-\x7e]{1,255}$"},
-        }
-    ]
-}
-"""`openapi_extra` of a route that changes something, see `idempotency.py`."""
-
-
-def takes(model: type[BaseModel], *, partly: bool = False, changes: bool = True) -> dict[str, Any]:
-    """`openapi_extra` of a route that reads this body; `partly` where every field may be left out.
-
-    `changes=False` where nothing is changed, so that there is nothing to do once.
-    """
-    schema = model.model_json_schema(ref_template=REF)
-    _bodies.update(schema.pop("$defs", {}))
-    name = model.__name__
-    if partly:
-        name += "Changes"
-        schema["title"] = name
-        schema.pop("required", None)
-        for field in schema["properties"].values():
-            field.pop("default", None)
-    _bodies[name] = schema
-    content = {"application/json": {"schema": {"$ref": REF.format(model=name)}}}
-    body = {"requestBody": {"required": True, "content": content}}
-    return body | KEYED if changes else body
-
-
 def gives(
     status: int, model: type[BaseModel], description: str, *errors: int
 ) -> dict[int | str, dict[str, Any]]:
@@ -76,36 +32,3 @@ def gives(
             "description": ERRORS[code],
         }
     return known
-
-
-def describe(app: FastAPI) -> None:
-    """Give `app` its description, made when it is first asked for."""
-
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            app.openapi_schema = _described(app)
-        return app.openapi_schema
-
-    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way
-
-
-def _described(app: FastAPI) -> dict[str, Any]:
-    document = get_openapi(
-        title=app.title,
-        version=app.version,
-        description=app.description,
-        openapi_version=app.openapi_version,
-        routes=app.routes,
-    )
-    components = document.setdefault("components", {})
-    components.setdefault("schemas", {}).update(_bodies)
-    for unused in ("HTTPValidationError", "ValidationError"):
-        components["schemas"].pop(unused, None)
-    components["securitySchemes"] = {
-        SCHEME: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
-    }
-    for path, operations in document["paths"].items():
-        if path.startswith("/{locale}"):
-            for operation in operations.values():
-                operation["security"] = [{SCHEME: []}]
-    return document

@@ -6,37 +6,39 @@ version, which every decision made under it stores.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import asyncpg
 from fastapi import APIRouter, Depends, Path, Query
 
-from schemas.definitions import InvalidDefinition
 from schemas.fields import MAX_ID, rfc3339
 from schemas.partners.game_answers import GameAnswer, GameList, GamePreview, GameWithCounters
 from schemas.partners.games import Game, read_game
+from services.adapters.postgres.catalogue import PRODUCTS
+from services.adapters.postgres.clock import clock
 from services.adapters.postgres.games import (
-    MultipleInUse,
-    count_active,
     insert_game,
-    unknown_products,
-    update_games,
 )
-from services.adapters.postgres.settling import clock
-from services.adapters.postgres.shown_games import (
+from services.api.edge import audit
+from services.api.edge.call import Call
+from services.api.edge.description import takes
+from services.api.edge.idempotency import once
+from services.api.edge.parameters import Flag, Whole
+from services.api.edge.problems import defined, not_found
+from services.api.edge.reply import Reply
+from services.api.partners.call import calling
+from services.api.partners.catalogue import require_known
+from services.api.partners.description import gives
+from services.api.partners.envelope import Refusal, success
+from services.api.partners.parameters import DryRun, PageAsked
+from services.api.partners.shown_games import (
     ShownGame,
     change_alone,
     page_of_games,
     shown_game,
 )
-from services.api.edge import audit
-from services.api.edge.call import Call, calling
-from services.api.edge.idempotency import once
-from services.api.partners.description import gives, takes
-from services.api.partners.envelope import Problem, Reply, invalid, not_found, success
-from services.api.partners.parameters import DryRun, Flag, PageAsked, Whole
+from services.decisions.rule_changes import MultipleInUse, count_active, update_games
 from services.domain.program import GameType, window
 
 router = APIRouter(prefix="/{locale}/partners/games", tags=["games"])
@@ -54,10 +56,10 @@ _LAST_SECOND = timedelta(seconds=1)
 )
 async def create_game(call: Asked) -> Reply:
     """Add a game."""
-    game = _read(await call.json_object())
+    game = defined(read_game, await call.json_object())
 
     async def work(connection: asyncpg.Connection) -> Reply:
-        await _know_products(connection, call, game)
+        await require_known(connection, call, PRODUCTS, game.product_ids)
         stored = await insert_game(connection, call.partner_id, game)
         await audit.record(connection, call, "game.created", stored.id, after=_plain(game))
         shown = await _shown(connection, call, stored.id)
@@ -115,50 +117,29 @@ async def update_game(call: Asked, game_id: GameId, dry_run: DryRun = False) -> 
 
     async def work(connection: asyncpg.Connection) -> Reply:
         await change_alone(connection, game_id)
-        before = (await _shown(connection, call, game_id)).stored.definition
-        game = _read(fields, before)
+        before = Game.model_construct(**(await _shown(connection, call, game_id)).stored.definition)
+        game = defined(read_game, fields, before.model_dump())
         if "product_ids" in fields:
-            await _know_products(connection, call, game)
+            await require_known(connection, call, PRODUCTS, game.product_ids)
         refusals = await update_games(
             connection,
             {game_id: game},
             actor=call.caller.actor,
-            clock_offset=call.api.clock_offset,
-            writing=call.api.writing,
-            by_copy=False,
+            manner=call.api.manner,
         )
         for refusal in refusals:
-            raise Problem(400, MultipleInUse.MESSAGE, details=_counts(refusal))
+            raise Refusal(400, MultipleInUse.MESSAGE, details=_counts(refusal))
         await audit.record(
             connection, call, "game.updated", game_id, before=_plain(before), after=_plain(game)
         )
         shown = await _shown(connection, call, game_id)
         if not dry_run:
             return success(_body(shown), message="Game updated successfully")
-        at = await clock(connection, call.api.clock_offset)
+        at = await clock(connection, call.api.manner.clock_offset)
         details = _counts(await count_active(connection, game_id, at))
         return success(_body(shown), message="Game would be updated", details=details)
 
     return await once(call, work, keeps=not dry_run)
-
-
-def _read(fields: Mapping[str, Any], stored: Game | None = None) -> Game:
-    try:
-        return read_game(fields, stored)
-    except InvalidDefinition as error:
-        raise invalid(error.errors) from None
-
-
-async def _know_products(connection: asyncpg.Connection, call: Call, game: Game) -> None:
-    """Every product must be the partner's own; whose else it may be is not told."""
-    unknown = await unknown_products(connection, call.partner_id, game.product_ids)
-    errors = {
-        f"product_ids.{place}": [f"Product {product_id} does not exist"]
-        for place, product_id in enumerate(game.product_ids)
-        if product_id in unknown
-    }
-    if errors:
-        raise invalid(errors)
 
 
 async def _shown(connection: asyncpg.Connection, call: Call, game_id: int) -> ShownGame:
@@ -177,7 +158,7 @@ def _counts(counted: MultipleInUse) -> dict[str, int]:
 
 def _body(shown: ShownGame) -> dict[str, Any]:
     """The game as the seed shows it; its dates as the instants they are in the partner's zone."""
-    game = shown.stored.definition
+    game = Game.model_construct(**shown.stored.definition)
     starts_at, ends_at = window(game.start_date, game.end_date, shown.time_zone)
     last_second = None if ends_at is None else ends_at - _LAST_SECOND
     return {

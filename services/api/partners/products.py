@@ -10,15 +10,18 @@ from schemas.fields import MAX_ID
 from schemas.partners.answers import ProductAnswer, ProductList
 from schemas.partners.catalogue import Product, read_product
 from services.adapters.postgres.catalogue import PRODUCTS
-from services.api.edge.call import Call, calling
-from services.api.partners import catalogue as places
-from services.api.partners.description import gives, takes
-from services.api.partners.envelope import Reply
-from services.api.partners.parameters import PageAsked, Whole
+from services.api.edge.call import Call
+from services.api.edge.description import takes
+from services.api.edge.parameters import Whole
+from services.api.edge.reply import Reply
+from services.api.partners import catalogue
+from services.api.partners.call import calling
+from services.api.partners.description import gives
+from services.api.partners.parameters import PageAsked
 
 router = APIRouter(prefix="/{locale}/partners/products", tags=["products"])
 
-RESOURCE = places.Resource(word="product", words="products", kind=PRODUCTS, read=read_product)
+RESOURCE = catalogue.Resource(catalogue=PRODUCTS, read=read_product)
 Asked = Annotated[Call, Depends(calling("games"))]
 ProductId = Annotated[int, Path(ge=1, le=MAX_ID), Whole]
 
@@ -31,19 +34,19 @@ ProductId = Annotated[int, Path(ge=1, le=MAX_ID), Whole]
 )
 async def create_product(call: Asked) -> Reply:
     """Add a product."""
-    return await places.create(call, RESOURCE)
+    return await catalogue.create(call, RESOURCE)
 
 
 @router.get("", responses=gives(200, ProductList, "A page of products."))
 async def list_products(call: Asked, page: PageAsked) -> Reply:
     """List products in the order of their ids."""
-    return await places.page(call, RESOURCE, page)
+    return await catalogue.page(call, RESOURCE, page)
 
 
 @router.get("/{product_id}", responses=gives(200, ProductAnswer, "The product."))
 async def get_product(call: Asked, product_id: ProductId) -> Reply:
     """Show a product."""
-    return await places.get(call, RESOURCE, product_id)
+    return await catalogue.get(call, RESOURCE, product_id)
 
 
 @router.put(
@@ -53,4 +56,4 @@ async def get_product(call: Asked, product_id: ProductId) -> Reply:
 )
 async def update_product(call: Asked, product_id: ProductId) -> Reply:
     """Change the fields that are given, leave the others."""
-    return await places.change(call, RESOURCE, product_id)
+    return await catalogue.change(call, RESOURCE, product_id)

@@ -2,4 +2,7 @@
 
 from __future__ import annotations
 
-SCOPES = ("games", "cards", "staff", "redemption")
+from typing import Final, Literal, get_args
+
+Scope = Literal["games", "cards", "staff", "redemption"]
+SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)

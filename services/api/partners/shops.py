@@ -10,15 +10,18 @@ from schemas.fields import MAX_ID
 from schemas.partners.answers import ShopAnswer, ShopList
 from schemas.partners.catalogue import Shop, read_shop
 from services.adapters.postgres.catalogue import SHOPS
-from services.api.edge.call import Call, calling
-from services.api.partners import catalogue as places
-from services.api.partners.description import gives, takes
-from services.api.partners.envelope import Reply
-from services.api.partners.parameters import PageAsked, Whole
+from services.api.edge.call import Call
+from services.api.edge.description import takes
+from services.api.edge.parameters import Whole
+from services.api.edge.reply import Reply
+from services.api.partners import catalogue
+from services.api.partners.call import calling
+from services.api.partners.description import gives
+from services.api.partners.parameters import PageAsked
 
 router = APIRouter(prefix="/{locale}/partners/shops", tags=["shops"])
 
-RESOURCE = places.Resource(word="shop", words="shops", kind=SHOPS, read=read_shop)
+RESOURCE = catalogue.Resource(catalogue=SHOPS, read=read_shop)
 Asked = Annotated[Call, Depends(calling("games"))]
 ShopId = Annotated[int, Path(ge=1, le=MAX_ID), Whole]
 
@@ -31,19 +34,19 @@ ShopId = Annotated[int, Path(ge=1, le=MAX_ID), Whole]
 )
 async def create_shop(call: Asked) -> Reply:
     """Add a shop."""
-    return await places.create(call, RESOURCE)
+    return await catalogue.create(call, RESOURCE)
 
 
 @router.get("", responses=gives(200, ShopList, "A page of shops."))
 async def list_shops(call: Asked, page: PageAsked) -> Reply:
     """List shops in the order of their ids."""
-    return await places.page(call, RESOURCE, page)
+    return await catalogue.page(call, RESOURCE, page)
 
 
 @router.get("/{shop_id}", responses=gives(200, ShopAnswer, "The shop."))
 async def get_shop(call: Asked, shop_id: ShopId) -> Reply:
     """Show a shop."""
-    return await places.get(call, RESOURCE, shop_id)
+    return await catalogue.get(call, RESOURCE, shop_id)
 
 
 @router.put(
@@ -53,4 +56,4 @@ async def get_shop(call: Asked, shop_id: ShopId) -> Reply:
 )
 async def update_shop(call: Asked, shop_id: ShopId) -> Reply:
     """Change the fields that are given, leave the others."""
-    return await places.change(call, RESOURCE, shop_id)
+    return await catalogue.change(call, RESOURCE, shop_id)

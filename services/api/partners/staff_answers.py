@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from schemas.fields import rfc3339
-from services.api.partners.envelope import Problem
+from services.api.partners.envelope import Refusal
 from services.api.partners.staff_lookups import Found, FoundInGame
 from services.domain.coupons.codes import display
 from services.domain.coupons.coupon import Coupon, CouponStatus, Step
+from services.domain.coupons.effects import DeclineReason
 from services.domain.coupons.lifecycle import StepRefusal
-from services.domain.decision import DeclineReason
 
 NOT_ALLOWED: Final = "OPERATION_NOT_ALLOWED"
 REFUSALS: Final[Mapping[StepRefusal, tuple[int, str, str]]] = {
@@ -90,7 +90,7 @@ def history_body(history: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def refused(
     refusal: StepRefusal, step: Step, shop_id: int, coupon: Coupon, body: Mapping[str, Any]
-) -> Problem:
+) -> Refusal:
     """Why this step cannot be taken at this shop; `body` shows how the coupon stands."""
     status, error_code, message = REFUSALS[refusal]
     if refusal is StepRefusal.RESERVED_ELSEWHERE:
@@ -98,12 +98,12 @@ def refused(
             status, error_code, message = NOT_RESERVED_HERE
         elif coupon.status is CouponStatus.RESERVED and coupon.reserved_shop_id == shop_id:
             status, error_code, message = RESERVED_HERE
-    return Problem(status, message, error_code=error_code, details={"coupon": body})
+    return Refusal(status, message, error_code=error_code, details={"coupon": body})
 
 
-def declined(reason: DeclineReason) -> Problem:
+def declined(reason: DeclineReason) -> Refusal:
     """Why no coupon is issued by hand."""
-    return Problem(409, DECLINES[reason], error_code=reason.upper())
+    return Refusal(409, DECLINES[reason], error_code=reason.upper())
 
 
 def _instant(at: datetime | None) -> str | None:

@@ -14,10 +14,10 @@ from uuid import UUID
 
 import asyncpg
 
+from services.adapters.postgres.coupons import coupon_from
 from services.adapters.postgres.queries import queries
-from services.adapters.postgres.states import coupon_from
+from services.api.edge.problems import invalid, not_found
 from services.api.edge.tenant import ACQUIRE_SECONDS
-from services.api.partners.envelope import invalid, not_found
 from services.api.partners.parameters import Page
 from services.domain.coupons.codes import parse
 from services.domain.coupons.coupon import Coupon, CouponStatus
@@ -28,7 +28,7 @@ LONGEST_PREFIX: Final = 12
 TIME: Final = "time"
 """The actor of what has come about by itself and is not recorded yet."""
 
-_SQL = queries("staff")
+_SQL = queries("staff", __package__)
 _ANY_CUSTOMER = _SQL["page_of_coupons"].format(customer="$5::text IS NULL")
 _ONE_CUSTOMER = _SQL["page_of_coupons"].format(customer="cu.customer_id = $5::text")
 _words = re.compile(r"[0-9A-Za-z \t-]+").findall

@@ -15,26 +15,22 @@ import asyncpg
 
 from schemas.fields import rfc3339
 from schemas.partners.staff_coupons import StaffStep
-from services.adapters.postgres.games import unknown_products
-from services.adapters.postgres.recording import LostRace
-from services.adapters.postgres.steps import StepAnswer, StepRequest, take_step
+from services.adapters.postgres.catalogue import PRODUCTS, unknown_entries
+from services.adapters.postgres.failures import CONFLICTS, LostRace
 from services.api.edge import audit
 from services.api.edge.call import Call
 from services.api.edge.idempotency import Work, once
-from services.api.partners.envelope import Reply, failure, invalid, not_found, success
+from services.api.edge.problems import invalid, not_found
+from services.api.edge.reply import Reply
+from services.api.partners.envelope import success
 from services.api.partners.staff_answers import coupon_body, found_body, game_body, refused
 from services.api.partners.staff_lookups import FoundInGame, by_id
+from services.decisions.steps import StepAnswer, StepRequest, take_step
 from services.domain.coupons import lifecycle
 from services.domain.coupons.coupon import Coupon, Step
 from services.domain.coupons.lifecycle import StepRefusal, closed_reason
 
 UNFIT_PRODUCT: Final = {"selected_product_id": ["Must be the id of a product the coupon is for"]}
-CONFLICTS = (
-    asyncpg.UniqueViolationError,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.SerializationError,
-)
-"""Of two at once one has to begin again, and will then see what the other did."""
 
 
 async def take(call: Call, coupon_id: UUID, step: Step, asked: StaffStep) -> Reply:
@@ -50,19 +46,13 @@ async def take(call: Call, coupon_id: UUID, step: Step, asked: StaffStep) -> Rep
     )
 
     async def work(connection: asyncpg.Connection) -> Reply:
-        found = await by_id(connection, coupon_id, call.api.clock_offset, asked.shop_id)
+        found = await by_id(connection, coupon_id, call.api.manner.clock_offset, asked.shop_id)
         await _know_product(connection, call, found, asked.selected_product_id)
         closed = closed_reason(found.stored)
         if closed is not None and step is not Step.REINSTATED:
             # Recorded for all to see: no need to wait for the owner's lock, where there may be a queue.
             raise refused(closed, step, asked.shop_id, found.coupon, found_body(found))
-        answer = await take_step(
-            connection,
-            request,
-            clock_offset=call.api.clock_offset,
-            writing=call.api.writing,
-            by_copy=False,
-        )
+        answer = await take_step(connection, request, call.api.manner)
         if answer is None:
             raise not_found("coupon_id")
         body = coupon_body(answer.coupon, found.customer_id, answer.at)
@@ -77,7 +67,7 @@ async def take(call: Call, coupon_id: UUID, step: Step, asked: StaffStep) -> Rep
 async def preview(call: Call, coupon_id: UUID, asked: StaffStep) -> Reply:
     """200 with what redeeming the coupon at this shop would do now. Raises Problem 404, 422."""
     async with call.reading() as connection:
-        found = await by_id(connection, coupon_id, call.api.clock_offset, asked.shop_id)
+        found = await by_id(connection, coupon_id, call.api.manner.clock_offset, asked.shop_id)
         await _know_product(connection, call, found, asked.selected_product_id)
     redeemed = lifecycle.redeem(found.coupon, found.at, shop_id=asked.shop_id)
     body = found_body(found)
@@ -115,7 +105,9 @@ async def _know_product(
     """A game without products leaves the choice among all of the partner's."""
     if product_id is None or product_id in found.product_ids:
         return
-    if found.product_ids or await unknown_products(connection, call.partner_id, [product_id]):
+    if found.product_ids or await unknown_entries(
+        connection, PRODUCTS, call.partner_id, [product_id]
+    ):
         raise invalid(UNFIT_PRODUCT)
 
 
@@ -130,7 +122,7 @@ def _refused(
     problem = refused(refusal, request.step, request.shop_id, answer.coupon, body)
     if answer.coupon.steps == answer.before.steps:
         raise problem
-    return failure(problem, call.request_id)
+    return call.failure(problem)
 
 
 async def _audit(

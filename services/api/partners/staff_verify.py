@@ -10,7 +10,9 @@ from schemas.partners.staff_coupons import VerifyCode
 from services.api.edge.asgi import HEADERS
 from services.api.edge.call import Call
 from services.api.edge.limits import too_many
-from services.api.partners.envelope import Problem, Reply, not_found, success
+from services.api.edge.problems import Problem, Reason, not_found
+from services.api.edge.reply import Reply
+from services.api.partners.envelope import success
 from services.api.partners.staff_answers import found_body, game_body, refused
 from services.api.partners.staff_lookups import FoundInGame, by_code, code_in
 from services.domain.coupons.coupon import CouponStatus, Step
@@ -23,7 +25,9 @@ async def verify(call: Call, asked: VerifyCode) -> Reply:
     prefix, code = code_in(asked.code) or ("", "")
     # Asked also where there is no code: the shop is judged first, and an answer takes as long either way.
     api = call.api
-    looked_up = await by_code(api.pool, call.partner_id, code, asked.shop_id, api.clock_offset)
+    looked_up = await by_code(
+        api.pool, call.partner_id, code, asked.shop_id, api.manner.clock_offset
+    )
     _stop_guessing(call)  # again: hundreds at once must not learn more than one after the other
     if looked_up is None or prefix not in ("", looked_up[0].coupon.code_prefix):
         raise _unknown(call)
@@ -50,7 +54,7 @@ def _stop_guessing(call: Call) -> None:
     if standing is not None:
         headers = call.request.scope[HEADERS]
         headers[:] = (dict(headers) | dict(standing.headers())).items()
-        raise too_many(standing, "Too many unknown codes, try again later")
+        raise too_many(standing, Reason.TOO_MANY_LOOKUPS)
 
 
 def _unknown(call: Call) -> Problem:

@@ -1,1 +1,7 @@
-"""Coupons: what one is, what may happen to it, how one is issued, how its code is written."""
+"""Coupons: a family of the customer's state, its effects, and its rules.
+
+In this order each module needs only what stands before it: `codes` (how a code is written), `coupon` (what one is,
+and the table of its steps), `effects` (what may come of an event for coupons, and the reasons against), `held` (the
+coupons of one customer), `lifecycle` (steps, refusals, what time does), `issuing` (a completion that counts),
+`notices` (when a coming end is told).
+"""

@@ -9,10 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from services.domain.coupons.effects import (
+    CouponEffect,
+    DeclineIssuance,
+    DeclineReason,
+    IssueCoupon,
+)
+from services.domain.coupons.held import Coupons
 from services.domain.coupons.lifecycle import settle
-from services.domain.decision import DeclineIssuance, DeclineReason, Effect, IssueCoupon
 from services.domain.program import NO_LIMITS, Game, period_starts
-from services.domain.state import CustomerState
 
 Quota = Mapping[int, int]
 """Coupons that may still be issued, by id of a game with a total limit."""
@@ -27,17 +32,17 @@ class Draw:
 
 
 def complete(
-    game: Game, state: CustomerState, quota: Quota, *, at: datetime, draw: Draw
-) -> tuple[Effect, ...]:
+    game: Game, coupons: Coupons, quota: Quota, *, at: datetime, draw: Draw
+) -> tuple[CouponEffect, ...]:
     """Effects of a completion; the last one issues a coupon or declines to.
 
     A holder of the single place whose validity is over is closed here, in the decision that needs its place, so
     that expiry takes effect at its instant and no background job stands between.
     """
-    if reason := limit_reached(game, state, quota, at):
+    if reason := limit_reached(game, coupons, quota, at):
         return (DeclineIssuance(game_id=game.id, reason=reason),)
-    closing: tuple[Effect, ...] = ()
-    if not game.allow_multiple_active_coupons and (holder := state.holder(game.id)):
+    closing: tuple[CouponEffect, ...] = ()
+    if not game.allow_multiple_active_coupons and (holder := coupons.holder(game.id)):
         if holder.is_active(at):
             return (
                 DeclineIssuance(
@@ -63,13 +68,11 @@ def complete(
     )
 
 
-def limit_reached(
-    game: Game, state: CustomerState, quota: Quota, at: datetime
-) -> DeclineReason | None:
+def limit_reached(game: Game, coupons: Coupons, quota: Quota, at: datetime) -> DeclineReason | None:
     """The limit that binds, the customer's own before the game's; None if a coupon may be issued."""
     limits = game.customer_limits
     if limits is not NO_LIMITS:
-        past = state.issues.get(game.id, ())
+        past = coupons.issues.get(game.id, ())
         day, week, month = period_starts(at, game.time_zone)
         for limit, since in (
             (limits.lifetime, None),

@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from services.domain.coupons.coupon import TRANSITIONS, Coupon, CouponStatus, Step
-from services.domain.decision import ChangeCoupon
+from services.domain.coupons.effects import ChangeCoupon
 from services.domain.program import Game
 
 VALIDITY_OVER = "validity_over"

@@ -21,7 +21,7 @@ from services.terminal.arguments import IDENTIFIER, utf8_text
 from services.terminal.output import json_option, print_facts, print_json, print_table
 
 ONE_PASS_MS = 120_000
-"""Time for reading a whole table: a place in a topic whose record is no longer kept needs it."""
+"""Time for reading a whole table: a position whose record is no longer kept needs it."""
 
 Story = tuple[Row, list[Entry]]
 

@@ -14,13 +14,15 @@ from typing import Any
 import asyncpg
 import orjson
 
+from services.adapters.postgres.dead_letters import position_of
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
+from services.domain.events import Position
 from services.insight.explain.known import Known
-from services.insight.explain.records import Place, arrivals
+from services.insight.explain.records import arrivals
 from services.runtime.settings import Settings
 
-_SQL = queries("explain")
+_SQL = queries("explain", __package__)
 
 Row = asyncpg.Record
 By = Mapping[Any, Sequence[Row]]
@@ -42,11 +44,11 @@ class Gathered:
     """By the `ce_id` of an event, or the number of a letter."""
     handled: By
     """What was done about a letter, by its number."""
-    arrived_at: Mapping[Place, datetime]
+    arrived_at: Mapping[Position, datetime]
 
 
 async def gather(connection: Connection, settings: Settings, known: Sequence[Known]) -> Gathered:
-    """What surrounds these events. Newest places are looked up in the topics first."""
+    """What surrounds these events. Newest records are looked up in the topics first."""
     decisions = [one.decision for one in known if one.decision is not None]
     letters = [letter["id"] for one in known for letter in one.letters]
     coupons = await connection.fetch(
@@ -86,7 +88,7 @@ async def gather(connection: Connection, settings: Settings, known: Sequence[Kno
         arrived_at=await arrivals(
             settings,
             (
-                (Place(row["topic"], row["partition"], row["offset"]), str(row["event_key"]))
+                (position_of(row), str(row["event_key"]))
                 for row in reversed(decisions)
             ),
         ),

@@ -18,12 +18,13 @@ from services.adapters.event_keys import event_keys_of
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
 from services.domain.coupons.codes import parse
-from services.insight.explain.records import Place, event_at
+from services.domain.events import Position
+from services.insight.explain.records import event_at
 from services.runtime.settings import Settings
 
 PLACE = re.compile(r"(.+):([0-9]{1,9}):([0-9]{1,18})").fullmatch
 _LETTER = ("id", "topic", "partition", "offset", "stage", "exception", "message", "created_at", "state")  # fmt: skip
-_SQL = queries("explain")
+_SQL = queries("explain", __package__)
 
 Row = dict[str, Any]
 
@@ -53,7 +54,7 @@ async def find(
         )
     else:
         event_id, source = asked["event_id"], asked["source"]
-        return await _by_event(connection, event_id, source) or await _by_place(
+        return await _by_event(connection, event_id, source) or await _by_position(
             connection, settings, event_id
         )
     return await _with_letters(connection, decisions)
@@ -85,7 +86,7 @@ async def _by_event(connection: Connection, event_id: str, source: str | None) -
     return [one for one in known if source is None or one.source == source]
 
 
-async def _by_place(connection: Connection, settings: Settings, text: str) -> Sequence[Known]:
+async def _by_position(connection: Connection, settings: Settings, text: str) -> Sequence[Known]:
     """The record itself names its event, while the topic has it; after that one pass over all decisions finds it."""
     if (match := PLACE(text)) is None:
         return []
@@ -95,7 +96,9 @@ async def _by_place(connection: Connection, settings: Settings, text: str) -> Se
             if letter["event_id"] is None:
                 return [Known(decision=None, letters=[letter])]
             return await _by_event(connection, letter["event_id"], letter["event_source"])
-        if event := await event_at(settings, Place(name, partition, offset)):
+        if event := await event_at(
+            settings, Position(topic=name, partition=partition, offset=offset)
+        ):
             return await _by_event(connection, event.cause.id, event.cause.source)
         decisions = await connection.fetch(_SQL["decision_at"], name, partition, offset)
         if decisions:

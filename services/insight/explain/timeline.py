@@ -13,11 +13,11 @@ from typing import Any
 import asyncpg
 import orjson
 
-from services.adapters.kafka import COUPON_ISSUED, COUPON_LIFECYCLE, DEAD_LETTERS, ISSUANCE_DECLINED
+from schemas.topics import COUPON_ISSUED, COUPON_LIFECYCLE, DEAD_LETTERS, ISSUANCE_DECLINED
+from services.adapters.postgres.dead_letters import position_of
 from services.domain.coupons.coupon import OPEN_STATUSES
 from services.insight.explain.gathered import Gathered
 from services.insight.explain.known import Known
-from services.insight.explain.records import Place
 from services.insight.explain.wording import (
     coupon_in_words,
     game_in_words,
@@ -105,9 +105,9 @@ class _Story:
             detail=f"{row['event_type']} “{row['event_id']}” of {row['event_source']}{whose}: {what}",
             after=min(row["occurred_at"], self._at),
         )
-        place = Place(row["topic"], row["partition"], row["offset"])
+        position = position_of(row)
         if row["topic"] != row["event_source"]:  # by hand nothing was read from a topic
-            arrived_at = self._gathered.arrived_at.get(place)
+            arrived_at = self._gathered.arrived_at.get(position)
             yield Entry(
                 at=arrived_at,
                 what="arrived",
@@ -206,13 +206,15 @@ class _Story:
 
 def _letters(known: Known, gathered: Gathered) -> Iterator[Entry]:
     for letter in known.letters:
-        at, place = (
+        at, position = (
             letter["created_at"],
             f"{letter['topic']}:{letter['partition']}:{letter['offset']}",
         )
         arrived_at = letter["record_time"]
-        yield Entry(at=arrived_at, what="arrived", detail=f"as {place}", after=min(arrived_at, at))
-        detail = f"letter {letter['id']} of {place}: {letter['stage']}: {letter['message']}"
+        yield Entry(
+            at=arrived_at, what="arrived", detail=f"as {position}", after=min(arrived_at, at)
+        )
+        detail = f"letter {letter['id']} of {position}: {letter['stage']}: {letter['message']}"
         yield Entry(at=at, what="dead letter", detail=detail, after=at)
         yield from published(gathered, letter["id"], "the dead letter", DEAD_LETTERS, at)
         for action in gathered.handled.get(letter["id"], []):

@@ -7,7 +7,8 @@ from typing import Any
 
 import asyncpg
 
-from services.domain.decision import DeclineReason, OrderReason
+from services.domain.coupons.effects import DeclineReason
+from services.domain.decision import OrderReason
 
 REASONS: Mapping[str, str] = {
     DeclineReason.GAME_NOT_FOUND: "the partner has no such game",

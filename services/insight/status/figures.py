@@ -6,7 +6,7 @@ import asyncio
 from importlib.metadata import version
 from typing import Any
 
-from services.adapters.postgres.inbox import open_letters_before
+from services.adapters.postgres.dead_letters import open_letters_before
 from services.adapters.postgres.pool import Connection
 from services.insight.status.stored import stored
 from services.insight.status.streams import lag, redis_version

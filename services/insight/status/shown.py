@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from services.insight.status.stored import STATES
+from services.adapters.postgres.dead_letters import STATES
 from services.insight.status.verdict import Problem, many, span
 from services.terminal.output import print_facts, print_table
 
@@ -19,7 +19,7 @@ def show(figures: Figures, found: Sequence[Problem]) -> None:
         print(f"  {problem.what}: {problem.do}")
     if figures["lag"]:
         print()
-        paused = {(place["topic"], place["partition"]) for place in figures["paused"] or ()}
+        paused = {(part["topic"], part["partition"]) for part in figures["paused"] or ()}
         columns = ("topic", "partition", "committed", "end", "lag")
         print_table(
             (*columns, "trend"),

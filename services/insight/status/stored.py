@@ -6,31 +6,30 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from services.adapters.postgres.dead_letters import STATES
 from services.adapters.postgres.migrate import migrations
 from services.adapters.postgres.operations import LOCK_CLASS
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
+from services.runtime.processes import PROCESSES
 from services.runtime.settings import Settings
 
 RATE_SECONDS = 10
 """Decisions per second is the mean over this long."""
-STATES = ("open", "decided", "already_decided", "discarded")
-PROCESSES = ("issuer", "relay", "sweeper", "api")
 MOST_OVERDUE = 10_000
 """Counted no further: whether a sweeper is needed shows before that."""
 
-_SQL = queries("status")
+_SQL = queries("status", __package__)
 
 
 async def stored(connection: Connection, settings: Settings) -> dict[str, Any]:
     """The part of the status that comes out of Postgres, in the shape of its JSON."""
-    offset = timedelta(seconds=settings.clock_offset_seconds)
     (server,) = await connection.fetch(_SQL["server"])
     (outbox,) = await connection.fetch(_SQL["outbox"])
     decided = await connection.fetchval(
-        _SQL["decisions_since"], offset, timedelta(seconds=RATE_SECONDS)
+        _SQL["decisions_since"], settings.clock_offset, timedelta(seconds=RATE_SECONDS)
     )
-    (sweeping,) = await connection.fetch(_SQL["sweeping"], offset, MOST_OVERDUE)
+    (sweeping,) = await connection.fetch(_SQL["sweeping"], settings.clock_offset, MOST_OVERDUE)
     operations = await connection.fetch(_SQL["operations"], LOCK_CLASS)
     async with connection.transaction():
         # A worker's role is not shown what other sessions are; the login role that all of them share is.

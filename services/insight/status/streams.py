@@ -8,9 +8,10 @@ from typing import Any
 
 from aiokafka import TopicPartition
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
-from services.adapters.kafka import GAME_COMPLETED, ORDERS
+from schemas import topics
+from services.adapters.failures import REDIS_AWAY
+from services.adapters.postgres.failures import Errors
 from services.adapters.records import bounds_of, group_offsets, partitions_of, side_reader
 from services.runtime.settings import Settings
 from services.terminal.addresses import reaching_kafka
@@ -18,6 +19,8 @@ from services.terminal.addresses import reaching_kafka
 PATIENCE_SECONDS = 15.0
 """A cluster that takes longer to answer is away, as far as a glance is concerned."""
 REDIS_PATIENCE_SECONDS = 2.0
+_REDIS_UNUSABLE: Errors = (*REDIS_AWAY, ValueError)
+"""ValueError: what is wrong with the address itself."""
 
 
 async def lag(settings: Settings, trend_seconds: float) -> list[dict[str, Any]]:
@@ -27,34 +30,36 @@ async def lag(settings: Settings, trend_seconds: float) -> list[dict[str, Any]]:
     """
     with reaching_kafka(settings):
         async with asyncio.timeout(PATIENCE_SECONDS + trend_seconds):
-            places = await partitions_of(
-                settings, {settings.topic(name) for name in (GAME_COMPLETED, ORDERS)}
+            partitions = await partitions_of(
+                settings, {settings.topic(name) for name in topics.INCOMING}
             )
-            before, then = await _look(settings, places), time.monotonic()
+            before, then = await _look(settings, partitions), time.monotonic()
             if not trend_seconds:
                 return before
             await asyncio.sleep(trend_seconds)
-            now, seconds = await _look(settings, places), time.monotonic() - then
+            now, seconds = await _look(settings, partitions), time.monotonic() - then
     return [
         late | {"per_second": round((late["lag"] - early["lag"]) / seconds, 1)}
         for early, late in zip(before, now, strict=True)
     ]
 
 
-async def _look(settings: Settings, places: list[TopicPartition]) -> list[dict[str, Any]]:
+async def _look(settings: Settings, partitions: list[TopicPartition]) -> list[dict[str, Any]]:
     committed = await group_offsets(settings, settings.consumer_group)
     async with side_reader(settings) as consumer:
-        bounds = await bounds_of(consumer, places)
+        bounds = await bounds_of(consumer, partitions)
     return [
         {
-            "topic": place.topic,
-            "partition": place.partition,
-            "committed": committed.get(place),
-            "end": bounds[place].end,
-            "lag": max(0, bounds[place].end - max(committed.get(place, 0), bounds[place].first)),
+            "topic": partition.topic,
+            "partition": partition.partition,
+            "committed": committed.get(partition),
+            "end": bounds[partition].end,
+            "lag": max(
+                0, bounds[partition].end - max(committed.get(partition, 0), bounds[partition].first)
+            ),
             "per_second": None,
         }
-        for place in places
+        for partition in partitions
     ]
 
 
@@ -66,7 +71,7 @@ async def redis_version(settings: Settings) -> str | None:
         async with asyncio.timeout(REDIS_PATIENCE_SECONDS):
             async with Redis.from_url(settings.redis_url) as redis:
                 info = await redis.info("server")
-    except (RedisError, OSError, ValueError) as error:
+    except _REDIS_UNUSABLE as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ConnectionError(f"COUPONRY_REDIS_URL: cannot use Redis: {reason}") from None
     if "valkey_version" in info:

@@ -60,10 +60,10 @@ def _schema(figures: Figures) -> Iterator[Problem]:
 
 def _stopped(figures: Figures) -> Iterator[Problem]:
     """What does not go on by itself."""
-    for place in figures["paused"] or ():
-        name = f"{place['topic']}:{place['partition']}"
+    for part in figures["paused"] or ():
+        name = f"{part['topic']}:{part['partition']}"
         yield Problem(
-            what=f"{name} is paused, {place['open']} of its last 1,000 records are dead letters",
+            what=f"{name} is paused, {part['open']} of its last 1,000 records are dead letters",
             do=section("A bad deploy filled the dead letters"),
         )
     if figures["total_lag"] and not figures["sessions"]["issuer"]:

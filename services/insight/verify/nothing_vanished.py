@@ -1,8 +1,8 @@
 """I4: every retained offset of a topic below the group's commit is decided, dead-lettered or a repeat.
 
 The commit is read first. An issuer commits its offsets after the database has committed, so whatever lies below was
-settled before we look. A record whose (source, id) has a decision is settled, as that decision's own or as a repeat;
-any other must be a dead letter of its own place. Of a record only what names its event is read, unless that fails.
+accounted for before we look: a record whose (source, id) has a decision, as that decision's own or as a repeat; any
+other must be a dead letter at its own position. Of a record only what names its event is read, unless that fails.
 """
 
 from __future__ import annotations
@@ -11,28 +11,28 @@ from collections.abc import Sequence
 
 from aiokafka import ConsumerRecord
 
+from schemas import topics
 from schemas.envelope import CONTENT_TYPE, Mode, mode_of
 from services.adapters.event_keys import event_key
-from services.adapters.kafka import GAME_COMPLETED, ORDERS
 from services.adapters.records import bounds_of, group_offsets, read_parts, side_reader
 from services.insight.verify.scan import SQL, Scan
 from services.issuer.codec import Poison, read_record
 from services.terminal.addresses import reaching_kafka
 
-INCOMING = (GAME_COMPLETED, ORDERS)
-
 
 async def check(scan: Scan) -> None:
     """Read what the topics retain up to the group's commit, and look every record up."""
     settings = scan.settings
-    topics = {settings.topic(name) for name in INCOMING}
+    incoming = {settings.topic(name) for name in topics.INCOMING}
     with reaching_kafka(settings):
         committed = await group_offsets(settings, settings.consumer_group)
-        ours = {place: end for place, end in committed.items() if place.topic in topics}
+        ours = {
+            partition: end for partition, end in committed.items() if partition.topic in incoming
+        }
         async with side_reader(settings) as consumer:
             bounds = await bounds_of(consumer, list(ours))
-            starts = {place: bounds[place].first for place in ours}
-            ends = {place: min(end, bounds[place].end) for place, end in ours.items()}
+            starts = {partition: bounds[partition].first for partition in ours}
+            ends = {partition: min(end, bounds[partition].end) for partition, end in ours.items()}
             async for records in read_parts(consumer, starts, ends):
                 await _look_up(scan, records)
 

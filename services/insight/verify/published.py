@@ -13,7 +13,7 @@ from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
-from services.adapters.kafka import COUPON_ISSUED
+from schemas.topics import COUPON_ISSUED
 from services.adapters.records import (
     Bounds,
     bounds_of,
@@ -39,17 +39,17 @@ async def check(scan: Scan) -> None:
     topic = scan.settings.topic(COUPON_ISSUED)
     await scan.connection.execute(SQL["prepare_publication"])
     with reaching_kafka(scan.settings):
-        places = await partitions_of(scan.settings, {topic})
-        if not places:
+        partitions = await partitions_of(scan.settings, {topic})
+        if not partitions:
             raise CommandError(f"topic {topic} does not exist: run `couponry topics`")
         async with side_reader(scan.settings) as consumer:
-            bounds = await bounds_of(consumer, places)
+            bounds = await bounds_of(consumer, partitions)
             reader = _Reader(scan, consumer, bounds)
-            await reader.read_to({place: kept.end for place, kept in bounds.items()})
+            await reader.read_to({partition: kept.end for partition, kept in bounds.items()})
             await _collect_unseen(scan, reader.kept_since())
             if await scan.connection.fetchval(SQL["some_unseen"]):
                 # Whatever was published before the outbox was looked at lies before these ends.
-                await reader.read_to(await written(scan.settings, places))
+                await reader.read_to(await written(scan.settings, partitions))
     await _report(scan)
 
 
@@ -61,13 +61,17 @@ class _Reader:
     ) -> None:
         self._scan = scan
         self._consumer = consumer
-        self._positions = {place: kept.first for place, kept in bounds.items()}
-        self._shortened = {place: _NEVER for place, kept in bounds.items() if kept.first > 0}
+        self._positions = {partition: kept.first for partition, kept in bounds.items()}
+        self._shortened = {
+            partition: _NEVER for partition, kept in bounds.items() if kept.first > 0
+        }
 
     async def read_to(self, ends: Mapping[TopicPartition, int]) -> None:
         async for records in read_parts(self._consumer, self._positions, ends):
             await self._take(records)
-        self._positions = {place: max(end, self._positions[place]) for place, end in ends.items()}
+        self._positions = {
+            partition: max(end, self._positions[partition]) for partition, end in ends.items()
+        }
 
     def kept_since(self) -> datetime:
         """Coupons issued after this must still be in the topic: the oldest record of every partition is older."""
@@ -75,10 +79,10 @@ class _Reader:
 
     async def _take(self, records: Sequence[ConsumerRecord]) -> None:
         for record in records:
-            place = TopicPartition(record.topic, record.partition)
-            if self._shortened.get(place) == _NEVER:
+            partition = TopicPartition(record.topic, record.partition)
+            if self._shortened.get(partition) == _NEVER:
                 oldest = datetime.fromtimestamp(record.timestamp / 1000, UTC)
-                self._shortened[place] = oldest + CLOCKS_DIFFER
+                self._shortened[partition] = oldest + CLOCKS_DIFFER
         ids = [found for record in records if (found := _coupon_id(record)) is not None]
         await self._scan.connection.copy_records_to_table(
             "verify_published", columns=("coupon_id",), records=[(one,) for one in ids]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
@@ -16,9 +15,9 @@ from services.insight.verify import (
     single_active,
 )
 from services.insight.verify.scan import Findings, Scan, Violation
-from services.runtime.settings import Settings, SettingsError
+from services.runtime.settings import Settings
+from services.runtime.side_by_side import side_by_side
 from services.terminal.addresses import postgres
-from services.terminal.output import CommandError
 
 IN_THE_DATABASE = {
     "I1 one active coupon under the single rule": single_active.check,
@@ -54,12 +53,9 @@ async def verify(settings: Settings, progress: Callable[[str], None]) -> Report:
     Raises CommandError, one line, when Postgres or Kafka cannot be used.
     """
     findings = Findings(progress=progress)
-    try:
-        async with asyncio.TaskGroup() as group:
-            for checks in (IN_THE_DATABASE, AGAINST_THE_TOPICS):
-                group.create_task(_run(checks, settings, findings))
-    except* (CommandError, SettingsError) as refused:
-        raise refused.exceptions[0] from None
+    await side_by_side(
+        *(_run(checks, settings, findings) for checks in (IN_THE_DATABASE, AGAINST_THE_TOPICS))
+    )
     return Report(checked=findings.checked, violations=findings.violations())
 
 

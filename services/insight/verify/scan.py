@@ -19,7 +19,7 @@ PAGE_ROWS = 20_000
 MOST_DETAILS = 100
 """Violations of one invariant that are named; the rest are counted."""
 
-SQL = queries("verify")
+SQL = queries("verify", __package__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,7 +47,7 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def checked(changes: Mapping[str, Any], stored: Game) -> dict[str, Any]:
+def checked(changes: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
     """The changes as values of the rules. Raises CommandError, one line."""
     try:
         changed = read_game(changes, stored)

@@ -22,7 +22,7 @@ from services.insight.what_if.rules import Version
 BATCH_ROWS = 5_000
 CHUNK = 10_000
 
-_SQL = queries("what_if")
+_SQL = queries("what_if", __package__)
 
 
 class Happened(NamedTuple):
@@ -103,9 +103,10 @@ async def history(
     `orders_of`: the partner whose orders matter too.
     """
     if orders_of is None:
-        cursor = await connection.cursor(_SQL["completions"], game_id, to)
+        cursor = await connection.cursor(_with_steps("completions"), game_id, to)
     else:
-        cursor = await connection.cursor(_SQL["completions_and_orders"], game_id, to, orders_of)
+        query = _with_steps("completions_and_orders")
+        cursor = await connection.cursor(query, game_id, to, orders_of)
     # Postgres looks for the next batch while this one is decided.
     coming = asyncio.create_task(cursor.fetch(BATCH_ROWS))
     try:
@@ -115,6 +116,11 @@ async def history(
             yield [Happened(*row) for row in rows]
     finally:
         coming.cancel()
+
+
+def _with_steps(name: str) -> str:
+    """A query whose :steps is the query of that name: which coupon it is about, each says by itself."""
+    return _SQL[name].replace(":steps", _SQL["steps"])
 
 
 async def customer_ids(
@@ -128,11 +134,13 @@ async def customer_ids(
 
 
 async def events_decided(
-    connection: asyncpg.Connection, places: Collection[tuple[int, int]]
+    connection: asyncpg.Connection, decisions: Collection[tuple[int, int]]
 ) -> dict[int, dict[str, Any]]:
-    """By number of the decision: which event it was about, and whose; `places` are (customer, number)."""
+    """By number of the decision: which event it was about, and whose; `decisions` are (customer, number)."""
     rows = await connection.fetch(
-        _SQL["events_decided"], [customer for customer, _ in places], [seq for _, seq in places]
+        _SQL["events_decided"],
+        [customer for customer, _ in decisions],
+        [seq for _, seq in decisions],
     )
     return {
         row["seq"]: {

@@ -13,10 +13,10 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from services.domain.coupons.coupon import OPEN_STATUSES, Coupon, CouponStatus, Step
+from services.domain.coupons.effects import ChangeCoupon, IssueCoupon
+from services.domain.coupons.held import issued
 from services.domain.coupons.lifecycle import StepRefusal, cancel, redeem, reinstate, settle
-from services.domain.decision import ChangeCoupon, IssueCoupon
 from services.domain.program import Game
-from services.domain.state import issued
 
 TAKEN_STEPS = (Step.REDEEMED, Step.CANCELLED, Step.REINSTATED)
 """Steps that the record has the say in. Expiry follows the rules that are tried; a reserved coupon is active."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from services.adapters.kafka import ORDERS
+from schemas.topics import ORDERS
 from services.adapters.records import bounds_of, partitions_of, read_parts, side_reader
 from services.domain.events import OrderPlaced
 from services.domain.program import Game
@@ -18,15 +18,15 @@ from services.terminal.addresses import reaching_kafka
 from services.terminal.output import progress
 from services.terminal.pace import PROGRESS_SECONDS, Tick
 
-Place = tuple[int, int]
-"""Partition and offset."""
+PartitionOffset = tuple[int, int]
+"""Where a record of the topic was read."""
 
 
 class Orders:
     """The products of the partner's orders. `unread` counts those whose record was asked for and is gone."""
 
     def __init__(
-        self, topic: str = "", bought: Mapping[Place, frozenset[int]] | None = None
+        self, topic: str = "", bought: Mapping[PartitionOffset, frozenset[int]] | None = None
     ) -> None:
         self._topic = topic
         self._bought = bought or {}
@@ -44,8 +44,8 @@ class Orders:
         """For other rules: what was really bought."""
         if not game.product_ids:
             return frozenset()
-        place = (happened.partition, happened.offset)
-        bought = self._bought.get(place) if happened.topic == self._topic else None
+        read_at = (happened.partition, happened.offset)
+        bought = self._bought.get(read_at) if happened.topic == self._topic else None
         if bought is None:
             self._unread.add(happened.seq)
             return self.recorded(happened, game)
@@ -58,11 +58,11 @@ async def read_orders(settings: Settings, partner_id: int, products: frozenset[i
     shared: dict[frozenset[int], frozenset[int]] = {}
     telling, read = Tick(PROGRESS_SECONDS), 0
     with reaching_kafka(settings):
-        places = await partitions_of(settings, [topic])
+        partitions = await partitions_of(settings, [topic])
         async with side_reader(settings) as consumer:
-            bounds = await bounds_of(consumer, places)
-            starts = {place: one.first for place, one in bounds.items()}
-            ends = {place: one.end for place, one in bounds.items()}
+            bounds = await bounds_of(consumer, partitions)
+            starts = {partition: kept.first for partition, kept in bounds.items()}
+            ends = {partition: kept.end for partition, kept in bounds.items()}
             async for records in read_parts(consumer, starts, ends):
                 for record in records:
                     one = read_record(record)
@@ -70,8 +70,8 @@ async def read_orders(settings: Settings, partner_id: int, products: frozenset[i
                         continue
                     if one.event.partner_id == partner_id:
                         asked = one.event.product_ids & products
-                        place = (record.partition, record.offset)
-                        bought[place] = shared.setdefault(asked, asked)
+                        read_at = (record.partition, record.offset)
+                        bought[read_at] = shared.setdefault(asked, asked)
                 read += len(records)
                 if telling.is_due():
                     progress(f"what-if: {read:,} records of {topic} read")

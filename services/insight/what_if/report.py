@@ -11,7 +11,8 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from services.domain.decision import DeclineReason, Outcome
+from services.domain.coupons.effects import DeclineReason
+from services.domain.decision import Outcome
 from services.insight.what_if.comparing import Change, Comparison
 from services.insight.what_if.world import ISSUED
 from services.terminal.output import CommandError
@@ -56,9 +57,9 @@ def days(comparison: Comparison) -> list[tuple[date, int, int, int, int]]:
     counts: dict[date, list[int]] = {}
     for (day, was, would), count in comparison.by_day.items():
         row = counts.setdefault(day, [0, 0, 0, 0])
-        for place, label in enumerate((was, would)):
+        for column, label in enumerate((was, would)):
             if label is not None:
-                row[place if label == ISSUED else place + 2] += count
+                row[column if label == ISSUED else column + 2] += count
     return [(day, *row) for day, row in sorted(counts.items())]  # type: ignore[misc] # four of them
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 
-from services.adapters.postgres.inbox import game_from
+from services.adapters.postgres.rules import game_from
 from services.domain.program import Game, GameType, Program
 from services.insight.what_if.holdings import RealStep
 
@@ -60,8 +60,8 @@ class Rules:
     def version_at(self, seq: int, at: datetime) -> int | None:
         """The version in force for a decision that does not name one; None before the first."""
         if self._numbers is not None:
-            place = bisect_left(self._numbers, seq)
-            return self.versions[place - 1].number if place else None
+            count = bisect_left(self._numbers, seq)
+            return self.versions[count - 1].number if count else None
         in_force = [one.number for one in self.versions if self._was_made(one, seq, at)]
         return in_force[-1] if in_force else None
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import asyncpg
 
-from services.adapters.postgres.games import stored_game, unknown_products
+from services.adapters.postgres.catalogue import PRODUCTS, unknown_entries
+from services.adapters.postgres.games import stored_game
 from services.insight.what_if.changes import checked
 from services.insight.what_if.comparing import Change, Comparison, Days, recorded_answer
 from services.insight.what_if.history import (
@@ -54,7 +55,7 @@ async def what_if(
     partner_id, zone = row["partner_id"], row["time_zone"]
     values = checked(changes, stored_game(row).definition)
     products = values.get("product_ids", ())
-    if unknown := await unknown_products(connection, partner_id, products):
+    if unknown := await unknown_entries(connection, PRODUCTS, partner_id, products):
         raise CommandError(f"--set product_ids: product {min(unknown)} does not exist")
     versions = await versions_of(connection, game_id)
     recorded = rules_of(game_id, versions, {}, time_zone=zone)
@@ -119,8 +120,8 @@ async def mismatches(
     connection: asyncpg.Connection, comparison: Comparison
 ) -> list[dict[str, Any]]:
     """The first decisions that the recorded rules do not reproduce: which event, what stands there, what came out."""
-    places = [(one.happened.customer_no, one.happened.seq) for one in comparison.mismatches]
-    events = await events_decided(connection, places) if places else {}
+    decisions = [(one.happened.customer_no, one.happened.seq) for one in comparison.mismatches]
+    events = await events_decided(connection, decisions) if decisions else {}
     shown = []
     for happened, decided in comparison.mismatches:
         before = recorded_answer(happened, decided)

@@ -7,23 +7,21 @@ given: the event, the rules in force, the customer as this world has left him.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from struct import pack, unpack
 from typing import NamedTuple
 
+from services.domain.closed_orders import ClosedOrders
 from services.domain.coupons.coupon import OPEN_STATUSES
+from services.domain.coupons.effects import DeclineIssuance, IssueCoupon
+from services.domain.coupons.held import Coupons
 from services.domain.coupons.issuing import Draw
 from services.domain.decide import decide
-from services.domain.decision import AddStamp, Decision, DeclineIssuance, IssueCoupon
+from services.domain.decision import Decision
 from services.domain.events import Cause, Event, GameCompleted, OrderPlaced, OrderReversed
 from services.domain.program import Game, Program
-from services.domain.state import (
-    NEW_CUSTOMER,
-    CustomerState,
-    Stamp,
-    StampCard,
-    evolve,
-)
+from services.domain.stamps import AddStamp, Stamp, StampCard, Stamps
+from services.domain.state import NEW_CUSTOMER, CustomerState, evolve
 from services.insight.what_if.history import Happened, real_steps
 from services.insight.what_if.holdings import (
     Holdings,
@@ -178,18 +176,20 @@ class World:
         if past is not None:
             issues[self._game_id] = tuple(map(instant_of, unpack(f"<{len(past) // 8}q", past)))
         if happened.order_id is None:
-            return CustomerState(coupons=coupons, issues=issues)
+            return replace(NEW_CUSTOMER, coupons=Coupons(by_id=coupons, issues=issues))
         order_id, customer_no, cards = happened.order_id, happened.customer_no, self._cards
         stamp, card = cards.stamps.get(order_id), cards.filling.get(customer_no)
         is_reversed = (order_id, customer_no) in cards.reversals
-        return CustomerState(
-            coupons=coupons,
-            issues=issues,
-            reversed_orders=frozenset({order_id}) if is_reversed else frozenset(),
-            stamps={} if stamp is None else {(order_id, self._game_id): _stamp(stamp, customer_no)},
-            cards={}
-            if card is None
-            else {self._game_id: StampCard(card_no=card[0], stamps=card[1])},
+        return replace(
+            NEW_CUSTOMER,
+            coupons=Coupons(by_id=coupons, issues=issues),
+            orders=ClosedOrders(reversed=frozenset({order_id} if is_reversed else ())),
+            stamps=Stamps(
+                of_orders=(
+                    {(order_id, self._game_id): _stamp(stamp, customer_no)} if stamp else {}
+                ),
+                cards=({self._game_id: StampCard(card_no=card[0], stamps=card[1])} if card else {}),
+            ),
         )
 
     def _keep(
@@ -213,16 +213,16 @@ class World:
             return
         new = evolve(state, decision.effects)
         if self._is_single:
-            self._hold(customer_no, after(holdings, new.coupons, real_steps(happened)))
+            self._hold(customer_no, after(holdings, new.coupons.by_id, real_steps(happened)))
         if (order_id := happened.order_id) is None:
             return
         cards = self._cards
-        if order_id in new.reversed_orders:
+        if order_id in new.orders.reversed:
             cards.reversals.add((order_id, customer_no))
-        stamp = new.stamps.get((order_id, self._game_id))
+        stamp = new.stamps.of_orders.get((order_id, self._game_id))
         if stamp is not None and stamp.is_mine:
             cards.stamps[order_id] = (customer_no, stamp.card_no, stamp.is_in_effect)
-        if (card := new.cards.get(self._game_id)) is not None:
+        if (card := new.stamps.cards.get(self._game_id)) is not None:
             cards.filling[customer_no] = (card.card_no, card.stamps)
 
 

@@ -84,7 +84,7 @@ async def discard_all(
         if operation is not None:
             async with connection.transaction():
                 ids = [row["id"] for row in found]
-                count = await dead_letters.settle(connection, operation.id, ids, "discarded")
+                count = await dead_letters.close(connection, operation.id, ids, "discarded")
                 await operations.add_counts(connection, operation, {"discarded": count})
             reach("discard.after_commit")
             await pace.take(count)

@@ -88,7 +88,7 @@ async def selection_of(
                 values.append(int(value) if field in _NUMBERS else value)
     selection = Selection(**chosen)
     if ids:
-        numbers = [await number_of(settings, connection, one) for one in ids]
+        numbers = [await number_of(settings, connection, name) for name in ids]
         selection = replace(selection, ids=sorted(set(numbers)))
     return selection
 
@@ -98,7 +98,7 @@ async def number_of(settings: Settings, connection: Connection, text: str) -> in
     found: int | None
     if match := _PLACE(text):
         topics = {match[1], settings.topic(match[1])}
-        found = await dead_letters.at_place(connection, topics, int(match[2]), int(match[3]))
+        found = await dead_letters.at_position(connection, topics, int(match[2]), int(match[3]))
     else:
         number = int(text)
         rows = (

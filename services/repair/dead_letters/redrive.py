@@ -18,7 +18,6 @@ from collections.abc import (
 )
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -27,8 +26,8 @@ from services.adapters.postgres import dead_letters, operations
 from services.adapters.postgres.dead_letters import Selection
 from services.adapters.postgres.operations import Operation
 from services.adapters.postgres.pool import Connection, open_pool
-from services.adapters.postgres.rows import Writing
 from services.adapters.redis_locks import CustomerLocks
+from services.decisions.manner import Manner
 from services.domain.arrival import Verdict
 from services.domain.decision import Outcome
 from services.domain.events import Position
@@ -167,12 +166,11 @@ class Redriver:
     ) -> None:
         self._connection = connection
         self._operation = operation
-        self._by_place: dict[Position, int] = {}
+        self._by_position: dict[Position, int] = {}
         self._pipeline = Pipeline(
             pool,
             locks,
-            clock_offset=timedelta(seconds=settings.clock_offset_seconds),
-            writing=Writing.by(settings),
+            Manner.by(settings),
             alongside=self._alongside,
         )
 
@@ -180,20 +178,20 @@ class Redriver:
         """For real."""
         closed = await dead_letters.decided_meanwhile(self._connection, letters)
         rest = [row for row in letters if row["id"] not in closed]
-        self._by_place = {_place(row): row["id"] for row in rest}
+        self._by_position = {dead_letters.position_of(row): row["id"] for row in rest}
         records = [record_of(row) for row in rest]
         report = await through_outages(lambda: self._pipeline.process(records))
         reach("redrive.after_decision")
         handled = {verdict.incoming.position for verdict in report.verdicts}
         handled |= {letter.position for letter in report.letters}
         # The others are repeats, perhaps of one another.
-        closed |= {id_ for place, id_ in self._by_place.items() if place not in handled}
+        closed |= {id_ for position, id_ in self._by_position.items() if position not in handled}
         counts = Counter(already_decided=await self._close(closed), dead=len(report.letters))
         return counts + Counter(decided=len(report.verdicts)) + counts_of(report.verdicts)
 
     async def _close(self, ids: Collection[int]) -> int:
         async with self._connection.transaction():
-            number = await dead_letters.settle(
+            number = await dead_letters.close(
                 self._connection, self._operation.id, ids, "already_decided"
             )
             await operations.add_counts(
@@ -210,9 +208,9 @@ class Redriver:
     ) -> None:
         """The letters' fate, in the transaction of the decisions."""
         operation_id = self._operation.id
-        ids = [self._by_place[verdict.incoming.position] for verdict in verdicts]
-        decided = await dead_letters.settle(connection, operation_id, ids, "decided", tried=True)
-        again = {self._by_place[letter.position]: letter for letter in letters}
+        ids = [self._by_position[verdict.incoming.position] for verdict in verdicts]
+        decided = await dead_letters.close(connection, operation_id, ids, "decided", tried=True)
+        again = {self._by_position[letter.position]: letter for letter in letters}
         dead = await dead_letters.died_again(connection, operation_id, again)
         counts = counts_of(verdicts) + Counter(decided=decided, dead=dead)
         await operations.add_counts(connection, self._operation, counts)
@@ -234,7 +232,7 @@ async def redriver_of(
 
 def dry_run_of(settings: Settings, connection: Connection) -> Redrive:
     """What a redrive would do, in memory."""
-    dry = DryRun(connection, clock_offset=timedelta(seconds=settings.clock_offset_seconds))
+    dry = DryRun(connection, clock_offset=settings.clock_offset)
 
     async def redrive(letters: Letters) -> Counter[str]:
         closed = await dead_letters.decided_meanwhile(connection, letters)
@@ -246,7 +244,3 @@ def dry_run_of(settings: Settings, connection: Connection) -> Redrive:
         )
 
     return redrive
-
-
-def _place(row: asyncpg.Record) -> Position:
-    return Position(topic=row["topic"], partition=row["partition"], offset=row["offset"])

@@ -22,7 +22,7 @@ from services.repair.bulk import (
 )
 from services.repair.replay.result import document, unchanged
 from services.repair.replay.run import BESIDE_LIVE_PER_SECOND, Reading, dry_run_of, pipeline_of
-from services.repair.replay.span import Asked, Span, broker_topic, find_span, gap_line
+from services.repair.replay.span import Asked, Span, broker_topic, find_span, gap_line, topic_choice
 from services.runtime import crashpoints
 from services.runtime.settings import Settings, required
 from services.terminal.addresses import (
@@ -45,7 +45,7 @@ NAME = "replay"
 
 @click.command()
 @click.option(
-    "--topic", type=utf8_text, metavar="T", help="game-completed or orders, with or without prefix."
+    "--topic", type=utf8_text, metavar="T", help=f"{topic_choice()}, with or without prefix."
 )
 @click.option("--from", "from_at", type=instant, metavar="TIME", help="RFC 3339, included.")
 @click.option("--to", "to_at", type=instant, metavar="TIME", help="RFC 3339, not included.")
@@ -98,7 +98,7 @@ def replay(
 def _check(asked: Mapping[str, Any], *, dry_run: bool, resume: bool) -> None:
     """What the options say together. Raises UsageError."""
     if asked["topic"] is None and not (resume and not any(asked.values())):
-        raise click.UsageError("--topic is missing: game-completed or orders")
+        raise click.UsageError(f"--topic is missing: {topic_choice()}")
     if resume and dry_run:
         raise click.UsageError("--dry-run keeps nothing that --resume could go on with")
     by_offset = asked["from_offset"] is not None or asked["to_offset"] is not None

@@ -1,4 +1,4 @@
-"""Tell at one look which records were decided: those that a decision names by their place in the topic.
+"""Tell at one look which records were decided: those that a decision names by their position in the topic.
 
 Reading a record (16 of the 20 µs that a repeat costs) is only needed to learn whether it is an event and which. If
 the decision of the event its headers name says "read from here", this very record was read and decided, whatever we
@@ -16,7 +16,7 @@ from services.adapters.event_keys import event_key_of_bytes
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
 
-_SQL = queries("inbox")
+_SQL = queries("recognition", __package__)
 
 
 async def unrecognised(

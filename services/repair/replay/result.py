@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from services.domain.arrival import Verdict
-from services.domain.decision import ChangeCoupon, DeclineIssuance, IssueCoupon, Outcome
+from services.domain.coupons.effects import ChangeCoupon, DeclineIssuance, IssueCoupon
+from services.domain.decision import Outcome
 
 DECLINED = "declined."
 

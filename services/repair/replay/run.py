@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 
@@ -18,9 +17,9 @@ from services.adapters.postgres import operations
 from services.adapters.postgres.operations import Operation
 from services.adapters.postgres.pool import Connection, open_pool
 from services.adapters.postgres.queries import queries
-from services.adapters.postgres.rows import Writing
 from services.adapters.records import read_parts
 from services.adapters.redis_locks import CustomerLocks
+from services.decisions.manner import Manner
 from services.domain.arrival import Verdict
 from services.domain.decision import Outcome
 from services.domain.letters import DeadLetter
@@ -42,7 +41,7 @@ BATCHES_PER_SECOND = 10
 """Of a replay with a limit: many small steps rather than a few that others would feel."""
 CHECKPOINT_SECONDS = 1.0
 
-_SQL = queries("replay")
+_SQL = queries("replay", __package__)
 
 Decide = Callable[[Sequence[ConsumerRecord]], Awaitable[Counter[str]]]
 """Decide records that were not recognised; what came of them, see `counts_of`, and how many are `dead`."""
@@ -73,7 +72,10 @@ class Reading:
         """Read to the end. Raises what an outage raises; what was done until then is kept."""
         pace = Pace()
         checkpoint, telling = Tick(CHECKPOINT_SECONDS), Tick(PROGRESS_SECONDS)
-        starts, ends = self._span.places(self._span.next), self._span.places(self._span.ends)
+        starts, ends = (
+            self._span.by_partition(self._span.next),
+            self._span.by_partition(self._span.ends),
+        )
         async for records in read_parts(consumer, starts, ends):
             done = 0
             while done < len(records):
@@ -155,12 +157,12 @@ async def pipeline_of(settings: Settings, operation: Operation) -> AsyncIterator
         new_letters: int,
     ) -> None:
         await operations.add_counts(connection, operation, counts_of(verdicts, new_letters))
-        places = [verdict.incoming.position for verdict in verdicts]
+        positions = [verdict.incoming.position for verdict in verdicts]
         await connection.execute(
-            _SQL["settle_letters"],
-            [place.topic for place in places],
-            [place.partition for place in places],
-            [place.offset for place in places],
+            _SQL["close_letters"],
+            [position.topic for position in positions],
+            [position.partition for position in positions],
+            [position.offset for position in positions],
         )
 
     pool = await open_pool(settings, "couponry-replay", enable_seqscan="off")
@@ -168,8 +170,7 @@ async def pipeline_of(settings: Settings, operation: Operation) -> AsyncIterator
     pipeline = Pipeline(
         pool,
         locks,
-        clock_offset=timedelta(seconds=settings.clock_offset_seconds),
-        writing=Writing.by(settings),
+        Manner.by(settings),
         alongside=alongside,
     )
 
@@ -186,7 +187,7 @@ async def pipeline_of(settings: Settings, operation: Operation) -> AsyncIterator
 
 def dry_run_of(settings: Settings, connection: Connection) -> Decide:
     """The same in memory."""
-    dry = DryRun(connection, clock_offset=timedelta(seconds=settings.clock_offset_seconds))
+    dry = DryRun(connection, clock_offset=settings.clock_offset)
 
     async def decide(records: Sequence[ConsumerRecord]) -> Counter[str]:
         report = await dry.process(records)

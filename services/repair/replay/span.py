@@ -9,13 +9,10 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from services.adapters.kafka import GAME_COMPLETED, ORDERS
+from schemas import topics
 from services.adapters.records import Bounds, bounds_of, first_since, partitions_of
 from services.runtime.settings import Settings
 from services.terminal.output import CommandError, instant_text
-
-INCOMING = (GAME_COMPLETED, ORDERS)
-"""The only topics that hold records for the pipeline. Whatever else was fed to it would become dead letters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,53 +55,63 @@ class Span:
             missing=kept["missing"],
         )
 
-    def places(self, offsets: Mapping[int, int]) -> dict[TopicPartition, int]:
+    def by_partition(self, offsets: Mapping[int, int]) -> dict[TopicPartition, int]:
         """`next` or `ends` with the topic's name to each number."""
         return {TopicPartition(self.topic, number): at for number, at in offsets.items()}
 
 
 def broker_topic(settings: Settings, name: str) -> str:
-    """The broker's name of an incoming topic, given with or without the prefix. Raises CommandError."""
-    for topic in INCOMING:
+    """The broker's name of an incoming topic, given with or without the prefix. Raises CommandError.
+
+    No others hold records for the pipeline: whatever else was fed to it would become dead letters.
+    """
+    for topic in topics.INCOMING:
         if name in (topic, settings.topic(topic)):
             return settings.topic(topic)
-    raise CommandError(f"--topic {name!r} is no topic of events: use {' or '.join(INCOMING)}")
+    raise CommandError(f"--topic {name!r} is no topic of events: use {topic_choice()}")
+
+
+def topic_choice() -> str:
+    """The incoming topics as words."""
+    return " or ".join(topics.INCOMING)
 
 
 async def find_span(settings: Settings, consumer: AIOKafkaConsumer, asked: Asked) -> Span:
     """Ask Kafka. Raises CommandError for a topic or partition that does not exist, or KafkaError."""
-    places = await _places(settings, asked)
-    bounds = await bounds_of(consumer, places)
-    oldest = await first_since(consumer, places)
-    since = await first_since(consumer, places, asked.from_at) if asked.from_at else {}
-    until = await first_since(consumer, places, asked.to_at) if asked.to_at else {}
+    partitions = await _asked_for(settings, asked)
+    bounds = await bounds_of(consumer, partitions)
+    oldest = await first_since(consumer, partitions)
+    since = await first_since(consumer, partitions, asked.from_at) if asked.from_at else {}
+    until = await first_since(consumer, partitions, asked.to_at) if asked.to_at else {}
     span = Span(topic=asked.topic, next={}, ends={}, missing=[])
-    for place in places:
-        first, end = bounds[place].first, bounds[place].end
+    for partition in partitions:
+        first, end = bounds[partition].first, bounds[partition].end
         start, stop = first, end
         if asked.from_at is not None:
-            start = found[0] if (found := since[place]) else end
+            start = found[0] if (found := since[partition]) else end
         if asked.to_at is not None:
-            stop = found[0] if (found := until[place]) else end
+            stop = found[0] if (found := until[partition]) else end
         start = max(start, asked.from_offset or 0)
         stop = min(stop, end, end if asked.to_offset is None else asked.to_offset)
-        span.next[place.partition], span.ends[place.partition] = start, max(start, stop)
-        if gap := _gap(asked, bounds[place], oldest[place]):
-            span.missing.append({"partition": place.partition, **gap})
+        span.next[partition.partition], span.ends[partition.partition] = start, max(start, stop)
+        if gap := _gap(asked, bounds[partition], oldest[partition]):
+            span.missing.append({"partition": partition.partition, **gap})
     return span
 
 
-async def _places(settings: Settings, asked: Asked) -> list[TopicPartition]:
-    places = await partitions_of(settings, {asked.topic})
-    if not places:
+async def _asked_for(settings: Settings, asked: Asked) -> list[TopicPartition]:
+    partitions = await partitions_of(settings, {asked.topic})
+    if not partitions:
         raise CommandError(f"topic {asked.topic} does not exist: run `couponry topics`")
-    unknown = sorted(set(asked.partitions) - {place.partition for place in places})
+    unknown = sorted(set(asked.partitions) - {partition.partition for partition in partitions})
     if unknown:
         raise CommandError(
-            f"topic {asked.topic} has partitions 0 to {len(places) - 1}, not {unknown[0]}"
+            f"topic {asked.topic} has partitions 0 to {len(partitions) - 1}, not {unknown[0]}"
         )
     return [
-        place for place in places if not asked.partitions or place.partition in asked.partitions
+        partition
+        for partition in partitions
+        if not asked.partitions or partition.partition in asked.partitions
     ]
 
 

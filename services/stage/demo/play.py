@@ -10,17 +10,18 @@ from itertools import islice
 
 from rich.console import Console
 
+from schemas.topics import COUPON_ISSUED, GAME_COMPLETED
 from services.runtime.settings import Settings
 from services.stage.demo.account import Account
 from services.stage.demo.ledger import Ledger, percentile, words
 from services.stage.demo.live import live_view, step
-from services.stage.demo.records import Fate, Record
-from services.stage.demo.settling import (
+from services.stage.demo.reconciliation import (
     STANDSTILL_SECONDS,
     everything_read,
     everything_seen,
     recorded,
 )
+from services.stage.demo.records import Fate, Record
 from services.stage.demo.stage import Scene
 from services.stage.demo.traffic import GameService, game_service, listen, listener
 from services.stage.demo.workload import Workload
@@ -93,7 +94,7 @@ async def _follow_one(
     step(console, 4, "One completion", "followed all the way")
     began = time.perf_counter()
     await producer.send([record])
-    console.print(f"      -> game-completed  {(record.value or b'').decode()}", soft_wrap=True)
+    console.print(f"      -> {GAME_COMPLETED}  {(record.value or b'').decode()}", soft_wrap=True)
     if not await everything_seen(ledger) or not ledger.coupons:
         raise CommandError(
             f"the first completion had no coupon within {STANDSTILL_SECONDS:.0f} s: see the logs in"
@@ -101,7 +102,7 @@ async def _follow_one(
         )
     coupon, took_ms = ledger.coupons[-1], (ledger.last_seen_at - began) * 1_000
     console.print(
-        f"      <- coupon-issued   {coupon['code']} for {coupon['customer_id']}:"
+        f"      <- {COUPON_ISSUED}   {coupon['code']} for {coupon['customer_id']}:"
         f" {coupon['reward_description']}, until {coupon['expires_at'] or 'for ever'}"
         f" ({took_ms:.0f} ms)",
         soft_wrap=True,

@@ -95,8 +95,8 @@ def in_structured_mode(one: Draft) -> None:
 
 def _put(field: str, value: Any) -> Callable[[Draft], None]:
     def spoil(one: Draft) -> None:
-        place = one.event if field in one.event else one.event["data"]
-        place[field] = value
+        holder = one.event if field in one.event else one.event["data"]
+        holder[field] = value
 
     return spoil
 
@@ -104,8 +104,8 @@ def _put(field: str, value: Any) -> Callable[[Draft], None]:
 def _without(field: str, *, structured: bool = False) -> Callable[[Draft], None]:
     def spoil(one: Draft) -> None:
         one.structured = structured
-        place = one.event if field in one.event else one.event["data"]
-        del place[field]
+        holder = one.event if field in one.event else one.event["data"]
+        del holder[field]
 
     return spoil
 

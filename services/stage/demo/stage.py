@@ -17,7 +17,7 @@ from services.admin.games import load_games, read_file
 from services.local.process import Processes
 from services.local.servers import Servers, start_servers
 from services.runtime.settings import Settings
-from services.stage.children import child
+from services.stage.children import start_together
 from services.stage.demo import catalogue
 from services.stage.demo.workload import Game
 from services.stage.up import prepare
@@ -93,13 +93,7 @@ async def set_the_scene(settings: Settings) -> Scene:
 
 async def start_processes(servers: Servers, settings: Settings) -> None:
     """Start them as `up` does, and return when they are ready. Raises LocalServerError."""
-    children = [child(name, settings, servers.processes.state) for name in PROCESSES]
-    try:
-        async with asyncio.TaskGroup() as starts:
-            for each in children:
-                starts.create_task(servers.processes.start(each))
-    except BaseExceptionGroup as group:
-        raise group.exceptions[0] from None
+    await start_together(PROCESSES, servers.processes, settings)
 
 
 async def while_alive(processes: Processes, work: Coroutine[Any, Any, T]) -> T:

@@ -10,17 +10,13 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 
-from services.adapters.kafka import (
-    COUPON_ISSUED,
-    DEAD_LETTERS,
-    GAME_COMPLETED,
-    ISSUANCE_DECLINED,
-    client_options,
-)
+from schemas.topics import COUPON_ISSUED, DEAD_LETTERS, GAME_COMPLETED, ISSUANCE_DECLINED
+from services.adapters.kafka import client_options
 from services.runtime.settings import Settings
 from services.stage.demo.ledger import Ledger
 from services.stage.demo.records import ISSUED, TAG, Fate, Record
@@ -58,9 +54,9 @@ class GameService:
 
     async def _acknowledged(self, waiting: list[asyncio.Future[object]]) -> None:
         for future in waiting:
-            place = await future
-            at = TopicPartition(place.topic, place.partition)  # type: ignore[attr-defined]
-            self.ends[at] = max(self.ends.get(at, 0), place.offset + 1)  # type: ignore[attr-defined]
+            sent: Any = await future
+            partition = TopicPartition(sent.topic, sent.partition)
+            self.ends[partition] = max(self.ends.get(partition, 0), sent.offset + 1)
 
 
 @asynccontextmanager

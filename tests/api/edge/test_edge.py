@@ -122,6 +122,7 @@ async def test_edge_asks_to_come_back_when_the_database_is_busy(
     await limits.close()
 
 
+@pytest.mark.alone("its requests have to fall into one minute")
 async def test_edge_limits_requests_of_a_token(api_settings: Settings, partner: Partner) -> None:
     """RateLimit headers count down; beyond the limit 429 with Retry-After; other tokens go on."""
     settings = api_settings.model_copy(
@@ -146,6 +147,7 @@ async def test_edge_limits_requests_of_a_token(api_settings: Settings, partner: 
     pool.terminate()
 
 
+@pytest.mark.alone("its requests have to fall into one minute")
 async def test_edge_shares_limits_between_processes(api_settings: Settings) -> None:
     """What one process counted the other knows after sharing; without Redis each counts alone."""
     settings = api_settings.model_copy(update={"api_requests_per_minute": 10})

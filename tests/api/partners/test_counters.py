@@ -11,15 +11,15 @@ import asyncpg
 import pytest
 from aiokafka import ConsumerRecord
 
-from services.adapters.postgres.counters import count_once
 from services.adapters.postgres.pool import connect, open_pool
 from services.adapters.redis_locks import CustomerLocks
 from services.issuer.pipeline import Pipeline
 from services.runtime.settings import Settings
+from services.sweeper.counters import count_once
 from tests.api.games import a_game
 from tests.api.stand import Partner
 from tests.stand import records
-from tests.stand.issuing import eventually
+from tests.stand.waiting import eventually
 
 
 @pytest.fixture

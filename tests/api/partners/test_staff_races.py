@@ -27,7 +27,10 @@ from tests.api.stand import Partner, token
 ROUNDS = int(os.environ.get("RACE_ROUNDS", "4"))
 AT_ONCE = 50
 
-pytestmark = pytest.mark.timeout(120 + 2 * ROUNDS)
+pytestmark = [
+    pytest.mark.timeout(120 + 2 * ROUNDS),
+    pytest.mark.alone("fifty at once need the whole machine to meet"),
+]
 
 
 @pytest.fixture(scope="module")

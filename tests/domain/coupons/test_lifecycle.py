@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from services.domain.coupons.coupon import TRANSITIONS, Coupon, CouponStatus, Step
+from services.domain.coupons.effects import ChangeCoupon
 from services.domain.coupons.lifecycle import (
     StepRefusal,
     cancel,
@@ -18,7 +19,6 @@ from services.domain.coupons.lifecycle import (
     settle,
 )
 from services.domain.coupons.notices import first_notice, next_notice
-from services.domain.decision import ChangeCoupon
 from services.domain.program import Game
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

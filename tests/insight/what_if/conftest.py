@@ -4,25 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-import asyncpg
 import pytest
 
-from services.runtime.settings import Settings
 from tests.insight.what_if.stand import Table
-from tests.stand.commands import Command, CommandOn, with_database
+from tests.stand.commands import Command, CommandOn
+from tests.stand.copies import Copies
 
 
 @pytest.fixture(scope="session")
-async def table(servers: Settings, template: str) -> AsyncIterator[Table]:
+async def table(copies: Copies) -> AsyncIterator[Table]:
     """Where games are set up."""
-    name = f"{template}_what_if"
-    admin = await asyncpg.connect(servers.postgres_dsn)
-    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-    settings = with_database(servers, name).model_copy(update={"topic_prefix": f"{name}-"})
-    async with Table(settings) as table:
+    async with copies.copy() as settings, Table(settings) as table:
         yield table
-    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await admin.close()
 
 
 @pytest.fixture

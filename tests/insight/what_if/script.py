@@ -20,7 +20,10 @@ ORDERS = ("o-1", "o-2", "o-3", "o-4", "o-5", "o-6", "o-7", "o-8")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """`kind` is a CloudEvents type; `codes` are names of events whose coupons are used."""
+    """`kind` is a CloudEvents type; `codes` are names of events whose coupons are used.
+
+    `game` is for scripts of several games, `shop` the place of one of the partner's.
+    """
 
     name: str
     kind: str
@@ -29,6 +32,8 @@ class Event:
     order: str = ""
     codes: tuple[str, ...] = ()
     products: tuple[int, ...] = ()
+    game: str = ""
+    shop: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,19 +46,21 @@ class Poll:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Staff:
-    """A step at the till."""
+    """A step at the till. `shop` is the place of one of the partner's."""
 
     after: timedelta
     event: str
     step: Step
+    shop: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """The partner changes the game."""
+    """The partner changes the game, or one of several."""
 
     after: timedelta
     fields: Mapping[str, Any]
+    game: str = ""
 
 
 Act = Poll | Staff | Rules

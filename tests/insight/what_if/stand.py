@@ -18,16 +18,20 @@ import asyncpg
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 
 from schemas.partners.games import read_game
-from services.adapters.kafka import ORDERS, client_options
-from services.adapters.postgres.games import games_by_id, update_games
+from schemas.topics import ORDERS
+from services.adapters.kafka import client_options
+from services.adapters.postgres.games import games_by_id
 from services.adapters.postgres.pool import connect, open_pool
-from services.adapters.postgres.rows import PLAIN
-from services.adapters.postgres.steps import StepRequest, take_step
 from services.adapters.redis_locks import CustomerLocks
+from services.decisions.manner import Manner
+from services.decisions.rule_changes import update_games
+from services.decisions.steps import StepRequest, take_step
 from services.domain.arrival import Verdict
 from services.domain.coupons.codes import display
-from services.domain.decision import AddStamp, CodeOutcome, DeclineIssuance, IssueCoupon
+from services.domain.coupons.effects import DeclineIssuance, IssueCoupon
+from services.domain.decision import CodeOutcome
 from services.domain.events import GameCompleted
+from services.domain.stamps import AddStamp
 from services.issuer.pipeline import Pipeline
 from services.runtime.settings import Settings
 from tests.insight.what_if.script import Act, Event, Poll, Rules, Staff
@@ -92,7 +96,7 @@ class Game:
         transaction = self.database.transaction()
         await transaction.start()
         refusals = await update_games(
-            self.database, changes, actor="test", clock_offset=self.offset
+            self.database, changes, actor="test", manner=Manner(clock_offset=self.offset)
         )
         if refusals:
             assert self.like is None, "the other game was changed: this script compares nothing"
@@ -108,7 +112,7 @@ class Game:
 
     async def _poll(self, poll: Poll) -> None:
         batch = [await self._record(event, place) for place, event in enumerate(poll.events)]
-        pipeline = Pipeline(self.pool, self.locks, clock_offset=self.offset)
+        pipeline = Pipeline(self.pool, self.locks, Manner(clock_offset=self.offset))
         report = await pipeline.process(batch)
         assert not report.letters
         for verdict in report.verdicts:
@@ -179,9 +183,7 @@ class Game:
             reserve_for=timedelta(minutes=15),
         )  # fmt: skip
         async with self.database.transaction():
-            answer = await take_step(
-                self.database, request, clock_offset=self.offset, writing=PLAIN
-            )
+            answer = await take_step(self.database, request, Manner(clock_offset=self.offset))
         assert answer is not None
         if answer.refusal is None:
             self.staff_did.add(number)

@@ -183,12 +183,14 @@ def test_game_ends_after_it_starts(start: str | None, end: str | None, ok: bool)
 def test_game_update_is_merged_and_checked_against_what_is_stored() -> None:
     """An update names what changes; the other end of a date range is the stored one."""
     stored = read_game(WHOLE | {"start_date": "2026-05-01", "coupon_validity_days": 7})
-    changed = read_game({"end_date": "2026-06-01", "coupon_validity_days": None}, stored)
+    changed = read_game(
+        {"end_date": "2026-06-01", "coupon_validity_days": None}, stored.model_dump()
+    )
     assert changed == Game.model_validate(
         stored.model_dump() | {"end_date": changed.end_date, "coupon_validity_days": None}
     )
     with pytest.raises(InvalidGame) as refused:
-        read_game({"end_date": "2026-05-01", "description": None}, stored)
+        read_game({"end_date": "2026-05-01", "description": None}, stored.model_dump())
     assert refused.value.errors == {
         "description": ["The description field is required."],
         "end_date": ["Must be after start_date"],

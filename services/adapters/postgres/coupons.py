@@ -1,0 +1,164 @@
+"""Coupons in the database: new ones, their steps, and the look-ups that decisions begin with.
+
+Owners' rows are locked by whoever calls, so nothing changes between looking and writing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import asyncpg
+
+from services.adapters.postgres.failures import LostRace
+from services.adapters.postgres.pool import Connection
+from services.adapters.postgres.queries import queries
+from services.adapters.postgres.tables import columns_of, fetch_by
+from services.domain.coupons.coupon import Coupon, CouponStatus
+
+_SQL = queries("coupons")
+# A look-up instead of a call of the enum: a row is read for every code of an order.
+_STATUS = {status.value: status for status in CouponStatus}
+
+
+class CouponRow(NamedTuple):
+    """A row of `coupons` as it begins."""
+
+    id: str
+    event_key: str
+    partner_id: int
+    game_id: int
+    customer_no: int
+    issued_at: datetime
+    expires_at: datetime | None
+    notice_at: datetime | None
+    rule_version: int
+    rule_validity_days: int | None
+    rule_allow_multiple: bool
+    holds_single_place: bool
+    code: str
+    code_prefix: str
+
+
+class HistoryRow(NamedTuple):
+    """A row of `coupon_history`: one step."""
+
+    coupon_id: str
+    step: int
+    partner_id: int
+    at: datetime
+    event_key: str | None
+    shop_id: int | None
+    order_id: str | None
+    word: str
+    was: str
+    status: str
+    actor: str
+    reason: str | None
+
+
+class CouponChange(NamedTuple):
+    """A coupon as it stands after its last step; `steps_seen` is how long its history was when it was read.
+
+    Fields as in the query `change_coupons`.
+    """
+
+    id: str
+    steps_seen: int
+    status: CouponStatus
+    steps: int
+    reserved_until: datetime | None
+    reserved_shop_id: int | None
+    redeemed_at: datetime | None
+    redeemed_order_id: str | None
+    holds_single_place: bool
+    notice_at: datetime | None
+
+
+def change_of(coupon: Coupon, steps_seen: int) -> CouponChange:
+    """What is stored of a coupon once it has changed."""
+    return CouponChange(
+        id=coupon.id,
+        steps_seen=steps_seen,
+        status=coupon.status,
+        steps=coupon.steps,
+        reserved_until=coupon.reserved_until,
+        reserved_shop_id=coupon.reserved_shop_id,
+        redeemed_at=coupon.redeemed_at,
+        redeemed_order_id=coupon.redeemed_order_id,
+        holds_single_place=coupon.holds_single_place,
+        notice_at=coupon.notice_at,
+    )
+
+
+async def change(connection: Connection, changes: Sequence[CouponChange]) -> None:
+    """Bring coupons to their new state. Raises LostRace if somebody else took a step on one meanwhile."""
+    if not changes:
+        return
+    done = await connection.fetch(_SQL["change_coupons"], *columns_of(changes))
+    if len(done) != len(changes):
+        raise LostRace("somebody else took a step on a coupon of this batch")
+
+
+async def holders(
+    connection: Connection, places: Collection[tuple[int, int]]
+) -> list[asyncpg.Record]:
+    """Coupons that hold these places, by (customer number, game id)."""
+    return await fetch_by(connection, _SQL["single_coupons"], places)
+
+
+async def of_codes(connection: Connection, codes: Collection[str]) -> list[asyncpg.Record]:
+    """Coupons of these stored codes, whoever owns them."""
+    return await connection.fetch(_SQL["coupons_of_codes"], sorted(codes)) if codes else []
+
+
+async def used_by_orders(
+    connection: Connection, orders: Collection[tuple[int, str]]
+) -> list[asyncpg.Record]:
+    """Coupons that these orders have redeemed, by (customer number, order id)."""
+    return await fetch_by(connection, _SQL["coupons_of_orders"], orders)
+
+
+async def past_issues(
+    connection: Connection, wanted: Collection[tuple[int, int, int]]
+) -> list[asyncpg.Record]:
+    """Instants of the newest issues by (customer number, game id, how many)."""
+    return await fetch_by(connection, _SQL["past_issues"], wanted)
+
+
+async def with_owners(connection: Connection, ids: Collection[object]) -> list[asyncpg.Record]:
+    """These coupons as they are now, with whose they are, in the order of their ids."""
+    return await connection.fetch(_SQL["coupons"], list(ids))
+
+
+async def due(connection: Connection, at: datetime, limit: int) -> list[asyncpg.Record]:
+    """(id, partner id, customer id) of coupons that time has changed; their customers are locked by nobody else."""
+    return await connection.fetch(_SQL["due"], at, limit)
+
+
+async def lapsed_of_games(
+    connection: Connection, game_ids: Collection[int], at: datetime
+) -> list[asyncpg.Record]:
+    """The same of open coupons of these games that are over at the instant; nothing is locked."""
+    return await connection.fetch(_SQL["lapsed_of_games"], list(game_ids), at)
+
+
+def coupon_from(row: asyncpg.Record) -> Coupon:
+    """A coupon from a row that has its columns."""
+    return Coupon(
+        id=str(row["id"]),
+        code=row["code"],
+        code_prefix=row["code_prefix"],
+        game_id=row["game_id"],
+        status=_STATUS[row["status"]],
+        issued_at=row["issued_at"],
+        expires_at=row["expires_at"],
+        holds_single_place=row["holds_single_place"],
+        steps=row["steps"],
+        notice_at=row["notice_at"],
+        reserved_until=row["reserved_until"],
+        reserved_shop_id=row["reserved_shop_id"],
+        redeemed_at=row["redeemed_at"],
+        redeemed_order_id=row["redeemed_order_id"],
+    )

@@ -1,0 +1,85 @@
+-- Coupons of customers whose rows are locked, and their steps. A LATERAL sub-query with a LIMIT or OFFSET cannot be turned
+-- into a join, so each look-up uses its index. Every change names the state it was decided upon, and returns the rows it
+-- changed: fewer than asked for is a lost race.
+
+-- name: single_coupons
+-- The open coupon, if any, of each (customer, game) pair under the single rule.
+SELECT held.customer_no, held.id, held.code, held.code_prefix, held.game_id, held.status, held.issued_at,
+       held.expires_at, held.holds_single_place, held.steps, held.notice_at, held.reserved_until,
+       held.reserved_shop_id, held.redeemed_at, held.redeemed_order_id
+FROM unnest($1::bigint[], $2::bigint[]) AS named (customer_no, game_id)
+CROSS JOIN LATERAL (
+    SELECT * FROM coupons c
+    WHERE c.customer_no = named.customer_no AND c.game_id = named.game_id
+      AND c.holds_single_place AND c.status IN ('active', 'reserved')
+    LIMIT 1
+) AS held;
+
+-- name: coupons_of_codes
+-- The coupons that codes name, whoever owns them.
+SELECT partner_id, customer_no, id, code, code_prefix, game_id, status, issued_at, expires_at, holds_single_place,
+       steps, notice_at, reserved_until, reserved_shop_id, redeemed_at, redeemed_order_id
+FROM coupons WHERE code = ANY($1::text[]);
+
+-- name: coupons_of_orders
+-- The coupons that each (customer, order) pair has redeemed.
+SELECT used.customer_no, used.id, used.code, used.code_prefix, used.game_id, used.status, used.issued_at,
+       used.expires_at, used.holds_single_place, used.steps, used.notice_at, used.reserved_until,
+       used.reserved_shop_id, used.redeemed_at, used.redeemed_order_id
+FROM unnest($1::bigint[], $2::text[]) AS named (customer_no, order_id)
+CROSS JOIN LATERAL (
+    SELECT * FROM coupons c
+    WHERE c.customer_no = named.customer_no AND c.redeemed_order_id = named.order_id
+    OFFSET 0
+) AS used;
+
+-- name: past_issues
+-- Instants of the newest issues, as many as asked for, of each (customer, game) pair.
+SELECT named.customer_no, named.game_id, past.issued_at
+FROM unnest($1::bigint[], $2::bigint[], $3::integer[]) AS named (customer_no, game_id, wanted)
+CROSS JOIN LATERAL (
+    SELECT c.issued_at FROM coupons c
+    WHERE c.customer_no = named.customer_no AND c.game_id = named.game_id
+    ORDER BY c.issued_at DESC LIMIT named.wanted
+) AS past;
+
+-- name: change_coupons
+-- Bring coupons into the state after their last step, if their history is still as long as it was when they were read.
+UPDATE coupons c
+SET status = n.status, steps = n.steps, reserved_until = n.reserved_until, reserved_shop_id = n.reserved_shop_id,
+    redeemed_at = n.redeemed_at, redeemed_order_id = n.redeemed_order_id, holds_single_place = n.holds_single_place,
+    notice_at = n.notice_at
+FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::integer[], $5::timestamptz[], $6::bigint[], $7::timestamptz[],
+            $8::text[], $9::boolean[], $10::timestamptz[])
+    AS n (id, steps_seen, status, steps, reserved_until, reserved_shop_id, redeemed_at, redeemed_order_id,
+          holds_single_place, notice_at)
+WHERE c.id = n.id AND c.steps = n.steps_seen
+RETURNING c.id;
+
+-- name: coupons
+-- These coupons as they are now, with whose they are.
+SELECT c.id, c.code, c.code_prefix, c.game_id, c.status, c.issued_at, c.expires_at, c.holds_single_place, c.steps,
+       c.notice_at, c.reserved_until, c.reserved_shop_id, c.redeemed_at, c.redeemed_order_id,
+       c.partner_id, c.customer_no, cu.customer_id
+FROM coupons c JOIN customers cu USING (customer_no)
+WHERE c.id = ANY($1::uuid[]) ORDER BY c.id;
+
+-- name: due
+-- Customers nobody else is working on, of the coupons due first: several sweepers do not step on each other.
+SELECT due.id, cu.partner_id, cu.customer_id
+FROM (
+    SELECT c.id, c.customer_no FROM coupons c
+    WHERE c.status IN ('active', 'reserved') AND (c.expires_at IS NOT NULL OR c.reserved_until IS NOT NULL)
+      AND least(c.notice_at, c.reserved_until, c.expires_at) <= $1::timestamptz
+    ORDER BY least(c.notice_at, c.reserved_until, c.expires_at) LIMIT $2
+) AS due
+JOIN customers cu USING (customer_no)
+ORDER BY cu.partner_id, cu.customer_id
+FOR UPDATE OF cu SKIP LOCKED;
+
+-- name: lapsed_of_games
+-- Open coupons of these games that are over at the instant, or were at the newest one decided for their customer.
+SELECT c.id, cu.partner_id, cu.customer_id
+FROM coupons c JOIN customers cu USING (customer_no)
+WHERE c.game_id = ANY($1::bigint[]) AND c.status IN ('active', 'reserved')
+  AND c.expires_at <= greatest($2::timestamptz, cu.last_at);

@@ -1,0 +1,65 @@
+-- What a batch reads first, in one round trip: which of its events are decided; if none is, its customers, locked, and
+-- who of them holds the places it asks for. In PL/pgSQL, because each statement must see what was committed while the
+-- one before it waited for locks.
+--
+-- A row of the answer is one of three: a decided event (the first three columns), a customer (the next three, in the
+-- order in which they were named), or a coupon that holds a place (its owner's number and the rest).
+-- A row of `customers` that was there is updated and so carries our transaction in xmax; a new one carries nothing.
+CREATE FUNCTION open_batch(
+    event_keys uuid[], partner_ids bigint[], customer_ids text[], place_customers integer[], place_games bigint[],
+    clock_offset interval
+) RETURNS TABLE (
+    event_key uuid, event_id text, event_source text, customer_no bigint, at timestamptz, is_new boolean,
+    id uuid, code text, code_prefix text, game_id bigint, status text, issued_at timestamptz, expires_at timestamptz,
+    holds_single_place boolean, steps integer, notice_at timestamptz, reserved_until timestamptz,
+    reserved_shop_id bigint, redeemed_at timestamptz, redeemed_order_id text
+) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    numbers  bigint[];
+    instants timestamptz[];
+    news     boolean[];
+BEGIN
+    FOR event_key, event_id, event_source IN
+        SELECT d.event_key, d.event_id, d.event_source FROM decisions d WHERE d.event_key = ANY (event_keys)
+    LOOP
+        RETURN NEXT;
+    END LOOP;
+    IF FOUND THEN
+        RETURN;
+    END IF;
+
+    WITH locked AS (
+        INSERT INTO customers AS known (partner_id, customer_id, last_at)
+        SELECT named.partner_id, named.customer_id, clock_timestamp() + clock_offset
+        FROM unnest(partner_ids, customer_ids) AS named (partner_id, customer_id)
+        ON CONFLICT (partner_id, customer_id) DO UPDATE
+            SET last_at = greatest(known.last_at, clock_timestamp() + clock_offset)
+        RETURNING known.partner_id, known.customer_id, known.customer_no, known.last_at, (xmax = 0) AS is_new
+    )
+    SELECT array_agg(l.customer_no ORDER BY l.partner_id, l.customer_id),
+           array_agg(l.last_at ORDER BY l.partner_id, l.customer_id),
+           array_agg(l.is_new ORDER BY l.partner_id, l.customer_id)
+    INTO numbers, instants, news FROM locked l;
+
+    RETURN QUERY
+    SELECT NULL::uuid, NULL::text, NULL::text, l.customer_no, l.at, l.is_new,
+           NULL::uuid, NULL::text, NULL::text, NULL::bigint, NULL::text, NULL::timestamptz, NULL::timestamptz,
+           NULL::boolean, NULL::integer, NULL::timestamptz, NULL::timestamptz, NULL::bigint, NULL::timestamptz, NULL::text
+    FROM unnest(numbers, instants, news) WITH ORDINALITY AS l (customer_no, at, is_new, place)
+    ORDER BY l.place;
+
+    RETURN QUERY
+    SELECT NULL::uuid, NULL::text, NULL::text, held.customer_no, NULL::timestamptz, NULL::boolean,
+           held.id, held.code, held.code_prefix, held.game_id, held.status, held.issued_at, held.expires_at,
+           held.holds_single_place, held.steps, held.notice_at, held.reserved_until, held.reserved_shop_id,
+           held.redeemed_at, held.redeemed_order_id
+    FROM unnest(place_customers, place_games) AS named (customer, game_id)
+    CROSS JOIN LATERAL (
+        SELECT * FROM coupons c
+        WHERE c.customer_no = numbers[named.customer] AND c.game_id = named.game_id
+          AND c.holds_single_place AND c.status IN ('active', 'reserved')
+        LIMIT 1
+    ) AS held
+    WHERE NOT news[named.customer];
+END $$;

@@ -1,0 +1,70 @@
+"""Games as the rules know them: read for a decision, at a version that is confirmed before the commit."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, TypeAlias
+
+import asyncpg
+
+from services.adapters.postgres.pool import Connection
+from services.adapters.postgres.queries import queries
+from services.domain.program import NO_LIMITS, CustomerLimits, Game, GameType, window
+
+_SQL = queries("rules")
+
+_Row: TypeAlias = "asyncpg.Record | Mapping[str, Any]"
+
+
+async def load_games(connection: Connection, ids: Collection[int]) -> dict[int, Game]:
+    """The games of these ids that exist."""
+    rows = await connection.fetch(_SQL["games"], sorted(ids)) if ids else []
+    return {row["id"]: game_from(row) for row in rows}
+
+
+async def stamp_game_versions(
+    connection: Connection, partner_ids: Collection[int]
+) -> dict[int, int]:
+    """Version by id of every stamp game of these partners."""
+    rows = await connection.fetch(_SQL["stamp_games"], sorted(partner_ids))
+    return {row["id"]: row["version"] for row in rows}
+
+
+def game_from(row: _Row) -> Game:
+    """A game's rules from a row that has its columns and the partner's `time_zone`."""
+    starts_at, ends_at = window(row["start_date"], row["end_date"], row["time_zone"])
+    return Game(
+        id=row["id"],
+        partner_id=row["partner_id"],
+        version=row["version"],
+        is_active=row["is_active"],
+        allow_multiple_active_coupons=row["allow_multiple_active_coupons"],
+        coupon_validity_days=row["coupon_validity_days"],
+        starts_at=starts_at,
+        ends_at=ends_at,
+        reward_description=row["reward_description"],
+        product_ids=tuple(row["product_ids"]),
+        game_type=GameType(row["game_type"]),
+        code_prefix=row["code_prefix"],
+        stamps_required=row["stamps_required"],
+        customer_limits=_customer_limits(row),
+        total_limit=row["total_limit"],
+        time_zone=row["time_zone"],
+    )
+
+
+def _customer_limits(row: _Row) -> CustomerLimits:
+    """`NO_LIMITS` itself where there is none: the rules ask for it by identity, for every event."""
+    limits = CustomerLimits(
+        lifetime=row["customer_limit"],
+        per_day=row["customer_limit_per_day"],
+        per_week=row["customer_limit_per_week"],
+        per_month=row["customer_limit_per_month"],
+    )
+    return NO_LIMITS if limits.largest is None else limits
+
+
+async def versions_in_force(connection: Connection, ids: Collection[int]) -> dict[int, int]:
+    """Version by id of those of these games that exist, shared until the commit: a transaction's last statement."""
+    rows = await connection.fetch(_SQL["confirm_versions"], sorted(ids)) if ids else []
+    return {row["id"]: row["version"] for row in rows}

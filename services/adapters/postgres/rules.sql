@@ -1,0 +1,19 @@
+-- Games as the rules know them.
+
+-- name: games
+-- The named games with everything the rules need.
+SELECT g.id, g.partner_id, g.version, g.is_active, g.allow_multiple_active_coupons, g.coupon_validity_days,
+       g.start_date, g.end_date, g.reward_description, g.product_ids, g.game_type, g.code_prefix, g.stamps_required,
+       g.customer_limit, g.customer_limit_per_day, g.customer_limit_per_week, g.customer_limit_per_month,
+       g.total_limit, p.time_zone
+FROM games g JOIN partners p ON p.id = g.partner_id
+WHERE g.id = ANY($1::bigint[]);
+
+-- name: stamp_games
+-- The stamp games of these partners, by version, so that cached ones need not be read again.
+SELECT id, version FROM games WHERE partner_id = ANY($1::bigint[]) AND game_type = 'stamps';
+
+-- name: confirm_versions
+-- The versions in force now, held until the commit: the last statement of a batch. Sharing the rows any earlier
+-- starves whoever wants to change a game.
+SELECT id, version FROM games WHERE id = ANY($1::bigint[]) ORDER BY id FOR SHARE;

@@ -1,0 +1,43 @@
+"""Rows into tables: a table's columns are the fields of its row's type, and nowhere else.
+
+Rows are named tuples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import asyncpg
+
+from services.adapters.postgres.pool import SCHEMA, Connection
+
+
+async def add(
+    connection: Connection, table: str, rows: Sequence[Any], *, by_copy: bool = True
+) -> None:
+    """New rows, all of one type. `by_copy=False` for a role under row-level security: Postgres refuses it COPY."""
+    if not rows:
+        return
+    columns: tuple[str, ...] = rows[0]._fields
+    if by_copy:
+        # Plain tuples: encoding reads fields of a named one at half the speed.
+        await connection.copy_records_to_table(
+            table, schema_name=SCHEMA, columns=columns, records=map(tuple, rows)
+        )
+        return
+    names = ", ".join(f'"{column}"' for column in columns)
+    values = ", ".join(f"${number}" for number in range(1, len(columns) + 1))
+    await connection.executemany(f"INSERT INTO {table} ({names}) VALUES ({values})", rows)  # noqa: S608 - names are ours
+
+
+def columns_of(rows: Collection[Sequence[Any]]) -> list[list[Any]]:
+    """The same values column by column, as a statement over `unnest` takes them; at least one row."""
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+async def fetch_by(
+    connection: Connection, query: str, keys: Collection[tuple[Any, ...]]
+) -> list[asyncpg.Record]:
+    """Rows of a query whose arguments are the columns of these keys; nothing to ask costs nothing."""
+    return await connection.fetch(query, *columns_of(sorted(keys))) if keys else []

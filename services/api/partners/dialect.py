@@ -1,0 +1,21 @@
+"""loyalty.lt's dialect, as the edge knows it: bearer tokens, the envelope, and every resource."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from services.api.edge.dialect import Dialect
+from services.api.partners import cards, coupons, games, products, shops
+from services.api.partners.access import authenticate
+from services.api.partners.envelope import REPLAYED, failure
+
+PARTNERS: Final = Dialect(
+    name="partners",
+    prefix=re.compile(r"/[^/]+/partners(/|$)"),
+    routers=(games.router, cards.router, coupons.router, shops.router, products.router),
+    authenticate=authenticate,
+    failure=failure,
+    replayed=REPLAYED,
+    security={"partnerToken": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+)

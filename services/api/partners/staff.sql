@@ -1,0 +1,70 @@
+-- Coupons as shop staff ask for them. Row-level security leaves only the partner's own; the instant that counts for a
+-- coupon is now, and never before anything that was decided for its owner.
+
+-- name: coupon
+-- A coupon by id, with its owner and game; and, also without any such coupon, whether the shop is the partner's own.
+SELECT EXISTS (SELECT FROM shops s WHERE s.id = $2) AS is_own_shop, found.*
+FROM (VALUES (1)) AS one (row) LEFT JOIN (
+    SELECT c.id, c.code, c.code_prefix, c.game_id, c.status, c.issued_at, c.expires_at, c.holds_single_place, c.steps,
+           c.notice_at, c.reserved_until, c.reserved_shop_id, c.redeemed_at, c.redeemed_order_id, cu.customer_id,
+           greatest(cu.last_at, clock_timestamp() + $3::interval) AS at,
+           g.name, g.reward_description, g.product_ids
+    FROM coupons c JOIN customers cu USING (customer_no) JOIN games g ON g.id = c.game_id
+    WHERE c.id = $1
+) AS found ON true;
+
+-- name: coupon_of_code
+-- The same by code, with how many active coupons its owner has, and of how many games. Outside any transaction.
+SELECT * FROM staff_coupon_of_code($1, $2, $3, $4);
+
+-- name: history
+-- Everything recorded of a coupon, its issue first. By hand somebody issued it, who is in the audit trail.
+SELECT 0 AS step, 'active' AS status, c.issued_at AS at, coalesce(a.actor, 'issuer') AS actor,
+       a.after ->> 'reason' AS reason, NULL::bigint AS shop_id, NULL::text AS order_id
+FROM coupons c LEFT JOIN audit_log a
+    ON a.partner_id = c.partner_id AND a.action = 'coupon.issued' AND a.subject_id = c.id::text
+WHERE c.id = $1
+UNION ALL
+SELECT step, status, at, actor, reason, shop_id, order_id FROM coupon_history WHERE coupon_id = $1
+ORDER BY step;
+
+-- name: page_of_coupons
+-- How many coupons the filters leave and a page of them, newest first; a page beyond the end is one row without an id.
+-- The status is the one in effect; a coupon reserved or redeemed at another shop is left out; days are the partner's.
+-- Each filter but the shop is skipped when null. The customer's is put in where one is asked for: as an alternative, in
+-- a plan made for all cases, it would not use its index. All that is left is found once, from the partner's own
+-- customers: a plan that walks coupons by id until a page is full may walk those of all partners.
+WITH wanted AS MATERIALIZED (
+    SELECT c.id
+    FROM customers cu JOIN coupons c USING (customer_no)
+    CROSS JOIN LATERAL (SELECT greatest(cu.last_at, $2::timestamptz) AS at) AS i
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN c.status IN ('active', 'reserved') AND c.expires_at <= i.at THEN 'expired'
+                    WHEN c.status = 'reserved' AND c.reserved_until <= i.at THEN 'active'
+                    ELSE c.status END AS status
+    ) AS current
+    WHERE cu.partner_id = $1 AND c.partner_id = $1 AND {customer}
+      AND CASE current.status
+          WHEN 'reserved' THEN c.reserved_shop_id = $3
+          WHEN 'redeemed' THEN coalesce((
+              SELECT h.shop_id FROM coupon_history h WHERE h.coupon_id = c.id AND h.step = c.steps), $3) = $3
+          ELSE true END
+      AND ($4::text IS NULL OR current.status = $4)
+      AND ($6::bigint IS NULL OR c.game_id = $6)
+      AND ($7::date IS NULL OR c.issued_at >= $7::timestamp AT TIME ZONE $9::text)
+      AND ($8::date IS NULL OR c.issued_at < ($8::date + 1)::timestamp AT TIME ZONE $9::text)
+)
+SELECT counted.total, page.*
+FROM (SELECT count(*) AS total FROM wanted) AS counted LEFT JOIN (
+    SELECT c.id, c.code, c.code_prefix, c.game_id, c.status, c.issued_at, c.expires_at, c.holds_single_place, c.steps,
+           c.notice_at, c.reserved_until, c.reserved_shop_id, c.redeemed_at, c.redeemed_order_id, cu.customer_id,
+           greatest(cu.last_at, $2::timestamptz) AS at
+    FROM (SELECT id FROM wanted ORDER BY id DESC OFFSET $10 LIMIT $11) AS chosen
+    JOIN coupons c USING (id) JOIN customers cu USING (customer_no)
+) AS page ON true
+ORDER BY page.id DESC;
+
+-- name: standing_for_the_list
+-- What a list needs first: now, the partner's zone, and whether the shop is its own.
+SELECT clock_timestamp() + $1::interval AS at, p.time_zone, EXISTS (SELECT FROM shops WHERE id = $2) AS is_own_shop
+FROM partners p;

@@ -1,0 +1,147 @@
+"""Read what is stored of the customers at hand into their states, family by family.
+
+Their rows are locked, so nothing here changes meanwhile. Asked in sets; what nobody needs costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import asyncpg
+
+from services.adapters.postgres import closed_orders, coupons, stamps
+from services.adapters.postgres.coupons import coupon_from
+from services.adapters.postgres.pool import Connection
+from services.domain.arrival import CustomerKey, Incoming, LockedCustomer
+from services.domain.closed_orders import NO_ORDERS
+from services.domain.coupons.coupon import Coupon
+from services.domain.coupons.held import NO_COUPONS
+from services.domain.needs import Needs
+from services.domain.program import Game
+from services.domain.stamps import NO_STAMPS, Stamp, StampCard
+from services.domain.state import NEW_CUSTOMER, CustomerState
+
+Customers = Mapping[CustomerKey, LockedCustomer]
+Rows = Iterable[asyncpg.Record]
+
+
+@dataclass(slots=True, kw_only=True)
+class _Gathered:
+    """One customer's state while it is being read."""
+
+    coupons: dict[str, Coupon] = field(default_factory=dict)
+    foreign_codes: set[str] = field(default_factory=set)
+    issues: dict[int, tuple[datetime, ...]] = field(default_factory=dict)
+    cards: dict[int, StampCard] = field(default_factory=dict)
+    stamps: dict[tuple[str, int], Stamp] = field(default_factory=dict)
+    reversed_orders: set[str] = field(default_factory=set)
+
+    def keep(self, row: asyncpg.Record) -> None:
+        coupon = coupon_from(row)
+        self.coupons[coupon.id] = coupon
+
+    def state(self) -> CustomerState:
+        return replace(
+            NEW_CUSTOMER,
+            coupons=replace(
+                NO_COUPONS,
+                by_id=self.coupons,
+                foreign_codes=frozenset(self.foreign_codes),
+                issues=self.issues,
+            ),
+            stamps=replace(NO_STAMPS, cards=self.cards, of_orders=self.stamps),
+            orders=replace(NO_ORDERS, reversed=frozenset(self.reversed_orders)),
+        )
+
+
+class Gathering:
+    """States by customer, made when first something is found for one."""
+
+    def __init__(self, connection: Connection, customers: Customers) -> None:
+        self._connection = connection
+        self._customers = customers
+        self._by_number = {locked.number: key for key, locked in customers.items()}
+        self._states: dict[CustomerKey, _Gathered] = {}
+
+    def states(self) -> dict[CustomerKey, CustomerState]:
+        """The state of every customer that has something to know; the others are new to the rules."""
+        return {customer: gathered.state() for customer, gathered in self._states.items()}
+
+    def games_of_coupons(self, customer: CustomerKey) -> set[int]:
+        """Games whose coupons of this customer have been gathered."""
+        found = self._states.get(customer)
+        return {coupon.game_id for coupon in found.coupons.values()} if found else set()
+
+    def keep_coupons(self, rows: Rows) -> None:
+        """Coupons of the customers at hand, from whichever look-up."""
+        for row in rows:
+            self._of_number(row["customer_no"]).keep(row)
+
+    async def gather_orders(self, arrivals: Sequence[tuple[Incoming, Needs]]) -> None:
+        """What orders name, and what is known of them: codes, reversals, stamps, and the customers' cards."""
+        await self._gather_codes(arrivals)
+        names: set[tuple[int, str, int]] = set()
+        used: set[tuple[int, str]] = set()
+        for incoming, wanted in arrivals:
+            if wanted.order_id is not None:
+                number = self._customers[incoming.customer].number
+                names.add((incoming.customer[0], wanted.order_id, number))
+                if wanted.gives_back:
+                    used.add((number, wanted.order_id))
+        self.keep_coupons(await coupons.used_by_orders(self._connection, used))
+        for row in await closed_orders.reversed_among(self._connection, names):
+            self._of_number(row["customer_no"]).reversed_orders.add(row["order_id"])
+        await self._gather_stamps(names)
+        for row in await stamps.cards_of(self._connection, {number for *_, number in names}):
+            card = StampCard(card_no=row["card_no"], stamps=row["stamps"])
+            self._of_number(row["customer_no"]).cards[row["game_id"]] = card
+
+    async def gather_holders(self, places: set[tuple[CustomerKey, int]]) -> None:
+        """The coupons that hold these customers' single places."""
+        numbers = {(self._customers[customer].number, game_id) for customer, game_id in places}
+        self.keep_coupons(await coupons.holders(self._connection, numbers))
+
+    async def gather_issues(self, games: Iterable[tuple[CustomerKey, Game]]) -> None:
+        """When customers got coupons of games with limits, as far back as the largest limit asks."""
+        wanted = {
+            (self._customers[customer].number, game.id, game.customer_limits.largest)
+            for customer, game in games
+            if game.customer_limits.largest is not None and not self._customers[customer].is_new
+        }
+        for row in await coupons.past_issues(self._connection, wanted):
+            issues = self._of_number(row["customer_no"]).issues
+            issues[row["game_id"]] = (*issues.get(row["game_id"], ()), row["issued_at"])
+
+    async def _gather_codes(self, arrivals: Sequence[tuple[Incoming, Needs]]) -> None:
+        """The customers' own coupons of the codes in their orders, and which codes are somebody else's."""
+        askers: dict[str, set[CustomerKey]] = {}
+        for incoming, wanted in arrivals:
+            for code in wanted.codes:
+                askers.setdefault(code, set()).add(incoming.customer)
+        for row in await coupons.of_codes(self._connection, askers):
+            for customer in askers[row["code"]]:
+                if row["customer_no"] == self._customers[customer].number:
+                    self._of(customer).keep(row)
+                elif row["partner_id"] == customer[0]:
+                    self._of(customer).foreign_codes.add(row["code"])
+
+    async def _gather_stamps(self, names: set[tuple[int, str, int]]) -> None:
+        """Every stamp of these orders, told to each customer who names the order."""
+        by_order: dict[tuple[int, str], list[asyncpg.Record]] = {}
+        for row in await stamps.of_orders(self._connection, {name[:2] for name in names}):
+            by_order.setdefault((row["partner_id"], row["order_id"]), []).append(row)
+        for partner_id, order_id, number in names:
+            for row in by_order.get((partner_id, order_id), ()):
+                self._of_number(number).stamps[order_id, row["game_id"]] = Stamp(
+                    card_no=row["card_no"],
+                    is_mine=row["customer_no"] == number,
+                    is_in_effect=not row["taken_back"],
+                )
+
+    def _of(self, customer: CustomerKey) -> _Gathered:
+        return self._states.setdefault(customer, _Gathered())
+
+    def _of_number(self, number: int) -> _Gathered:
+        return self._of(self._by_number[number])

@@ -1,0 +1,115 @@
+"""Take one step on one coupon, in the caller's transaction: what shop staff do, as opposed to events and time.
+
+The owner's row is locked first, as for an event, so steps on a coupon, orders and completions of its owner come
+out as if one after the other. What time has done by then is recorded too, also when the step is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from services.adapters.postgres import coupons, inbox, rules
+from services.adapters.postgres.coupons import coupon_from
+from services.adapters.postgres.pool import Connection
+from services.decisions.manner import Manner
+from services.decisions.recording import NO_GAMES, write
+from services.decisions.rows import Owner, Rows
+from services.domain.arrival import LockedCustomer
+from services.domain.coupons import lifecycle
+from services.domain.coupons.coupon import Coupon, Step
+from services.domain.coupons.lifecycle import StepRefusal, Steps, settle
+from services.domain.program import Game
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRequest:
+    """Who wants which step, at which shop, and why. `reserve_for` is how long a reservation lasts."""
+
+    coupon_id: str
+    step: Step
+    shop_id: int
+    actor: str
+    reason: str | None = None
+    reserve_for: timedelta = timedelta()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepAnswer:
+    """The coupon as it was found and as it stands now, when that was, and the refusal if the step was not taken."""
+
+    before: Coupon
+    coupon: Coupon
+    at: datetime
+    refusal: StepRefusal | None = None
+
+
+async def take_step(
+    connection: Connection, request: StepRequest, manner: Manner
+) -> StepAnswer | None:
+    """None: no such coupon for this session. Commit also after a refusal. Raises LostRace: begin again."""
+    (found,) = await coupons.with_owners(connection, [request.coupon_id]) or (None,)
+    if found is None:
+        return None
+    key = (found["partner_id"], found["customer_id"])
+    locked = (await inbox.lock_customers(connection, {key}, manner.clock_offset))[key]
+    (row,) = await coupons.with_owners(connection, [request.coupon_id])
+    before = coupon_from(row)
+    settled = settle(before, locked.at)
+    games = NO_GAMES
+    if request.step is Step.REINSTATED:
+        games = await rules.load_games(connection, [before.game_id])
+        holders = await coupons.holders(connection, {(locked.number, before.game_id)})
+        holder = coupon_from(holders[0]) if holders else None
+        steps = _reinstated(request, settled.coupon, locked, games[before.game_id], holder)
+    else:
+        steps = _taken(request, settled.coupon, locked)
+    rows, owner = Rows(writing=manner.writing), Owner.of_row(row, request.actor)
+    taken = () if isinstance(steps, StepRefusal) else steps
+    for change in (*settled.effects, *taken):
+        rows.add_step(change, owner)
+    await write(connection, rows, by_copy=manner.by_copy, rules=games)
+    refusal = steps if isinstance(steps, StepRefusal) else None
+    after = taken[-1].coupon if taken else settled.coupon
+    return StepAnswer(before=before, coupon=after, at=locked.at, refusal=refusal)
+
+
+def _taken(request: StepRequest, coupon: Coupon, locked: LockedCustomer) -> Steps | StepRefusal:
+    """What the state machine says to this request."""
+    at, shop_id, reason = locked.at, request.shop_id, request.reason
+    match request.step:
+        case Step.RESERVED:
+            until = at + request.reserve_for
+            change = lifecycle.reserve(coupon, at, shop_id=shop_id, until=until, reason=reason)
+        case Step.RELEASED:
+            change = lifecycle.release(coupon, at, shop_id=shop_id, reason=reason)
+        case Step.REDEEMED:
+            change = lifecycle.redeem(coupon, at, shop_id=shop_id, reason=reason)
+        case Step.CANCELLED:
+            change = lifecycle.cancel(coupon, at, shop_id=shop_id, reason=reason)
+        case Step.REINSTATED:
+            raise ValueError("reinstating asks for rules: see _reinstated")
+        case Step.EXPIRED:
+            raise ValueError("only time expires a coupon")
+        case _:
+            assert_never(request.step)
+    return change if isinstance(change, StepRefusal) else (change,)
+
+
+def _reinstated(
+    request: StepRequest,
+    coupon: Coupon,
+    locked: LockedCustomer,
+    game: Game,
+    holder: Coupon | None,
+) -> Steps | StepRefusal:
+    """Reinstating asks for the game's rule of now, confirmed before the commit, and for who has the single place."""
+    return lifecycle.reinstate(
+        coupon,
+        locked.at,
+        game=game,
+        holder=holder,
+        shop_id=request.shop_id,
+        reason=request.reason,
+    )

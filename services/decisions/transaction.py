@@ -1,0 +1,132 @@
+"""The one transaction in which events are decided, for a batch or for one: lock, load, decide, record, confirm.
+
+Whoever has events to decide (the issuer, an operator's replay, shop staff) opens a transaction, calls `decide` and then
+`record` in it, and commits. Between the two nothing is written, so a caller may still turn away.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+
+from services.adapters.draws import draws_for
+from services.adapters.postgres import inbox, quota
+from services.adapters.postgres.pool import Connection
+from services.decisions.loading import load, places, what_they_need
+from services.decisions.manner import Manner
+from services.decisions.programs import Programs
+from services.decisions.recording import RulesChanged, keep, write
+from services.decisions.verdicts import rows_of
+from services.domain.arrival import Incoming, Verdict
+from services.domain.folding import decide_batch, issued_by_game
+from services.domain.letters import DeadLetter
+from services.domain.needs import Needs
+from services.domain.program import Program
+from services.runtime.crashpoints import reach
+
+Alongside = Callable[[Connection, Sequence[Verdict], Sequence[DeadLetter], int], Awaitable[None]]
+"""Runs in the transaction that records a batch, or a part of one: given its connection, the verdicts, the dead letters
+and how many of those are new. What it writes commits with them or not at all."""
+
+Timed = Callable[[str], AbstractContextManager[object]]
+"""Times a step: `absorb`, `load`, `decide`, `record`."""
+
+
+def _untimed(_step: str) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """The verdicts on a batch, the events that nobody can judge yet, and the rules used.
+
+    An event in neither was decided before, or is a repeat of one in this batch.
+    """
+
+    verdicts: Sequence[Verdict] = ()
+    too_early: Sequence[Incoming] = ()
+    program: Program = field(default_factory=Program)
+
+
+class Deciding:
+    """Any number of transactions may be under way. Owns a cache of rules, confirmed at every commit."""
+
+    def __init__(
+        self, manner: Manner, *, alongside: Alongside | None = None, timed: Timed = _untimed
+    ) -> None:
+        self._manner = manner
+        self._alongside = alongside
+        self._timed = timed
+        self._programs = Programs()
+
+    async def decide(self, connection: Connection, arrivals: Sequence[Incoming]) -> Decided:
+        """Decide these events, in their order, upon what is stored; their customers stay locked.
+
+        The customers' rows come first, since they serialise everything read after. Raises RuleFailed, KeyCollision.
+        """
+        if not arrivals:
+            return Decided()
+        with self._timed("absorb"):
+            events = [incoming.event for incoming in arrivals]
+            program = await self._programs.load(connection, events)
+            asked = what_they_need(arrivals, program)
+            opened = await inbox.open_batch(
+                connection, arrivals, places(asked), self._manner.clock_offset
+            )
+        if not opened.fresh:
+            return Decided()
+        if len(opened.fresh) < len(asked):
+            asked = what_they_need(opened.fresh, program)
+        with self._timed("load"):
+            states, program = await load(
+                connection,
+                self._programs,
+                program,
+                asked,
+                opened.customers,
+                holders=opened.holders,
+            )
+            shares = await quota.hold(connection, most_issued(asked))
+        reach("issuer.after_load")
+        with self._timed("decide"):
+            verdicts, too_early = decide_batch(
+                opened.fresh,
+                program,
+                states,
+                opened.customers,
+                shares.quota,
+                draws_for([wanted.draws for _, wanted in asked]),
+            )
+        await quota.use(connection, shares, issued_by_game(verdicts, shares.quota))
+        reach("issuer.after_decide")
+        return Decided(verdicts=verdicts, too_early=too_early, program=program)
+
+    async def record(
+        self, connection: Connection, decided: Decided, letters: Sequence[DeadLetter] = ()
+    ) -> Sequence[DeadLetter]:
+        """Write what was decided, and last of all confirm that the rules used are still in force.
+
+        Returns the letters that are new: of a record that came before there is one already. Raises LostRace, or what a
+        constraint raises: roll back, and decide again.
+        """
+        with self._timed("record"):
+            rows = rows_of(decided.verdicts, decided.program, self._manner.writing)
+            new_letters = await keep(connection, letters, rows)
+            if self._alongside is not None:
+                await self._alongside(connection, decided.verdicts, letters, len(new_letters))
+            try:
+                await write(
+                    connection, rows, by_copy=self._manner.by_copy, rules=decided.program.games
+                )
+            except RulesChanged as changed:
+                self._programs.forget(changed.games)
+                raise
+        reach("issuer.after_record")
+        return new_letters
+
+
+def most_issued(asked: Iterable[tuple[Incoming, Needs]]) -> dict[int, int]:
+    """The most coupons that these events can take of each game with a total limit."""
+    return Counter(game_id for _, wanted in asked for game_id in wanted.limited)

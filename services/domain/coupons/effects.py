@@ -1,0 +1,62 @@
+"""What may come of an event for coupons: one is issued, one takes a step, or none is due and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from services.domain.coupons.coupon import Coupon, CouponStatus, Step
+
+
+class DeclineReason(StrEnum):
+    """Why no coupon is due, in the order in which reasons are named when several hold."""
+
+    GAME_NOT_FOUND = "game_not_found"
+    RESULT_LOST = "result_lost"
+    GAME_INACTIVE = "game_inactive"
+    GAME_NOT_STARTED = "game_not_started"
+    GAME_ENDED = "game_ended"
+    CUSTOMER_LIMIT_REACHED = "customer_limit_reached"
+    GAME_LIMIT_REACHED = "game_limit_reached"
+    ACTIVE_COUPON_EXISTS = "active_coupon_exists"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssueCoupon:
+    """Create a coupon. `code` is without prefix and dashes; the rule is the game's at `rule_version`."""
+
+    coupon_id: str
+    code: str
+    code_prefix: str
+    game_id: int
+    issued_at: datetime
+    expires_at: datetime | None
+    allow_multiple_active_coupons: bool
+    coupon_validity_days: int | None
+    rule_version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeCoupon:
+    """Take one step on a coupon. `coupon` is the coupon after it; `at` the instant from which that holds."""
+
+    coupon: Coupon
+    step: Step
+    was: CouponStatus
+    at: datetime
+    reason: str | None = None
+    order_id: str | None = None
+    shop_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclineIssuance:
+    """Tell subscribers that a completion earned nothing, and why."""
+
+    game_id: int
+    reason: DeclineReason
+    blocking_coupon_id: str | None = None
+
+
+CouponEffect = IssueCoupon | ChangeCoupon | DeclineIssuance

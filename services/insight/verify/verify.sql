@@ -1,0 +1,203 @@
+-- The invariants, page by page. Look-ups by key stand in LATERAL sub-queries or scalar ones: the planner cannot turn
+-- those into joins that read whole tables. Queries that return only faults end with a row that counts what was read.
+
+-- name: missing_protections
+-- Those of the names that are neither a valid constraint nor a valid unique index of ours.
+SELECT named.name FROM unnest($1::text[]) AS named (name)
+WHERE NOT EXISTS (
+        SELECT FROM pg_constraint c
+        WHERE c.conname = named.name AND c.connamespace = 'couponry'::regnamespace AND c.convalidated)
+  AND NOT EXISTS (
+        SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+        WHERE c.relname = named.name AND c.relnamespace = 'couponry'::regnamespace
+          AND i.indisunique AND i.indisvalid AND i.indislive);
+
+-- name: end_of_customers
+-- The customer with which a page of coupons, sorted by customer, ends; nothing on the last page.
+SELECT customer_no FROM coupons WHERE customer_no > $1 ORDER BY customer_no, id OFFSET $2 LIMIT 1;
+
+-- name: end_of_decisions
+-- The last key of a page of decisions.
+SELECT event_key FROM decisions WHERE event_key > $1 ORDER BY event_key OFFSET $2 LIMIT 1;
+
+-- name: end_of_coupons
+-- The last id of a page of coupons.
+SELECT id FROM coupons WHERE id > $1 ORDER BY id OFFSET $2 LIMIT 1;
+
+-- name: overlapping
+-- Coupons that became active under the single rule while another of the same customer and game was active. A coupon
+-- is active from its issue, and from each reinstatement, until it is redeemed, cancelled or expired, the end not
+-- included; what began and ended at one instant was in nobody's way. The rule of the issue is stored, and that of the
+-- latest reinstatement.
+WITH page AS MATERIALIZED (
+    SELECT * FROM coupons WHERE customer_no > $1 AND customer_no <= $2
+), starts AS (
+    SELECT p.*, 0 AS step, p.issued_at AS began, NOT p.rule_allow_multiple AS single FROM page p
+    UNION ALL
+    SELECT p.*, h.step, h.at, p.holds_single_place AND h.is_latest
+    FROM page p CROSS JOIN LATERAL (
+        SELECT h.step, h.at, h.step = max(h.step) OVER () AS is_latest
+        FROM coupon_history h WHERE h.coupon_id = p.id AND h.word = 'reinstated') AS h
+    WHERE p.steps > 1
+), spans AS (
+    SELECT s.customer_no, s.game_id, s.id, s.began, s.single,
+           coalesce(least(s.expires_at, CASE WHEN s.steps > 0 THEN (
+               SELECT h.at FROM coupon_history h
+               WHERE h.coupon_id = s.id AND h.step > s.step AND h.status NOT IN ('active', 'reserved')
+               ORDER BY h.step LIMIT 1) END), 'infinity') AS ended
+    FROM starts s
+), side_by_side AS (
+    SELECT customer_no, game_id, id, began, single,
+           max(ended) OVER (
+               PARTITION BY customer_no, game_id ORDER BY began, ended > began, single, id
+               ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS busy_until
+    FROM spans
+)
+SELECT id, customer_no, game_id, began::text, busy_until::text, 0::bigint AS coupons
+FROM side_by_side WHERE single AND busy_until > began
+UNION ALL
+SELECT NULL, NULL, NULL, NULL, NULL, (SELECT count(*) FROM page);
+
+-- name: decided_twice
+-- Events with more than one decision. Reads the whole table.
+SELECT event_id, event_source, count(*) AS times FROM decisions GROUP BY event_id, event_source HAVING count(*) > 1;
+
+-- name: decisions
+-- Identity of each decision, and the coupon it claims to have issued if that is not there or is another event's.
+SELECT d.event_key, d.event_id, d.event_source,
+       CASE WHEN d.coupon_id IS NOT NULL AND (
+           SELECT c.event_key FROM coupons c WHERE c.id = d.coupon_id LIMIT 1) IS DISTINCT FROM d.event_key
+       THEN d.coupon_id END AS missing_coupon
+FROM decisions d
+WHERE d.event_key > $1 AND d.event_key <= $2;
+
+-- name: unaccounted
+-- Coupons at odds with what they refer to: each fault in words, the invariant before it.
+WITH page AS MATERIALIZED (
+    SELECT * FROM coupons WHERE id > $1 AND id <= $2
+), rules AS MATERIALIZED (
+    -- Once per game and version, not per coupon: the stored rules hold the game's whole description.
+    SELECT v.game_id, v.version, v.partner_id, v.rules ->> 'code_prefix' AS code_prefix,
+           (v.rules ->> 'coupon_validity_days')::integer AS validity_days,
+           (v.rules ->> 'allow_multiple_active_coupons')::boolean AS allow_multiple
+    FROM (SELECT DISTINCT game_id, rule_version FROM page) AS named
+    JOIN game_versions v ON v.game_id = named.game_id AND v.version = named.rule_version
+), judged AS (
+    SELECT c.id, array_remove(ARRAY[
+        CASE WHEN d.event_key IS NULL THEN 'I3 has no decision' END,
+        CASE WHEN d.event_type = 'game.completed' AND d.coupon_id IS DISTINCT FROM c.id
+             THEN 'I2 is not the coupon that its decision issued: ' || coalesce(d.coupon_id::text, 'none') END,
+        CASE WHEN (d.partner_id, d.customer_no) <> (c.partner_id, c.customer_no)
+             THEN 'I3 belongs to another customer than its decision' END,
+        CASE WHEN cu.partner_id IS DISTINCT FROM c.partner_id
+             THEN 'I3 belongs to no customer of partner ' || c.partner_id END,
+        CASE WHEN r.partner_id IS DISTINCT FROM c.partner_id
+             THEN 'I3 names version ' || c.rule_version || ' of game ' || c.game_id
+                  || ', which partner ' || c.partner_id || ' never had' END,
+        CASE WHEN (r.validity_days, r.allow_multiple)
+                  IS DISTINCT FROM (c.rule_validity_days, c.rule_allow_multiple) AND r.game_id IS NOT NULL
+             THEN 'I3 stores another rule than version ' || c.rule_version || ' of its game' END,
+        CASE WHEN c.expires_at IS DISTINCT FROM c.issued_at + make_interval(hours => 24 * c.rule_validity_days)
+             THEN 'I3 expires at another instant than its rule says' END,
+        CASE WHEN r.code_prefix <> c.code_prefix
+             THEN 'I6 has the prefix "' || c.code_prefix || '" instead of "' || r.code_prefix || '"' END
+    ], NULL) AS faults
+    FROM page c
+    LEFT JOIN rules r ON r.game_id = c.game_id AND r.version = c.rule_version
+    LEFT JOIN LATERAL (SELECT * FROM decisions d WHERE d.event_key = c.event_key LIMIT 1) AS d ON true
+    LEFT JOIN LATERAL (SELECT * FROM customers cu WHERE cu.customer_no = c.customer_no LIMIT 1) AS cu ON true
+)
+SELECT id, faults, 0::bigint AS coupons FROM judged WHERE faults <> '{}'
+UNION ALL
+SELECT NULL, NULL, (SELECT count(*) FROM page);
+
+-- name: prepare_publication
+-- What the topic has, and which coupons it has not: tables of this session.
+CREATE TEMPORARY TABLE verify_published (coupon_id uuid NOT NULL);
+CREATE TEMPORARY TABLE verify_unseen (coupon_id uuid PRIMARY KEY);
+
+-- name: index_publication
+-- Once filled: an index kept up row by row costs twice as much.
+CREATE INDEX ON verify_published (coupon_id);
+
+-- name: collect_unseen
+-- Coupons of a page that the topic should have and has not.
+INSERT INTO verify_unseen
+SELECT c.id FROM coupons c
+WHERE c.id > $1 AND c.id <= $2 AND c.issued_at > $3
+  AND (SELECT true FROM verify_published p WHERE p.coupon_id = c.id LIMIT 1) IS NULL;
+
+-- name: drop_queued
+-- Those whose event still waits to be published. One that Kafka refused for good does not.
+DELETE FROM verify_unseen u USING outbox o
+WHERE o.ce_type = 'coupon.issued' AND o.refused IS NULL AND o.subject = u.coupon_id::text;
+
+-- name: seen
+-- The topic has these after all.
+DELETE FROM verify_unseen WHERE coupon_id = ANY($1::uuid[]);
+
+-- name: some_unseen
+-- Whether anything is left to look for.
+SELECT EXISTS (SELECT FROM verify_unseen);
+
+-- name: unseen
+-- The coupons that are neither published nor queued.
+SELECT coupon_id FROM verify_unseen ORDER BY coupon_id LIMIT $1;
+
+-- name: undecided
+-- Which of these keys, by their number from 1, have no decision; null is the key of none.
+SELECT named.number FROM unnest($1::uuid[]) WITH ORDINALITY AS named (event_key, number)
+WHERE (SELECT true FROM decisions d WHERE d.event_key = named.event_key LIMIT 1) IS NULL;
+
+-- name: not_dead
+-- Which of these records have no dead letter.
+SELECT named.topic, named.partition, named."offset"
+FROM unnest($1::text[], $2::integer[], $3::bigint[]) AS named (topic, partition, "offset")
+WHERE (SELECT true FROM dead_letters l
+       WHERE l.topic = named.topic AND l.partition = named.partition AND l."offset" = named."offset" LIMIT 1) IS NULL;
+
+-- name: codes_used_twice
+-- Codes of more than one coupon. Reads the whole table.
+SELECT code, count(*) AS times FROM coupons GROUP BY code HAVING count(*) > 1;
+
+-- name: codes
+-- The codes of a page.
+SELECT id, code FROM coupons WHERE id > $1 AND id <= $2;
+
+-- name: strayed
+-- Coupons of a page whose history is no path of the state machine, or does not lead to where they stand: each fault in
+-- words. The machine comes as arrays, from the rules themselves.
+WITH page AS MATERIALIZED (
+    SELECT id, status, steps FROM coupons WHERE id > $1 AND id <= $2
+), walk AS MATERIALIZED (
+    SELECT h.coupon_id, h.step, h.word, h.was, h.status,
+           lag(h.status, 1, 'active') OVER path AS stood, lag(h.step, 1, 0) OVER path AS came_from,
+           h.step = max(h.step) OVER (PARTITION BY h.coupon_id) AS is_last
+    FROM coupon_history h WHERE h.coupon_id > $1 AND h.coupon_id <= $2
+    WINDOW path AS (PARTITION BY h.coupon_id ORDER BY h.step)
+), machine AS MATERIALIZED (
+    SELECT * FROM unnest($3::text[], $4::text[], $5::text[]) AS allowed (was, word, status)
+), steps AS (
+    SELECT w.coupon_id AS id, array_remove(ARRAY[
+        CASE WHEN w.step <> w.came_from + 1 THEN 'has step ' || w.step || ' after step ' || w.came_from END,
+        CASE WHEN w.was <> w.stood THEN 'left ' || w.was || ' in step ' || w.step || ' but stood at ' || w.stood END,
+        CASE WHEN NOT EXISTS (SELECT FROM machine m WHERE (m.was, m.word, m.status) = (w.was, w.word, w.status))
+             THEN 'was ' || w.word || ' from ' || w.was || ' to ' || w.status || ' in step ' || w.step
+                  || ', which no coupon may' END,
+        CASE WHEN w.is_last AND p.id IS NULL THEN 'has a history but does not exist' END,
+        CASE WHEN w.is_last AND p.status <> w.status
+             THEN 'is ' || p.status || ' but its last step made it ' || w.status END,
+        CASE WHEN w.is_last AND p.steps <> w.step
+             THEN 'counts ' || p.steps || ' steps but its last is step ' || w.step END
+    ], NULL) AS faults
+    FROM walk w LEFT JOIN page p ON p.id = w.coupon_id
+), unmoved AS (
+    SELECT p.id, ARRAY['is ' || p.status || ' after ' || p.steps || ' steps, none of which is in its history'] AS faults
+    FROM page p
+    WHERE (p.status <> 'active' OR p.steps <> 0)
+      AND (SELECT true FROM coupon_history h WHERE h.coupon_id = p.id LIMIT 1) IS NULL
+)
+SELECT id, faults, 0::bigint AS coupons FROM (SELECT * FROM steps UNION ALL SELECT * FROM unmoved) AS found
+WHERE faults <> '{}'
+UNION ALL
+SELECT NULL, NULL, (SELECT count(*) FROM page);

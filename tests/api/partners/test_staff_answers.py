@@ -1,0 +1,18 @@
+"""Staff are told why in words: of every reason that the rules know, none left over."""
+
+from __future__ import annotations
+
+from services.api.partners.staff_answers import DECLINES, REFUSALS, declined
+from services.domain.coupons.effects import DeclineReason
+from services.domain.coupons.lifecycle import StepRefusal
+
+
+def test_staff_are_told_every_decline() -> None:
+    """A reason without a sentence would be a 500 at the counter."""
+    assert list(DECLINES) == list(DeclineReason)
+    assert len({declined(reason).message for reason in DeclineReason}) == len(DeclineReason)
+
+
+def test_staff_are_told_every_refusal() -> None:
+    """The same of a step that cannot be taken."""
+    assert list(REFUSALS) == list(StepRefusal)

@@ -1,0 +1,92 @@
+"""What each kind of event needs, in one table."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import get_args
+
+import pytest
+
+from services.domain.coupons.codes import codes_from, display
+from services.domain.events import Cause, Event, GameCompleted, OrderPlaced, OrderReversed
+from services.domain.needs import Named, Needs, names, needs
+from services.domain.program import CustomerLimits, Game, GameType, Program
+
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+(CODE,) = codes_from(bytes(10))
+MANY = Game(
+    id=1,
+    partner_id=5,
+    version=1,
+    is_active=True,
+    allow_multiple_active_coupons=True,
+    coupon_validity_days=7,
+    starts_at=None,
+    ends_at=None,
+    reward_description="A coffee",
+)
+SINGLE = replace(MANY, id=2, allow_multiple_active_coupons=False)
+LIMITED = replace(MANY, id=3, customer_limits=CustomerLimits(per_day=1), total_limit=100)
+STAMPS = replace(SINGLE, id=4, game_type=GameType.STAMPS, total_limit=10)
+FOREIGN = replace(STAMPS, id=6, partner_id=9)
+PROGRAM = Program(games={game.id: game for game in (MANY, SINGLE, LIMITED, STAMPS, FOREIGN)})
+CAUSE = Cause(source="/x", id="e-1", type="t")
+
+
+def completed(game_id: int) -> GameCompleted:
+    """A completion of that game."""
+    return GameCompleted(
+        cause=CAUSE, occurred_at=NOW, partner_id=5, game_id=game_id, customer_id="anna", won=True
+    )
+
+
+PLACED = OrderPlaced(
+    cause=CAUSE,
+    occurred_at=NOW,
+    partner_id=5,
+    order_id="o-1",
+    customer_id="anna",
+    shop_id=None,
+    coupon_codes=(display(CODE), "no code"),
+    product_ids=frozenset(),
+)
+REVERSED = OrderReversed(
+    cause=CAUSE, occurred_at=NOW, partner_id=5, order_id="o-1", customer_id="anna"
+)
+TABLE: list[tuple[str, Event, Needs]] = [
+    ("many coupons", completed(1), Needs(draws=1)),
+    ("single rule", completed(2), Needs(draws=1, looks_at=(SINGLE,))),
+    ("limits", completed(3), Needs(draws=1, looks_at=(LIMITED,), limited=(3,))),
+    ("unknown game", completed(77), Needs(draws=1)),
+    ("another partner's game", completed(6), Needs(draws=1)),
+    (
+        "order",
+        PLACED,
+        Needs(draws=1, looks_at=(STAMPS,), limited=(4,), order_id="o-1", codes=(CODE,)),
+    ),
+    ("reversal", REVERSED, Needs(order_id="o-1", gives_back=True)),
+]
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"), [row[1:] for row in TABLE], ids=[r[0] for r in TABLE]
+)
+def test_needs_of_an_event_are_exactly_these(event: Event, expected: Needs) -> None:
+    """Neither more, which would cost a look-up, nor less, which would be decided upon nothing."""
+    assert needs(event, PROGRAM) == expected
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [(completed(2), Named(game_id=2)), (PLACED, Named(stamps_of=5)), (REVERSED, Named())],
+    ids=["completion", "order", "reversal"],
+)
+def test_event_names_its_rules_before_any_is_loaded(event: Event, expected: Named) -> None:
+    """A completion its game, an order its partner's stamp games; a reversal asks for what its coupons say."""
+    assert names(event) == expected
+
+
+def test_every_kind_of_event_stands_in_the_table() -> None:
+    """A new kind of event needs a row."""
+    assert {type(event) for _, event, _ in TABLE} == set(get_args(Event))

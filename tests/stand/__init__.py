@@ -1,0 +1,13 @@
+"""What tests of several packages share, one meaning each.
+
+- `servers`: Kafka, Postgres and Redis, started once per run and shared by its workers; `containers`: the same from
+  Docker; `turns`: a test that is marked alone has the machine to itself. Both are
+  tested: `test_servers`, `test_turns`.
+- `copies`: databases made from others; `database`: the one of a test, its topics, connections to it and a pipeline.
+- `commands`: the command line, run inside or as a process, and the `world` that it looks at; `processes`: our services
+  as processes; `proxy`: a line that can be cut, and counts; `planting`: a topic nobody knows.
+- `issuing`: partners, games, what the database says, and one audit of all of it; `customers`: states for the rules;
+  `records`: records made by hand; `till`: of one partner's games and shops; `feed`: putting them in, and what the group
+  has finished with.
+- `waiting`: until something is so, with a deadline.
+"""
