@@ -6,7 +6,7 @@ Their rows are locked, so nothing here changes meanwhile. Asked in sets; what no
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import asyncpg
@@ -15,13 +15,13 @@ from services.adapters.postgres import closed_orders, coupons, stamps
 from services.adapters.postgres.coupons import coupon_from
 from services.adapters.postgres.pool import Connection
 from services.domain.arrival import CustomerKey, Incoming, LockedCustomer
-from services.domain.closed_orders import NO_ORDERS
+from services.domain.closed_orders import ClosedOrders
 from services.domain.coupons.coupon import Coupon
-from services.domain.coupons.held import NO_COUPONS
+from services.domain.coupons.held import Coupons
 from services.domain.needs import Needs
 from services.domain.program import Game
-from services.domain.stamps import NO_STAMPS, Stamp, StampCard
-from services.domain.state import NEW_CUSTOMER, CustomerState
+from services.domain.stamps import Stamp, StampCard, Stamps
+from services.domain.state import CustomerState
 
 Customers = Mapping[CustomerKey, LockedCustomer]
 Rows = Iterable[asyncpg.Record]
@@ -43,16 +43,14 @@ class _Gathered:
         self.coupons[coupon.id] = coupon
 
     def state(self) -> CustomerState:
-        return replace(
-            NEW_CUSTOMER,
-            coupons=replace(
-                NO_COUPONS,
+        return CustomerState(
+            coupons=Coupons(
                 by_id=self.coupons,
                 foreign_codes=frozenset(self.foreign_codes),
                 issues=self.issues,
             ),
-            stamps=replace(NO_STAMPS, cards=self.cards, of_orders=self.stamps),
-            orders=replace(NO_ORDERS, reversed=frozenset(self.reversed_orders)),
+            stamps=Stamps(cards=self.cards, of_orders=self.stamps),
+            orders=ClosedOrders(reversed=frozenset(self.reversed_orders)),
         )
 
 

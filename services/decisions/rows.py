@@ -81,20 +81,11 @@ class Rows:
         self._note(coupon, coupon.steps - 1)
         self.history.append(
             HistoryRow(
-                coupon_id=coupon.id,
-                step=coupon.steps,
-                partner_id=owner.partner_id,
-                at=change.at,
-                event_key=owner.event_key,
-                shop_id=change.shop_id,
-                order_id=change.order_id,
-                word=change.step,
-                was=change.was,
-                status=coupon.status,
-                actor=owner.actor,
-                reason=change.reason,
+                coupon.id, coupon.steps, owner.partner_id, change.at, owner.event_key,
+                change.shop_id, change.order_id, change.step, change.was, coupon.status,
+                owner.actor, change.reason,
             )
-        )
+        )  # fmt: skip
         self._tell(
             coupon, change.step, coupon.steps, change.at, owner,
             order_id=change.order_id, shop_id=change.shop_id,

@@ -79,17 +79,10 @@ class CouponChange(NamedTuple):
 def change_of(coupon: Coupon, steps_seen: int) -> CouponChange:
     """What is stored of a coupon once it has changed."""
     return CouponChange(
-        id=coupon.id,
-        steps_seen=steps_seen,
-        status=coupon.status,
-        steps=coupon.steps,
-        reserved_until=coupon.reserved_until,
-        reserved_shop_id=coupon.reserved_shop_id,
-        redeemed_at=coupon.redeemed_at,
-        redeemed_order_id=coupon.redeemed_order_id,
-        holds_single_place=coupon.holds_single_place,
-        notice_at=coupon.notice_at,
-    )
+        coupon.id, steps_seen, coupon.status, coupon.steps, coupon.reserved_until,
+        coupon.reserved_shop_id, coupon.redeemed_at, coupon.redeemed_order_id,
+        coupon.holds_single_place, coupon.notice_at,
+    )  # fmt: skip
 
 
 async def change(connection: Connection, changes: Sequence[CouponChange]) -> None:
