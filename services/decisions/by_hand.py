@@ -15,7 +15,6 @@ from services.adapters.event_keys import event_key
 from services.adapters.postgres import inbox
 from services.adapters.postgres.failures import LostRace
 from services.adapters.postgres.pool import Connection
-from services.decisions.manner import Manner
 from services.decisions.transaction import Deciding
 from services.domain.arrival import Incoming, LockedCustomer
 from services.domain.coupons.effects import DeclineReason
@@ -50,11 +49,11 @@ class IssuedByHand:
 
 
 async def issue_by_hand(
-    connection: Connection, asked: IssueByHand, deciding: Deciding, manner: Manner
+    connection: Connection, asked: IssueByHand, deciding: Deciding
 ) -> IssuedByHand | DeclineReason:
     """The coupon, or why none is due; then roll back. In the caller's transaction. Raises LostRace, EventTaken."""
     key = (asked.partner_id, asked.customer_id)
-    locked = (await inbox.lock_customers(connection, {key}, manner.clock_offset))[key]
+    locked = (await inbox.lock_customers(connection, {key}, deciding.manner.clock_offset))[key]
     for row in await inbox.decision_of(connection, event_key(SOURCE, asked.event_id)):
         if (row["customer_no"], row["game_id"]) == (locked.number, asked.game_id):
             return IssuedByHand(coupon_id=str(row["coupon_id"]), is_new=False)

@@ -19,11 +19,10 @@ class Programs:
     def __init__(self) -> None:
         self._games: dict[int, Game] = {}
 
-    async def load(
-        self, connection: Connection, events: Iterable[Event], besides: Iterable[int] = ()
-    ) -> Program:
-        """The games that these events name, the stamp games their orders may stamp, and those named besides."""
-        ids, stamping = set(besides), set()
+    async def load(self, connection: Connection, events: Iterable[Event]) -> Program:
+        """The games that these events name, and the stamp games their orders may stamp."""
+        ids: set[int] = set()
+        stamping: set[int] = set()
         for event in events:
             game_id, stamps_of = names(event)
             if game_id is not None:

@@ -56,7 +56,7 @@ class Deciding:
     def __init__(
         self, manner: Manner, *, alongside: Alongside | None = None, timed: Timed = _untimed
     ) -> None:
-        self._manner = manner
+        self.manner = manner
         self._alongside = alongside
         self._timed = timed
         self._programs = Programs()
@@ -73,7 +73,7 @@ class Deciding:
             program = await self._programs.load(connection, events)
             asked = what_they_need(arrivals, program)
             opened = await inbox.open_batch(
-                connection, arrivals, places(asked), self._manner.clock_offset
+                connection, arrivals, places(asked), self.manner.clock_offset
             )
         if not opened.fresh:
             return Decided()
@@ -112,13 +112,13 @@ class Deciding:
         constraint raises: roll back, and decide again.
         """
         with self._timed("record"):
-            rows = rows_of(decided.verdicts, decided.program, self._manner.writing)
+            rows = rows_of(decided.verdicts, decided.program, self.manner.writing)
             new_letters = await keep(connection, letters, rows)
             if self._alongside is not None:
                 await self._alongside(connection, decided.verdicts, letters, len(new_letters))
             try:
                 await write(
-                    connection, rows, by_copy=self._manner.by_copy, rules=decided.program.games
+                    connection, rows, by_copy=self.manner.by_copy, rules=decided.program.games
                 )
             except RulesChanged as changed:
                 self._programs.forget(changed.games)

@@ -37,7 +37,7 @@ async def issue(call: Call, asked: IssueByHand) -> Reply:
         # Rules of its own for each request: what one partner may see is not kept for another.
         deciding = Deciding(call.api.manner)
         try:
-            answer = await issue_by_hand(connection, wanted, deciding, call.api.manner)
+            answer = await issue_by_hand(connection, wanted, deciding)
         except EventTaken:
             event_ids.append(f"{call.request_id}.{token_hex(4)}")
             raise
