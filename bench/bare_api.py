@@ -45,7 +45,7 @@ async def serve(settings: Settings, health: Health) -> None:
         app.state.pool = pool
         app.state.access = Access(settings, keys_by(settings), exists)
         async with serving(app, "127.0.0.1", 0, announce_as="api"):
-            health.ready(lambda: None, "serving")
+            health.started()
             await health.stopping.wait()
             await asyncio.sleep(0)
 

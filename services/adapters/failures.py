@@ -23,6 +23,11 @@ def is_outage(error: Exception) -> bool:
     return isinstance(error, KafkaError) or kind_of(error) is Kind.OUTAGE
 
 
+def server_of(error: Exception) -> str:
+    """Which of the two a failure is about: `kafka` or `postgres`."""
+    return "kafka" if isinstance(error, KafkaError) else "postgres"
+
+
 def is_of_a_server(error: Exception) -> bool:
     """The same for who depends on no record's content: whatever Kafka or Postgres says."""
     return isinstance(error, KafkaError) or is_of_postgres(error)

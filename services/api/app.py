@@ -11,6 +11,7 @@ import asyncpg
 from fastapi import FastAPI
 
 from services.adapters.postgres.failures import OF_POSTGRES, is_of_postgres
+from services.adapters.postgres.standing import Standing
 from services.api.edge import tenant
 from services.api.edge.answers import add_answers
 from services.api.edge.asgi import Edge
@@ -104,7 +105,8 @@ async def serve(settings: Settings, health: Health) -> None:
                 grace_seconds=GRACE_SECONDS,
             )
             async with served:
-                health.ready(lambda: None, "serving")
+                health.warns("redis", lambda: limits.fault)
+                health.started()
                 await side_by_side(
                     limits.keep_sharing(lambda s: pause(health.stopping, s)), _watch(pool, health)
                 )
@@ -116,7 +118,7 @@ async def serve(settings: Settings, health: Health) -> None:
 async def _pool(settings: Settings, health: Health) -> AsyncIterator[asyncpg.Pool | None]:
     """The pool, however long the database takes to answer; None once told to stop."""
     waiting = Waiting("waiting for Postgres", log)
-    health.ready(lambda: waiting.why, "postgres")
+    health.needs("postgres", lambda: waiting.why)
     pool = await keep_trying(
         lambda: tenant.open_tenant_pool(settings),
         waiting.failed,
@@ -137,13 +139,8 @@ async def _pool(settings: Settings, health: Health) -> AsyncIterator[asyncpg.Poo
 
 
 async def _watch(pool: asyncpg.Pool, health: Health) -> None:
-    """Ready is who reaches the database."""
-    fault: str | None = None
-    health.ready(lambda: fault, "database")
+    """Ready is who reaches the database, and one that takes writes."""
+    standing = Standing()
+    health.needs("postgres", lambda: standing.fault)
     while not await pause(health.stopping, WATCH_SECONDS):
-        try:
-            async with pool.acquire(timeout=WATCH_SECONDS) as connection:
-                await connection.fetchval("SELECT 1")
-            fault = None
-        except OF_POSTGRES as error:
-            fault = f"Postgres does not answer ({type(error).__name__})"
+        await standing.look(pool)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -14,10 +15,11 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
 from schemas import topics
-from services.adapters.failures import is_outage
+from services.adapters.failures import is_outage, server_of
 from services.adapters.kafka import broker_options, require_topics
 from services.adapters.postgres.failures import OF_POSTGRES
 from services.adapters.postgres.pool import open_pool
+from services.adapters.postgres.standing import Standing
 from services.adapters.redis_locks import CustomerLocks
 from services.decisions.manner import Manner
 from services.issuer.brake import Brake
@@ -46,12 +48,15 @@ async def serve(settings: Settings, health: Health) -> None:
     crashpoints.arm(settings.crash_at)
     bug: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     locks = CustomerLocks(settings)
-    health.ready(lambda: locks.fault, "redis")
+    health.warns("redis", lambda: locks.fault)
+    standing = Standing()
+    health.needs("postgres", lambda: standing.fault)
     try:
-        async with _started(settings, health, locks, bug) as lanes:
-            if not health.stopping.is_set():
+        async with _started(settings, health, locks, bug) as started:
+            if started is not None and not health.stopping.is_set():
+                _, pool, lanes = started
                 stop = asyncio.ensure_future(health.stopping.wait())
-                monitor = asyncio.ensure_future(_monitor(lanes, locks))
+                monitor = asyncio.ensure_future(_monitor(lanes, locks, pool, standing))
                 ends: set[asyncio.Future[Any]] = {stop, monitor, bug}
                 await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
                 stop.cancel()
@@ -64,13 +69,17 @@ async def serve(settings: Settings, health: Health) -> None:
         await locks.close()
 
 
+_Connected = tuple[KafkaBroker, asyncpg.Pool, list[Lane]]
+
+
 @asynccontextmanager
 async def _started(
     settings: Settings, health: Health, locks: CustomerLocks, bug: asyncio.Future[None]
-) -> AsyncIterator[Sequence[Lane]]:
-    """Everything connected, however long the servers take to answer; or nothing, once told to stop."""
+) -> AsyncIterator[_Connected | None]:
+    """Everything connected, however long the servers take to answer; or None, once told to stop."""
     waiting = Waiting("waiting for a server", log)
-    health.ready(lambda: waiting.why, "servers")
+    for server in ("kafka", "postgres"):
+        health.needs(server, partial(_awaited, waiting, server))
     started = await keep_trying(
         lambda: _start(settings, health, locks, bug),
         waiting.failed,
@@ -78,22 +87,29 @@ async def _started(
         stopping=health.stopping,
     )
     if started is None:
-        yield ()
+        yield None
         return
     broker, pool, lanes = started
     for number, lane in enumerate(lanes):
         health.live(lane.liveness, f"lane-{number}")
-        health.ready(lane.readiness, f"lane-{number}")
+        health.needs("kafka", partial(lane.waits_for, "kafka"))
+        health.needs("postgres", partial(lane.waits_for, "postgres"))
+        health.warns("partition", lane.brake.reason)
     waiting.over()
+    health.started()
     try:
-        yield lanes
+        yield started
     finally:
         await _close(broker, pool)
 
 
+def _awaited(waiting: Waiting, server: str) -> str | None:
+    return waiting.why if waiting.error and server_of(waiting.error) == server else None
+
+
 async def _start(
     settings: Settings, health: Health, locks: CustomerLocks, bug: asyncio.Future[None]
-) -> tuple[KafkaBroker, asyncpg.Pool, list[Lane]]:
+) -> _Connected:
     """One attempt to connect everything; a failed one leaves nothing open."""
     pool: asyncpg.Pool | None = None
     broker: KafkaBroker | None = None
@@ -200,11 +216,14 @@ async def _raw_body(message: KafkaMessage) -> KafkaMessage:
     return message
 
 
-async def _monitor(lanes: Sequence[Lane], locks: CustomerLocks) -> None:
-    """Keep the lag current, and notice what has been mended: letters dealt with, a Redis that is back."""
+async def _monitor(
+    lanes: Sequence[Lane], locks: CustomerLocks, pool: asyncpg.Pool, standing: Standing
+) -> None:
+    """Keep the lag current, and notice what has changed: letters dealt with, a server that is away or back."""
     while True:
         await asyncio.sleep(MONITOR_SECONDS)
         await locks.look_again()
+        await standing.look(pool)
         for lane in lanes:
             try:
                 await lane.measure_lag()

@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 from faststream.kafka import KafkaMessage
 
+from services.adapters.failures import server_of
 from services.adapters.postgres.failures import Kind, kind_of
 from services.issuer import metrics
 from services.issuer.brake import Brake
@@ -58,7 +59,7 @@ class Lane:
         self._stopping = stopping
         self._on_bug = on_bug
         self._delays = delays()
-        self._outage: str | None = None
+        self._outage: Exception | None = None
         self._waiting: set[TopicPartition] = set()
         self._silence: str | None = None
         self._lag: dict[TopicPartition, int] = {}
@@ -84,9 +85,9 @@ class Lane:
                 self._on_bug(error)
                 return
             self._seek_back(records)
-            self._outage = f"{type(error).__name__}: {error}"
+            self._outage = error
             self._waiting = {TopicPartition(record.topic, record.partition) for record in records}
-            log.warning("outage, the same records again later: %s", self._outage)
+            log.warning("outage, the same records again later: %s", _in_words(error))
             self._progress_at = time.monotonic()
             await pause(self._stopping, next(self._delays))
             return
@@ -146,11 +147,11 @@ class Lane:
             partition for partition in self._waiting & mine if self._lag.get(partition) != 0
         }
 
-    def readiness(self) -> str | None:
-        """None, or why this lane cannot work now."""
-        if self._outage is not None and self._waiting:
-            return f"waiting for a server: {self._outage}"
-        return self._silence or self.brake.reason()
+    def waits_for(self, server: str) -> str | None:
+        """None, or why this lane cannot work now, as far as it is about this server (`kafka`, `postgres`)."""
+        if self._outage and self._waiting and server_of(self._outage) == server:
+            return f"waiting for a server: {_in_words(self._outage)}"
+        return self._silence if server == "kafka" else None
 
     def liveness(self) -> str | None:
         """None, or that records wait and none is being decided."""
@@ -162,6 +163,10 @@ class Lane:
         ):
             return None
         return f"no progress for {idle:.0f} s with records waiting"
+
+
+def _in_words(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 async def _unread(consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:

@@ -18,14 +18,14 @@ from uuid import UUID
 import asyncpg
 
 from schemas import topics
-from services.adapters.failures import is_of_a_server
+from services.adapters.failures import is_of_a_server, server_of
 from services.adapters.kafka import require_topics
 from services.relay import metrics
 from services.relay.condition import STUCK_AFTER_SECONDS, Condition
 from services.relay.leadership import Leadership, leadership
 from services.relay.outbox import Batch, Outbox, open_outbox
 from services.relay.progress import last_published
-from services.relay.publisher import Publisher, RecordsRefused, open_publisher
+from services.relay.publisher import Publisher, RecordsRefused, answered_within, open_publisher
 from services.runtime import crashpoints
 from services.runtime.backoff import delays, pause
 from services.runtime.crashpoints import reach
@@ -53,18 +53,22 @@ async def serve(settings: Settings, health: Health) -> None:
     """Publish the outbox until told to stop. Raises SettingsError, and what a bug raises."""
     required(settings, "kafka_bootstrap_servers", "postgres_dsn")
     crashpoints.arm(settings.crash_at)
-    condition = Condition()
+    condition = Condition(on_start=health.started)
     health.live(condition.why_not_live, "progress")
-    health.ready(condition.why_not_ready, "relay")
+    health.needs("kafka", condition.why_not_kafka)
+    health.needs("postgres", condition.why_not_postgres)
+    health.warns("kafka", condition.missing_topics)
+    health.warns("row", condition.refusals)
     waits = delays()
 
     def failed(error: Exception) -> float:
         nonlocal waits
-        if condition.trouble is None:
+        if not condition.trouble:
             waits = delays()
         name, text = type(error).__name__, str(error)
-        condition.trouble = text if text.startswith(name) else f"{name}: {text}".rstrip(": ")
-        log.warning("starting over: %s", condition.trouble)
+        why = text if text.startswith(name) else f"{name}: {text}".rstrip(": ")
+        condition.trouble = {server_of(error): why}
+        log.warning("starting over: %s", why)
         metrics.START_OVERS.inc()
         return next(waits)
 
@@ -91,7 +95,7 @@ async def _round(settings: Settings, condition: Condition, stopping: asyncio.Eve
 
 async def _lead(settings: Settings, condition: Condition, stopping: asyncio.Event) -> None:
     """Become the one relay, and publish until told to stop or something fails."""
-    async with asyncio.timeout(RECOVERY_SECONDS):
+    async with answered_within(RECOVERY_SECONDS):
         # Later, a topic that has gone missing only holds up its own rows.
         await require_topics(
             settings,
@@ -134,11 +138,11 @@ async def _relay(
     """Fence, recover, publish. The order of the first three steps is what the promise rests on."""
     async with open_outbox(settings) as outbox, open_publisher(settings) as publisher:
         database = await outbox.database_id()
-        async with asyncio.timeout(RECOVERY_SECONDS):
+        async with answered_within(RECOVERY_SECONDS):
             published = await last_published(settings, database)
         await outbox.delete(published)
         log.info("publishing", extra={"recovered_rows": len(published)})
-        condition.trouble = None
+        condition.works()
         metrics.ACTIVE.set(1)
         while not stopping.is_set():
             condition.moved()
@@ -164,6 +168,8 @@ async def _relay(
                     await pause(stopping, GATHER_SECONDS - (time.monotonic() - began_at))
                 seconds = min(settings.relay_poll_seconds, LONGEST_IDLE_SECONDS)
                 await leader.idle(seconds, stopping)
+                if not batch.rows and not leader.wake.is_set():
+                    condition.kafka_silence = await publisher.silence()
 
 
 async def _all_known(batch: Batch, publisher: Publisher, condition: Condition) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from services.adapters.postgres.standing import REFUSES_WRITES
 from services.relay import metrics
 
 STUCK_AFTER_SECONDS = 90.0
@@ -22,8 +23,14 @@ HELD_SECONDS = 5.0
 class Condition:
     """Mutable on purpose: the relay's loop writes it, the health endpoint reads it."""
 
-    trouble: str | None = "starting"
-    """Why nothing can be published now; None: all is well, or another relay is publishing."""
+    trouble: dict[str, str] = field(default_factory=dict)
+    """Why nothing can be published now, by server; empty: all is well, or another relay is publishing."""
+    on_start: Callable[[], None] = lambda: None
+    """Called whenever it publishes or stands by."""
+    read_only: bool = False
+    """The database refuses writes."""
+    kafka_silence: str | None = None
+    """Why a cluster that there is nothing to send to is away."""
     started: bool = False
     """All topics were there once."""
     refused_rows: int = 0
@@ -40,9 +47,14 @@ class Condition:
         """The relay came round its loop."""
         self.moved_at = time.monotonic()
 
+    def works(self) -> None:
+        """It publishes, or another does and it stands by."""
+        self.trouble.clear()
+        self.on_start()
+
     def stand_by(self) -> None:
         """Another relay publishes; that is how it should be, and what needs attention is its to tell."""
-        self.trouble = None
+        self.works()
         self.held.clear()
         self.refused_rows = 0
         self.moved()
@@ -71,6 +83,7 @@ class Condition:
         metrics.DEPTH.set(figures["waiting"])
         metrics.AGE.set(figures["age_seconds"])
         metrics.SET_ASIDE.set(figures["refused"])
+        self.read_only = figures["read_only"]
         self.refused_rows = figures["refused"]
         self.refused_reason = figures["first_reason"] or ""
 
@@ -79,19 +92,31 @@ class Condition:
         idle = time.monotonic() - self.moved_at
         return f"nothing has moved for {idle:.0f} s" if idle > STUCK_AFTER_SECONDS else None
 
-    def why_not_ready(self) -> str | None:
-        """The readiness check. Refused rows and held topics do not stop the others, but somebody has to look."""
-        if self.trouble:
-            return self.trouble
+    def why_not_postgres(self) -> str | None:
+        """The readiness check of Postgres; what takes too long shows here, whoever it is that does not answer."""
+        if text := self.trouble.get("postgres"):
+            return text
         if self.batch_began_at is not None:
             taken = time.monotonic() - self.batch_began_at
             if taken > SLOW_AFTER_SECONDS:
                 return f"Kafka or Postgres has not answered for {taken:.0f} s"
-        if self.held:
-            return f"Kafka has no topic {', '.join(sorted(self.held))}: run `couponry topics`"
-        if self.refused_rows:
-            return (
-                f"Kafka refused {self.refused_rows} rows of the outbox for good "
-                f"(column `refused`); the first: {self.refused_reason}"
-            )
-        return None
+        return REFUSES_WRITES if self.read_only else None
+
+    def why_not_kafka(self) -> str | None:
+        """The readiness check of Kafka."""
+        return self.trouble.get("kafka") or self.kafka_silence
+
+    def missing_topics(self) -> str | None:
+        """A warning: rows of other topics pass."""
+        if not self.held:
+            return None
+        return f"Kafka has no topic {', '.join(sorted(self.held))}: run `couponry topics`"
+
+    def refusals(self) -> str | None:
+        """A warning: the rows beside these pass."""
+        if not self.refused_rows:
+            return None
+        return (
+            f"Kafka refused {self.refused_rows} rows of the outbox for good "
+            f"(column `refused`); the first: {self.refused_reason}"
+        )

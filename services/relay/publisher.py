@@ -19,6 +19,7 @@ from aiokafka.errors import (
     BrokerResponseError,
     KafkaConnectionError,
     KafkaError,
+    KafkaTimeoutError,
     MessageSizeTooLargeError,
     RecordListTooLargeError,
     kafka_errors,
@@ -35,6 +36,7 @@ from services.runtime.crashpoints import reach
 from services.runtime.settings import Settings
 
 REQUEST_TIMEOUT_SECONDS = 10
+PROBE_TIMEOUT_SECONDS = 5
 PUBLISH_TIMEOUT_SECONDS = 20
 """For a whole batch; then start over. aiokafka itself would try for ever."""
 TRANSACTION_TIMEOUT_SECONDS = 30
@@ -88,12 +90,21 @@ class Publisher:
         client = self._producer.client
         if not client.cluster.partitions_for_topic(name):
             client.add_topic(name)
-            async with asyncio.timeout(REQUEST_TIMEOUT_SECONDS):
+            async with answered_within(REQUEST_TIMEOUT_SECONDS):
                 if not await client.force_metadata_update():
                     raise KafkaConnectionError("no broker tells which topics there are")
         partitions = client.cluster.partitions_for_topic(name)
         self._partitions[topic] = len(partitions or ())
         return bool(partitions)
+
+    async def silence(self) -> str | None:
+        """None, or why the cluster is away. Asks it: for when there is nothing to send."""
+        try:
+            async with asyncio.timeout(PROBE_TIMEOUT_SECONDS):
+                answered = await self._producer.client.force_metadata_update()
+        except TimeoutError:
+            answered = False
+        return None if answered else "Kafka does not answer"
 
     def pack(self, batch: Batch, alone: Collection[int]) -> Packed:
         """The batch as record batches of this producer. Every topic in it must be known."""
@@ -107,8 +118,8 @@ class Publisher:
             )
 
     async def publish(self, packed: Packed, database: UUID) -> None:
-        """Publish all of it, once. Raises RecordsRefused, KafkaError or TimeoutError; then start over."""
-        async with asyncio.timeout(PUBLISH_TIMEOUT_SECONDS):
+        """Publish all of it, once. Raises RecordsRefused or KafkaError; then start over."""
+        async with answered_within(PUBLISH_TIMEOUT_SECONDS):
             with _as_kafka_error():
                 await self._producer.begin_transaction()
                 with metrics.step("send"):
@@ -181,10 +192,20 @@ def _as_kafka_error() -> Any:
 
 
 @contextlib.asynccontextmanager
+async def answered_within(seconds: float) -> AsyncIterator[None]:
+    """Give Kafka so long. Raises KafkaTimeoutError, which tells whose silence it was; a bare TimeoutError would not."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        raise KafkaTimeoutError(f"Kafka has not answered for {seconds:g} s") from None
+
+
+@contextlib.asynccontextmanager
 async def open_publisher(settings: Settings) -> AsyncIterator[Publisher]:
     """Start a producer: from here on every older one is fenced, and its transaction has ended either way.
 
-    Raises KafkaError or TimeoutError.
+    Raises KafkaError.
     """
     producer = AIOKafkaProducer(
         **client_options(settings),
@@ -198,7 +219,7 @@ async def open_publisher(settings: Settings) -> AsyncIterator[Publisher]:
     )
     publisher = Publisher(producer, settings)
     try:
-        async with asyncio.timeout(PUBLISH_TIMEOUT_SECONDS):
+        async with answered_within(PUBLISH_TIMEOUT_SECONDS):
             await producer.start()
             for topic in topics.OUTGOING:
                 await publisher.knows(topic)

@@ -42,13 +42,14 @@ DELETE FROM outbox WHERE id = ANY ($1::bigint[]);
 UPDATE outbox SET refused = $2 WHERE id = $1;
 
 -- name: figures
--- What waits from $1 on (counted up to 100,000), the age of the oldest in seconds, and what was set aside.
+-- What waits from $1 on (counted up to 100,000), the age of the oldest in seconds, what was set aside, are writes refused.
 SELECT (SELECT count(*) FROM (
             SELECT FROM outbox WHERE id >= $1 AND refused IS NULL LIMIT 100000) AS waiting) AS waiting,
        coalesce((SELECT extract(epoch FROM clock_timestamp() - queued_at)::float8 FROM outbox
                  WHERE id >= $1 AND refused IS NULL ORDER BY id LIMIT 1), 0) AS age_seconds,
        (SELECT count(*) FROM outbox WHERE refused IS NOT NULL) AS refused,
-       (SELECT refused FROM outbox WHERE refused IS NOT NULL ORDER BY id LIMIT 1) AS first_reason;
+       (SELECT refused FROM outbox WHERE refused IS NOT NULL ORDER BY id LIMIT 1) AS first_reason,
+       current_setting('transaction_read_only')::boolean AS read_only;
 
 -- name: last_id
 -- The highest outbox id handed out so far, committed or not. Ids are not cached by sessions.

@@ -18,6 +18,8 @@ class Waiting:
     def __init__(self, doing: str, log: logging.Logger) -> None:
         self.why: str | None = "starting"
         """None: it is not waiting."""
+        self.error: Exception | None = None
+        """The last that it failed with, None as soon as it works."""
         self._doing = doing
         self._log = log
         self._delays = delays()
@@ -25,12 +27,13 @@ class Waiting:
     def failed(self, error: Exception) -> float:
         """Say so; the seconds until the next attempt, more after each failure in a row."""
         self.why = f"{self._doing}: {type(error).__name__}: {error}"
+        self.error = error
         self._log.warning("%s", self.why)
         return next(self._delays)
 
     def over(self) -> None:
         """It works: what fails next is the first in a row again."""
-        self.why = None
+        self.why = self.error = None
         self._delays = delays()
 
 

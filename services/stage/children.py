@@ -23,7 +23,7 @@ PACKAGES = Path(__file__).parents[2]
 
 
 def child(name: str, settings: Settings, state: StateDir) -> Server:
-    """One of `PROCESSES` on its remembered health port. It answers when its `/readyz` does.
+    """One of `PROCESSES` on its remembered health port. It answers when its `/startupz` does.
 
     Everything it needs reaches it through its environment; `settings` has to carry all addresses.
     """
@@ -44,7 +44,7 @@ def child(name: str, settings: Settings, state: StateDir) -> Server:
     }
 
     async def answers() -> None:
-        await asyncio.to_thread(_get, announced_url(log) + "/readyz")
+        await asyncio.to_thread(_get, announced_url(log) + "/startupz")
 
     return Server(
         name=name,

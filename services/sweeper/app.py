@@ -16,6 +16,7 @@ from prometheus_client import Counter, Gauge
 from services.adapters.postgres.failures import OVERTAKEN, is_of_postgres
 from services.adapters.postgres.outbox import backlog
 from services.adapters.postgres.pool import WAKE_RELAY, connect
+from services.adapters.postgres.standing import Pace
 from services.decisions.manner import Manner
 from services.decisions.passing_time import Settlement, settle_due
 from services.runtime import crashpoints
@@ -54,13 +55,15 @@ async def serve(settings: Settings, health: Health) -> None:
 async def _sweep(settings: Settings, health: Health) -> None:
     """At once while something is due, every few seconds otherwise; an outage is waited out."""
     waiting = Waiting("waiting for Postgres", log)
-    health.ready(lambda: waiting.why, "postgres")
+    pace = Pace()
+    health.needs("postgres", lambda: waiting.why or pace.fault)
 
     async def work() -> None:
         connection = await connect(settings, "couponry-sweeper", enable_seqscan="off")
         try:
             waiting.over()
-            await sweep_until_stopped(connection, settings, health)
+            health.started()
+            await sweep_until_stopped(connection, settings, health, pace)
         finally:
             await connection.close(timeout=5)
 
@@ -68,14 +71,15 @@ async def _sweep(settings: Settings, health: Health) -> None:
 
 
 async def sweep_until_stopped(
-    connection: asyncpg.Connection, settings: Settings, health: Health
+    connection: asyncpg.Connection, settings: Settings, health: Health, pace: Pace
 ) -> None:
     """Batch after batch, as fast as the relay publishes; a pause after each that found nothing."""
     floor = 0
     while not health.stopping.is_set():
         floor = await wait_for_room(connection, floor, health.stopping)
         began = time.monotonic()
-        settlement = await sweep_once(connection, settings)
+        with pace:
+            settlement = await sweep_once(connection, settings)
         if not settlement.total:
             SWEPT_AT.set_to_current_time()
             await pause(health.stopping, settings.sweep_interval_seconds)

@@ -88,7 +88,7 @@ async def test_api_process_serves_and_finishes_what_it_has_in_hand(
     holder = await connect(api_settings, "test")
     async with api(environment(api_settings)) as (process, said), httpx.AsyncClient() as http:
         for url in said.values():
-            for path in ("/livez", "/readyz", "/metrics", "/docs", "/openapi.json"):
+            for path in ("/livez", "/startupz", "/readyz", "/metrics", "/docs", "/openapi.json"):
                 assert (await http.get(url + path)).status_code == 200, (url, path)
         headers = {"authorization": f"Bearer {partner.token}"}
         games = f"{said['api']}/en/partners/games"

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -86,7 +87,18 @@ async def test_issuer_outlives_its_database(
             await finished(settings)
             await eventually(running.is_ready, "nothing is wrong any more")
 
+        async def says(words: str) -> bool:
+            return words in await running.complaint()
+
+        # With nothing to decide it hears of both by asking.
+        admin = await connect(settings, "test", role=None)
+        for value, heard in (("on", partial(says, "refuses writes")), ("off", running.is_ready)):
+            await admin.execute(f"ALTER SYSTEM SET default_transaction_read_only = {value}")
+            await admin.execute("SELECT pg_reload_conf()")
+            await eventually(heard, "it has heard")
+        await admin.close()
         await stop()
+        await eventually(partial(says, "Postgres does not answer"), "it has heard")
         await feed(settings, [completed("last", partner_id=partner_id, game_id=game_id)])
         await eventually(red, "it says what it waits for")
         began = time.monotonic()

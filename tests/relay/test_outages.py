@@ -232,9 +232,10 @@ async def test_kafka_frozen_then_stopped_for_a_while(
             await eventually(lambda: _is_red(health))
         names = await writing
         await eventually(lambda: is_drained(connection), seconds=KAFKA_SECONDS)
+        await eventually(lambda: _is_ready(health))
         await broker.stop()
+        await eventually(lambda: _is_red(health))  # also with nothing to send
         names += await write_two(there, 1200, start=600)
-        await eventually(lambda: _is_red(health))
         await broker.start()
         await eventually(lambda: is_drained(connection), seconds=KAFKA_SECONDS)
         await eventually(lambda: _is_ready(health))

@@ -10,7 +10,10 @@ from services.runtime.settings import SettingsError, read_settings
 
 async def serve(health: Health) -> None:
     """Behave as told."""
-    health.ready(lambda: None, "server")
+    health.needs("server", lambda: None)
+    health.warns("redis", lambda: "Redis is away" if behaviour == "warned" else None)
+    if behaviour != "starting":
+        health.started()
     health.live(lambda: "no batch for 60 s" if behaviour == "stuck" else None, "progress")
     match behaviour:
         case "return":

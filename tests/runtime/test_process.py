@@ -157,10 +157,33 @@ def test_health_endpoint_reports_every_check_by_name() -> None:
         url = announced(process)
         assert get(f"{url}/livez") == (200, '{"status":"ok","checks":{"progress":null}}')
         status, body = get(f"{url}/readyz")
-        assert (status, json.loads(body)["checks"]) == (200, {"server": None, "running": None})
+        assert (status, json.loads(body)) == (
+            200,
+            {"status": "ok", "checks": {"server": None, "running": None}, "warnings": {}},
+        )
+        assert get(f"{url}/startupz") == (200, '{"status":"ok","checks":{"started":null}}')
     with service("stuck") as process:
         status, body = get(f"{announced(process)}/livez")
         assert (status, json.loads(body)["checks"]) == (503, {"progress": "no batch for 60 s"})
+
+
+def test_health_endpoint_is_ready_in_spite_of_a_warning() -> None:
+    """A warning has its sentence in `/readyz` and its gauge, and is not red."""
+    with service("warned") as process:
+        url = announced(process)
+        status, body = get(f"{url}/readyz")
+        assert (status, json.loads(body)["warnings"]) == (200, {"redis": "Redis is away"})
+        metrics = get(f"{url}/metrics")[1]
+        assert 'couponry_check_failing{check="redis"} 1.0' in metrics
+        assert 'couponry_check_failing{check="server"} 0.0' in metrics
+
+
+def test_health_endpoint_says_that_a_process_is_starting() -> None:
+    """Until it has started `/startupz` and `/readyz` are 503, `/livez` is 200."""
+    with service("starting") as process:
+        url = announced(process)
+        answers = {path: get(f"{url}/{path}")[0] for path in ("livez", "startupz", "readyz")}
+    assert answers == {"livez": 200, "startupz": 503, "readyz": 503}
 
 
 def test_health_endpoint_documents_itself_without_the_network() -> None:

@@ -43,14 +43,21 @@ class ServiceProcess:
         self.signal(signal.SIGTERM)
         return await self.ended()
 
+    async def readyz(self) -> dict[str, Any]:
+        """The body of `/readyz`."""
+        return json.loads(await asyncio.to_thread(_get, f"{self.url}/readyz"))  # type: ignore[no-any-return]
+
     async def checks(self) -> dict[str, str | None]:
         """The answers of `/readyz` by check."""
-        body = await asyncio.to_thread(_get, f"{self.url}/readyz")
-        return json.loads(body)["checks"]  # type: ignore[no-any-return]
+        return (await self.readyz())["checks"]  # type: ignore[no-any-return]
+
+    async def warnings(self) -> dict[str, str]:
+        """The warnings of `/readyz` by check."""
+        return (await self.readyz())["warnings"]  # type: ignore[no-any-return]
 
     async def is_ready(self) -> bool:
-        """Does `/readyz` say yes?"""
-        return not any((await self.checks()).values())
+        """Does `/readyz` say yes, without a warning?"""
+        return not await self.complaint()
 
     async def ready(self) -> ServiceProcess:
         """Wait until nothing is wrong: an issuer has its partitions then."""
@@ -58,8 +65,11 @@ class ServiceProcess:
         return self
 
     async def complaint(self) -> str:
-        """What `/readyz` has against it, empty when nothing."""
-        return "; ".join(text for text in (await self.checks()).values() if text)
+        """What `/readyz` has against it, warnings too; empty when nothing."""
+        body = await self.readyz()
+        return "; ".join(
+            text for part in ("checks", "warnings") for text in body[part].values() if text
+        )
 
     async def leads(self) -> bool:
         """Is it the relay that publishes?"""

@@ -1,0 +1,5 @@
+-- Whether the server is of use.
+
+-- name: standing
+-- Does it refuse writes? A standby does, and one whose disk is full or whose owner has made it so.
+SELECT current_setting('transaction_read_only')::boolean;
