@@ -59,3 +59,8 @@ def with_local_secret(settings: Settings) -> Settings:
     except OSError:
         return settings
     return settings.model_copy(update={"jwt_secret": secret})
+
+
+def with_named_secret(settings: Settings) -> Settings:
+    """The same for a process: only from a state directory that was named, see `process_settings`."""
+    return with_local_secret(settings) if "state_dir" in settings.model_fields_set else settings

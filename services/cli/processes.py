@@ -9,10 +9,10 @@ from functools import partial
 
 import click
 
-from services.admin.token import with_local_secret
+from services.admin.token import with_named_secret
 from services.runtime.process import run_service
 from services.runtime.settings import required
-from services.terminal.addresses import command_settings
+from services.terminal.addresses import process_settings
 
 
 @click.command()
@@ -22,7 +22,7 @@ def issuer() -> int:
     Any number may run: they share the partitions through the consumer group. Needs COUPONRY_KAFKA_BOOTSTRAP_SERVERS,
     COUPONRY_POSTGRES_DSN and COUPONRY_REDIS_URL; prints {"health": URL} on stderr.
     """
-    settings = command_settings()
+    settings = process_settings()
     required(settings, "kafka_bootstrap_servers", "postgres_dsn", "redis_url")
     from services.issuer.app import serve
     from services.runtime.garbage import look_only_when_told
@@ -37,7 +37,7 @@ def relay() -> int:
 
     Needs COUPONRY_KAFKA_BOOTSTRAP_SERVERS and COUPONRY_POSTGRES_DSN; prints {"health": URL} on stderr.
     """
-    settings = command_settings()
+    settings = process_settings()
     required(settings, "kafka_bootstrap_servers", "postgres_dsn")
     from services.relay.app import serve
 
@@ -50,7 +50,7 @@ def sweeper() -> int:
 
     Any number may run. Needs COUPONRY_POSTGRES_DSN; prints {"health": URL} on stderr.
     """
-    settings = command_settings()
+    settings = process_settings()
     required(settings, "postgres_dsn")
     from services.sweeper.app import serve
 
@@ -64,7 +64,7 @@ def api() -> int:
     Needs COUPONRY_POSTGRES_DSN, and COUPONRY_JWT_SECRET or COUPONRY_JWT_JWKS_URL; uses COUPONRY_REDIS_URL to share
     rate limits with other processes. Prints {"api": URL} and {"health": URL} on stderr.
     """
-    settings = with_local_secret(command_settings())
+    settings = with_named_secret(process_settings())
     required(settings, "postgres_dsn")
     from services.api.app import serve
     from services.api.partners.keys import keys_by

@@ -37,6 +37,15 @@ def command_settings(**overrides: Any) -> Settings:
     return settings.model_copy(update=found)
 
 
+def process_settings() -> Settings:
+    """Settings of a process that runs until it is told to stop: an `up` counts only if its directory was named.
+
+    What lies in a directory by chance must not decide which servers a deployment works on.
+    """
+    settings = read_settings()
+    return command_settings() if "state_dir" in settings.model_fields_set else settings
+
+
 def running_up(settings: Settings) -> dict[str, str]:
     """Addresses (`kafka`, `postgres`, `redis`, `api`) of the `up` of this state directory; empty without one."""
     try:

@@ -11,9 +11,15 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from services.admin.token import with_local_secret, with_named_secret
+from services.cli import processes
+from services.cli.commands import execute
+from services.local.state import SECRET_FILE
+from services.runtime import garbage
+from services.runtime.processes import PROCESSES
 from services.runtime.settings import read_settings
 from services.terminal import addresses
-from services.terminal.addresses import command_settings, running_up
+from services.terminal.addresses import command_settings, process_settings, running_up
 from services.terminal.output import CommandError
 
 LINE = {
@@ -66,6 +72,56 @@ def test_command_passes_over_a_dead_up(state_dir: Path) -> None:
     settings = command_settings()
     assert settings.kafka_bootstrap_servers is None
     assert settings.postgres_dsn == LINE["postgres"]
+
+
+@pytest.fixture
+def by_chance(state_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An `up` runs in the state directory below the working directory, and nobody has named that."""
+    default = state_dir / ".couponry"
+    default.mkdir()
+    _write(default)
+    (default / SECRET_FILE).write_text("x" * 48, encoding="utf-8")
+    monkeypatch.chdir(state_dir)
+    monkeypatch.delenv("COUPONRY_STATE_DIR")
+    return default
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+def test_process_takes_no_address_from_a_directory_nobody_named(
+    process: str,
+    by_chance: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Every process stops for want of an address, though a command would find one there."""
+    monkeypatch.setattr(processes, "run_service", lambda *_: pytest.fail("it starts"))
+    assert command_settings().postgres_dsn == LINE["postgres"]
+    assert execute([process]) == 2
+    assert "is not set" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+def test_process_takes_addresses_from_a_directory_that_was_named(
+    process: str, by_chance: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With COUPONRY_STATE_DIR it works on what `up` runs there, the API with the secret from there."""
+    started = []
+
+    def run_service(name: str, *_: object) -> int:
+        started.append(name)
+        return 0
+
+    monkeypatch.setattr(processes, "run_service", run_service)
+    monkeypatch.setattr(garbage, "look_only_when_told", lambda: None)
+    monkeypatch.setenv("COUPONRY_STATE_DIR", str(by_chance))
+    assert execute([process]) == 0
+    assert started == [process]
+
+
+def test_secret_of_a_directory_nobody_named_signs_nothing(by_chance: Path) -> None:
+    """A development secret that lies below the working directory opens no API that runs there."""
+    assert with_named_secret(process_settings()).jwt_secret is None
+    assert with_local_secret(process_settings()).jwt_secret
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"pids": 5, "kafka": "x"}'])
