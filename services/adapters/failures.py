@@ -9,7 +9,7 @@ from __future__ import annotations
 from aiokafka.errors import KafkaError
 from redis.exceptions import RedisError
 
-from services.adapters.postgres.failures import Errors, Kind, is_of_postgres, kind_of
+from services.adapters.postgres.failures import ClockApart, Errors, Kind, is_of_postgres, kind_of
 
 KAFKA_AWAY: Errors = (KafkaError, OSError)
 """The cluster is away, or refuses: a command says so in one line."""
@@ -24,7 +24,9 @@ def is_outage(error: Exception) -> bool:
 
 
 def server_of(error: Exception) -> str:
-    """Which of the two a failure is about: `kafka` or `postgres`."""
+    """What a failure is about, by the name of its health check: `kafka`, `postgres`, or Postgres' `clock`."""
+    if isinstance(error, ClockApart):
+        return "clock"
     return "kafka" if isinstance(error, KafkaError) else "postgres"
 
 

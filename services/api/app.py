@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 from fastapi import FastAPI
 
+from services.adapters.postgres.clock import OWN_CLOCK, ClockGuard
 from services.adapters.postgres.failures import OF_POSTGRES, is_of_postgres
 from services.adapters.postgres.standing import Standing
 from services.api.edge import tenant
@@ -46,6 +47,7 @@ def build_app(
     limits: Limits,
     keys: Keys,
     dialects: Sequence[Dialect] = DIALECTS,
+    guard: ClockGuard = OWN_CLOCK,
 ) -> FastAPI:
     """The application on this pool (see `tenant.open_tenant_pool`)."""
 
@@ -59,7 +61,7 @@ def build_app(
         settings=settings,
         pool=pool,
         limits=limits,
-        manner=Manner.by(settings).under_row_level_security(),
+        manner=Manner.by(settings, guard).under_row_level_security(),
     )
     return app
 
@@ -94,7 +96,8 @@ async def serve(settings: Settings, health: Health) -> None:
         async with _pool(settings, health) as pool:
             if pool is None:
                 return
-            app = build_app(settings, pool, limits=limits, keys=keys)
+            guard = ClockGuard()
+            app = build_app(settings, pool, limits=limits, keys=keys, guard=guard)
             add_health(app, health)
             add_docs(app)
             served = serving(
@@ -108,7 +111,8 @@ async def serve(settings: Settings, health: Health) -> None:
                 health.warns("redis", lambda: limits.fault)
                 health.started()
                 await side_by_side(
-                    limits.keep_sharing(lambda s: pause(health.stopping, s)), _watch(pool, health)
+                    limits.keep_sharing(lambda s: pause(health.stopping, s)),
+                    _watch(pool, health, guard),
                 )
     finally:
         await limits.close()
@@ -138,9 +142,10 @@ async def _pool(settings: Settings, health: Health) -> AsyncIterator[asyncpg.Poo
             pool.terminate()
 
 
-async def _watch(pool: asyncpg.Pool, health: Health) -> None:
-    """Ready is who reaches the database, and one that takes writes."""
-    standing = Standing()
+async def _watch(pool: asyncpg.Pool, health: Health, guard: ClockGuard) -> None:
+    """Ready is who reaches the database, one that takes writes and whose clock is right."""
+    standing = Standing(guard)
+    health.needs("clock", lambda: guard.fault)
     health.needs("postgres", lambda: standing.fault)
     while not await pause(health.stopping, WATCH_SECONDS):
         await standing.look(pool)

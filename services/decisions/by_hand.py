@@ -53,7 +53,8 @@ async def issue_by_hand(
 ) -> IssuedByHand | DeclineReason:
     """The coupon, or why none is due; then roll back. In the caller's transaction. Raises LostRace, EventTaken."""
     key = (asked.partner_id, asked.customer_id)
-    locked = (await inbox.lock_customers(connection, {key}, deciding.manner.clock_offset))[key]
+    manner = deciding.manner
+    locked = (await inbox.lock_customers(connection, {key}, manner.clock_offset, manner.guard))[key]
     for row in await inbox.decision_of(connection, event_key(SOURCE, asked.event_id)):
         if (row["customer_no"], row["game_id"]) == (locked.number, asked.game_id):
             return IssuedByHand(coupon_id=str(row["coupon_id"]), is_new=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
+from services.adapters.postgres.clock import OWN_CLOCK, ClockGuard
 from services.runtime.settings import Settings
 
 
@@ -28,17 +29,22 @@ PLAIN = Writing()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manner:
-    """`clock_offset` moves the database's clock (tests); `by_copy` is False for a role under row-level security."""
+    """`clock_offset` moves the database's clock (tests); `by_copy` is False for a role under row-level security.
+
+    `guard` doubts the database's clock for the whole process.
+    """
 
     clock_offset: timedelta = timedelta()
     writing: Writing = field(default=PLAIN)
     by_copy: bool = True
+    guard: ClockGuard = field(default=OWN_CLOCK, compare=False)
 
     @classmethod
-    def by(cls, settings: Settings) -> Manner:
+    def by(cls, settings: Settings, guard: ClockGuard = OWN_CLOCK) -> Manner:
         return cls(
             clock_offset=settings.clock_offset,
             writing=Writing.by(settings),
+            guard=guard,
         )
 
     def under_row_level_security(self) -> Manner:

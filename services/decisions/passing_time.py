@@ -46,8 +46,12 @@ class Settlement:
 async def settle_due(
     connection: Connection, manner: Manner, *, actor: str, limit: int
 ) -> Settlement:
-    """Settle up to `limit` coupons that are due, in the caller's transaction; nothing recorded: nothing was due."""
+    """Settle up to `limit` coupons that are due, in the caller's transaction; nothing recorded: nothing was due.
+
+    Raises ClockApart.
+    """
     at = await clock(connection, manner.clock_offset)
+    manner.guard.check(at - manner.clock_offset)
     return await _settle(connection, await coupons.due(connection, at, limit), manner, actor)
 
 
@@ -79,6 +83,7 @@ async def _settle(
         connection,
         {(row["partner_id"], row["customer_id"]) for row in candidates},
         manner.clock_offset,
+        manner.guard,
     )
     rows = Rows(writing=manner.writing)
     for row in await coupons.with_owners(connection, [row["id"] for row in candidates]):

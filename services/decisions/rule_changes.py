@@ -62,6 +62,7 @@ async def update_games(
         if allowed[game_id] and not row.allow_multiple_active_coupons
     }
     at = await clock(connection, manner.clock_offset)
+    manner.guard.check(at - manner.clock_offset)
     if disabling:
         await close_lapsed(connection, manner, disabling, at, actor=actor)
     for game_id, allows_now in (await lock_games(connection, changes)).items():

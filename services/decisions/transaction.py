@@ -64,7 +64,8 @@ class Deciding:
     async def decide(self, connection: Connection, arrivals: Sequence[Incoming]) -> Decided:
         """Decide these events, in their order, upon what is stored; their customers stay locked.
 
-        The customers' rows come first, since they serialise everything read after. Raises RuleFailed, KeyCollision.
+        The customers' rows come first, since they serialise everything read after. Raises RuleFailed, KeyCollision,
+        ClockApart.
         """
         if not arrivals:
             return Decided()
@@ -73,7 +74,11 @@ class Deciding:
             program = await self._programs.load(connection, events)
             asked = what_they_need(arrivals, program)
             opened = await inbox.open_batch(
-                connection, arrivals, places(asked), self.manner.clock_offset
+                connection,
+                arrivals,
+                places(asked),
+                self.manner.clock_offset,
+                self.manner.guard,
             )
         if not opened.fresh:
             return Decided()

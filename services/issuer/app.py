@@ -17,6 +17,7 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 from schemas import topics
 from services.adapters.failures import is_outage, server_of
 from services.adapters.kafka import broker_options, require_topics
+from services.adapters.postgres.clock import ClockGuard
 from services.adapters.postgres.failures import OF_POSTGRES
 from services.adapters.postgres.pool import open_pool
 from services.adapters.postgres.standing import Standing
@@ -49,10 +50,12 @@ async def serve(settings: Settings, health: Health) -> None:
     bug: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     locks = CustomerLocks(settings)
     health.warns("redis", lambda: locks.fault)
-    standing = Standing()
+    guard = ClockGuard()
+    standing = Standing(guard)
     health.needs("postgres", lambda: standing.fault)
+    health.needs("clock", lambda: guard.fault)
     try:
-        async with _started(settings, health, locks, bug) as started:
+        async with _started(settings, health, locks, guard, bug) as started:
             if started is not None and not health.stopping.is_set():
                 _, pool, lanes = started
                 stop = asyncio.ensure_future(health.stopping.wait())
@@ -74,14 +77,18 @@ _Connected = tuple[KafkaBroker, asyncpg.Pool, list[Lane]]
 
 @asynccontextmanager
 async def _started(
-    settings: Settings, health: Health, locks: CustomerLocks, bug: asyncio.Future[None]
+    settings: Settings,
+    health: Health,
+    locks: CustomerLocks,
+    guard: ClockGuard,
+    bug: asyncio.Future[None],
 ) -> AsyncIterator[_Connected | None]:
     """Everything connected, however long the servers take to answer; or None, once told to stop."""
     waiting = Waiting("waiting for a server", log)
     for server in ("kafka", "postgres"):
         health.needs(server, partial(_awaited, waiting, server))
     started = await keep_trying(
-        lambda: _start(settings, health, locks, bug),
+        lambda: _start(settings, health, locks, guard, bug),
         waiting.failed,
         is_outage=is_outage,
         stopping=health.stopping,
@@ -94,6 +101,7 @@ async def _started(
         health.live(lane.liveness, f"lane-{number}")
         health.needs("kafka", partial(lane.waits_for, "kafka"))
         health.needs("postgres", partial(lane.waits_for, "postgres"))
+        health.needs("clock", partial(lane.waits_for, "clock"))
         health.warns("partition", lane.brake.reason)
     waiting.over()
     health.started()
@@ -108,7 +116,11 @@ def _awaited(waiting: Waiting, server: str) -> str | None:
 
 
 async def _start(
-    settings: Settings, health: Health, locks: CustomerLocks, bug: asyncio.Future[None]
+    settings: Settings,
+    health: Health,
+    locks: CustomerLocks,
+    guard: ClockGuard,
+    bug: asyncio.Future[None],
 ) -> _Connected:
     """One attempt to connect everything; a failed one leaves nothing open."""
     pool: asyncpg.Pool | None = None
@@ -116,8 +128,8 @@ async def _start(
     try:
         pool = await _open_pool(settings)
         await require_topics(settings, topics.INCOMING)
-        pipeline = Pipeline(pool, locks, Manner.by(settings))
-        broker, lanes = _broker(settings, pool, pipeline, health, bug)
+        pipeline = Pipeline(pool, locks, Manner.by(settings, guard))
+        broker, lanes = _broker(settings, pool, pipeline, health, guard, bug)
         await broker.start()
     except asyncpg.ClientConfigurationError as error:
         raise SettingsError(f"COUPONRY_POSTGRES_DSN: {error}") from None
@@ -154,6 +166,7 @@ def _broker(
     pool: asyncpg.Pool,
     pipeline: Pipeline,
     health: Health,
+    guard: ClockGuard,
     bug: asyncio.Future[None],
 ) -> tuple[KafkaBroker, list[Lane]]:
     """One batch subscriber per lane, all in one consumer group.
@@ -200,6 +213,7 @@ def _broker(
             subscriber,
             pipeline,
             Brake(pool, settings.dead_letter_limit),
+            guard=guard,
             stopping=health.stopping,
             on_bug=on_bug,
         )

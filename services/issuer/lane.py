@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Protocol
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -18,6 +19,7 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from faststream.kafka import KafkaMessage
 
 from services.adapters.failures import server_of
+from services.adapters.postgres.clock import ClockGuard
 from services.adapters.postgres.failures import Kind, kind_of
 from services.issuer import metrics
 from services.issuer.brake import Brake
@@ -30,6 +32,11 @@ STALLED_SECONDS = 120.0
 """No progress for this long while records wait: the process should be restarted. Above every timeout of a batch."""
 ANSWER_SECONDS = 5.0
 """A broker that has not said by then where a partition ends is away."""
+
+LOG_APPEND_TIME = 1
+"""The type of a timestamp that the broker has given."""
+FRESH_SECONDS = 30.0
+"""The end of a partition that was measured longer ago than this does not tell how old a record behind it is."""
 
 log = logging.getLogger(__name__)
 
@@ -50,12 +57,14 @@ class Lane:
         pipeline: Pipeline,
         brake: Brake,
         *,
+        guard: ClockGuard,
         stopping: asyncio.Event,
         on_bug: Callable[[Exception], None],
     ) -> None:
         self._subscriber = subscriber
         self._pipeline = pipeline
         self.brake = brake
+        self._guard = guard
         self._stopping = stopping
         self._on_bug = on_bug
         self._delays = delays()
@@ -63,6 +72,8 @@ class Lane:
         self._waiting: set[TopicPartition] = set()
         self._silence: str | None = None
         self._lag: dict[TopicPartition, int] = {}
+        self._appended_next: dict[TopicPartition, int] = {}
+        self._measured_at = 0.0
         self._progress_at = time.monotonic()
 
     @property
@@ -76,6 +87,7 @@ class Lane:
         message.raw_message = ()  # the framework keeps the message in a cycle, which would keep the poll
         assert self.consumer is not None
         reach("issuer.after_poll")
+        self._hear(records)
         try:
             records = await self.brake.let_through(self.consumer, records)
             report = await self._pipeline.process(records)
@@ -96,6 +108,19 @@ class Lane:
         await self._commit(records)
         self._progress_at = time.monotonic()
         worked_on(len(records))
+
+    def _hear(self, records: Sequence[ConsumerRecord]) -> None:
+        """Tell the guard how late it is at the broker: as late as at the append of a record that was not there before.
+
+        Older ones say nothing. The last one will do; a producer's own time will not.
+        """
+        last = records[-1]
+        partition = TopicPartition(last.topic, last.partition)
+        end = self._appended_next.get(partition)
+        if last.timestamp_type != LOG_APPEND_TIME or end is None or last.offset < end:
+            return
+        if time.monotonic() - self._measured_at < FRESH_SECONDS:
+            self._guard.heard(partition, datetime.fromtimestamp(last.timestamp / 1000, UTC))
 
     async def _commit(self, records: Sequence[ConsumerRecord]) -> None:
         """Commit what is still ours; another consumer meets the rest again, as repeats."""
@@ -132,7 +157,11 @@ class Lane:
         if self.consumer is not None:
             try:
                 async with asyncio.timeout(ANSWER_SECONDS):
-                    self._lag = await _unread(self.consumer)
+                    asked_at = time.monotonic()
+                    ends = await self.consumer.end_offsets(self.consumer.assignment())
+                    self._appended_next = _appended_next(self.consumer, ends)
+                    self._measured_at = asked_at
+                    self._lag = await _unread(self.consumer, ends)
             except IllegalStateError:
                 pass  # a partition went to another owner meanwhile
             except (TimeoutError, KafkaError) as error:
@@ -169,10 +198,18 @@ def _in_words(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-async def _unread(consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
-    partitions = consumer.assignment()
-    ends = await consumer.end_offsets(partitions)
+async def _unread(
+    consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]
+) -> dict[TopicPartition, int]:
     return {
-        partition: max(0, ends[partition] - await consumer.position(partition))
-        for partition in partitions
+        partition: max(0, end - await consumer.position(partition))
+        for partition, end in ends.items()
     }
+
+
+def _appended_next(
+    consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]
+) -> dict[TopicPartition, int]:
+    """The offset of whatever is appended from now on: fetches see further than what is committed."""
+    assigned = consumer.assignment()
+    return {at: max(end, consumer.highwater(at) or 0) for at, end in ends.items() if at in assigned}

@@ -13,6 +13,8 @@ import time
 import asyncpg
 from prometheus_client import Counter, Gauge
 
+from services.adapters.failures import server_of
+from services.adapters.postgres.clock import OWN_CLOCK, ClockGuard
 from services.adapters.postgres.failures import OVERTAKEN, is_of_postgres
 from services.adapters.postgres.outbox import backlog
 from services.adapters.postgres.pool import WAKE_RELAY, connect
@@ -55,23 +57,33 @@ async def serve(settings: Settings, health: Health) -> None:
 async def _sweep(settings: Settings, health: Health) -> None:
     """At once while something is due, every few seconds otherwise; an outage is waited out."""
     waiting = Waiting("waiting for Postgres", log)
-    pace = Pace()
-    health.needs("postgres", lambda: waiting.why or pace.fault)
+    pace, guard = Pace(), ClockGuard()
+    health.needs("postgres", lambda: _away(waiting) or pace.fault)
+    health.needs("clock", lambda: guard.fault)
 
     async def work() -> None:
         connection = await connect(settings, "couponry-sweeper", enable_seqscan="off")
         try:
             waiting.over()
             health.started()
-            await sweep_until_stopped(connection, settings, health, pace)
+            await sweep_until_stopped(connection, settings, health, pace, guard)
         finally:
             await connection.close(timeout=5)
 
     await keep_trying(work, waiting.failed, is_outage=is_of_postgres, stopping=health.stopping)
 
 
+def _away(waiting: Waiting) -> str | None:
+    """Why it waits, unless that is for the clock, which has a check of its own."""
+    return None if waiting.error and server_of(waiting.error) == "clock" else waiting.why
+
+
 async def sweep_until_stopped(
-    connection: asyncpg.Connection, settings: Settings, health: Health, pace: Pace
+    connection: asyncpg.Connection,
+    settings: Settings,
+    health: Health,
+    pace: Pace,
+    guard: ClockGuard,
 ) -> None:
     """Batch after batch, as fast as the relay publishes; a pause after each that found nothing."""
     floor = 0
@@ -79,7 +91,7 @@ async def sweep_until_stopped(
         floor = await wait_for_room(connection, floor, health.stopping)
         began = time.monotonic()
         with pace:
-            settlement = await sweep_once(connection, settings)
+            settlement = await sweep_once(connection, settings, guard=guard)
         if not settlement.total:
             SWEPT_AT.set_to_current_time()
             await pause(health.stopping, settings.sweep_interval_seconds)
@@ -99,12 +111,21 @@ async def wait_for_room(connection: asyncpg.Connection, floor: int, stopping: as
 
 
 async def sweep_once(
-    connection: asyncpg.Connection, settings: Settings, batch: int = BATCH_COUPONS
+    connection: asyncpg.Connection,
+    settings: Settings,
+    batch: int = BATCH_COUPONS,
+    *,
+    guard: ClockGuard = OWN_CLOCK,
 ) -> Settlement:
-    """Settle one batch of what is due, and wake the relay; a lost race settles nothing and is no harm."""
+    """Settle one batch of what is due, and wake the relay; a lost race settles nothing and is no harm.
+
+    Raises ClockApart, and what an outage raises.
+    """
     try:
         async with connection.transaction():
-            settlement = await settle_due(connection, Manner.by(settings), actor=ACTOR, limit=batch)
+            settlement = await settle_due(
+                connection, Manner.by(settings, guard), actor=ACTOR, limit=batch
+            )
             reach("sweeper.before_commit")
     except OVERTAKEN as error:
         log.info("lost a race, sweeping again: %s", error)

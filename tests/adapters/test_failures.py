@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from services.adapters.failures import KAFKA_AWAY, REDIS_AWAY, is_of_a_server, is_outage
-from services.adapters.postgres.failures import CONFLICTS, Kind, LostRace, kind_of
+from services.adapters.postgres.failures import CONFLICTS, ClockApart, Kind, LostRace, kind_of
 from services.api import app as api
 from services.api.app import DIALECTS
 from services.api.edge import tenant
@@ -70,6 +70,7 @@ TABLE: list[tuple[Exception, Kind, str, str, str, str, str, int, int]] = [
     (asyncpg.CrashShutdownError("crashed"),                OUTAGE, "waits",  "waits",  "waits", "raises", "waits",   503, 2),
     (asyncpg.TooManyConnectionsError("full"),              OUTAGE, "waits",  "waits",  "waits", "raises", "waits",   503, 2),
     (asyncpg.IdleInTransactionSessionTimeoutError("idle"), OUTAGE, "waits",  "waits",  "waits", "raises", "waits",   503, 2),
+    (ClockApart("2 hours ahead"),                          OUTAGE, "waits",  "waits",  "waits", "raises", "waits",   503, 2),
     # The address cannot be one.
     (asyncpg.ClientConfigurationError("invalid DSN"),      OUTAGE, "exit 2", "exit 2", "waits", "raises", "waits",   503, 2),
     # The server is busy, or not what we were promised: no record is to blame.

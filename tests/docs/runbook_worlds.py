@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -18,7 +19,9 @@ from services.adapters.postgres.pool import connect
 from services.adapters.records import bounds_of, partitions_of, read_parts, side_reader
 from services.insight.status.figures import figures
 from services.runtime.settings import PREFIX, Settings
+from tests.stand.clocks import FakeClock
 from tests.stand.copies import with_database
+from tests.stand.database import connected
 from tests.stand.issuing import a_game, a_partner
 from tests.stand.waiting import eventually
 from tests.stand.world import at_work, commit, completed, headers, send, until_settled
@@ -132,12 +135,23 @@ async def restored(ground: Ground) -> World:
         await admin.close()
 
 
+async def at_a_wrong_hour(ground: Ground) -> World:
+    """The database's clock is two hours ahead, and set right."""
+    async with connected(ground.settings, role=None) as owner:
+        clock = await FakeClock.of(owner)
+        await clock.set(timedelta(hours=2))
+        yield ground.settings
+        await clock.set(timedelta())
+        yield ground.settings
+
+
 WORLDS: dict[str, Callable[[Ground], World]] = {
     "A topic must be replayed": replayed,
     "A partner says a customer got no coupon": asked,
     "A bad deploy filled the dead letters": poisoned,
     "Redis is gone": without_redis,
     "The outbox grows": growing,
+    "The database's clock is wrong": at_a_wrong_hour,
     "Postgres was restored from a backup": restored,
 }
 

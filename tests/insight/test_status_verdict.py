@@ -15,6 +15,7 @@ from services.insight.status.verdict import (
 )
 
 WELL: dict[str, Any] = {
+    "clock_ahead_seconds": 0.0,
     "total_lag": 0,
     "lag_per_second": 0.0,
     "paused": [],
@@ -39,6 +40,7 @@ RUNNING = {"id": 1, "command": "replay", "actor": "a", "is_running": True}
     [
         {},
         NOBODY,
+        {"clock_ahead_seconds": 300.0},
         {"total_lag": 600},
         {"total_lag": 10_000, "lag_per_second": -1.0},
         {"outbox": {"depth": 5_000, "oldest_age_seconds": OUTBOX_AGE_SECONDS}},
@@ -56,6 +58,8 @@ def test_verdict_lets_pass_what_passes(changes: dict[str, Any]) -> None:
     [
         ({"servers": {"kafka": "why", "redis": None}, "total_lag": None, "lag_per_second": None, "paused": None}, "Kafka is away", "bring it back"),
         ({"servers": {"kafka": None, "redis": "why"}}, "Redis is away", "“Redis is gone”"),
+        ({"clock_ahead_seconds": -301.0}, "5 minutes behind", "“The database's clock is wrong”"),
+        ({"clock_ahead_seconds": 7200.0}, "2 hours ahead of", "“The database's clock is wrong”"),
         ({"versions": {"schema_missing": ["0007_x"]}}, "the schema lacks 0007_x", "couponry migrate"),
         ({"paused": [{"topic": "orders", "partition": 3, "open": 700}]}, "orders:3 is paused, 700", "“A bad deploy filled the dead letters”"),
         (NOBODY | {"total_lag": 1}, "1 record waiting and no issuer", "couponry issuer"),

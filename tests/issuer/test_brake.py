@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 from aiokafka import ConsumerRecord, TopicPartition
 
+from services.adapters.postgres.clock import OWN_CLOCK
 from services.domain.letters import Stage
 from services.issuer.brake import WINDOW_RECORDS, Brake
 from services.issuer.codec import Poison
@@ -131,7 +132,12 @@ async def test_paused_partition_does_not_make_the_process_look_dead(
     """Waiting records count against liveness only in partitions that may go on."""
     brake = Brake(pool, 500)
     lane = Lane(
-        SimpleNamespace(consumer=None), pipeline, brake, stopping=asyncio.Event(), on_bug=print
+        SimpleNamespace(consumer=None),
+        pipeline,
+        brake,
+        guard=OWN_CLOCK,
+        stopping=asyncio.Event(),
+        on_bug=print,
     )
     paused, other = TopicPartition(TOPIC, 0), TopicPartition(TOPIC, 1)
     brake._paused[paused] = 0

@@ -326,10 +326,11 @@ async def test_broker_stamps_records_with_its_own_clock(topics: Settings) -> Non
 
 async def test_fetches_are_bounded_in_records_and_bytes(topics: Settings) -> None:
     """The issuer's consumers keep no more than this in memory, however long the topic is."""
+    from services.adapters.postgres.clock import OWN_CLOCK
     from services.issuer.app import _broker
     from services.runtime.health import Health
 
-    broker, lanes = _broker(topics, None, None, Health("issuer"), asyncio.Future())  # type: ignore[arg-type]
+    broker, lanes = _broker(topics, None, None, Health("issuer"), OWN_CLOCK, asyncio.Future())  # type: ignore[arg-type]
     await broker.start()
     try:
         for lane in lanes:

@@ -9,5 +9,6 @@
 - `issuing`: partners, games, what the database says, and one audit of all of it; `customers`: states for the rules;
   `records`: records made by hand; `till`: of one partner's games and shops; `feed`: putting them in, and what the group
   has finished with.
+- `clocks`: a database whose clock is wrong.
 - `waiting`: until something is so, with a deadline.
 """

@@ -35,6 +35,10 @@ class LostRace(Exception):
     """Somebody else changed what this batch was decided upon: roll back, load again, decide again."""
 
 
+class ClockApart(Exception):
+    """The database's clock is far from every other one that is known: decide nothing until it agrees. An outage."""
+
+
 class Kind(Enum):
     """What to do about a failure: decide again at once, wait for the server, or look for the guilty record."""
 
@@ -55,6 +59,7 @@ OUTAGES: Errors = (
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
     asyncpg.IdleInTransactionSessionTimeoutError,
+    ClockApart,
 )
 """The server is away or let go of us: try again later with backoff. Nothing is wrong with the data."""
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import asyncpg
 
+from services.adapters.postgres.clock import OWN_CLOCK, ClockGuard
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
 from services.domain.arrival import CustomerKey, Incoming, LockedCustomer
@@ -62,11 +63,12 @@ async def open_batch(
     arrivals: Sequence[Incoming],
     places: Iterable[Place],
     clock_offset: timedelta,
+    guard: ClockGuard = OWN_CLOCK,
 ) -> Opened:
     """What a batch reads first: one round trip, and one more if some of its events are decided already.
 
     Customers are locked in one order for every process, until the end of the transaction; those of decided events are
-    left alone. Raises KeyCollision when a stored key belongs to another event.
+    left alone. Raises KeyCollision when a stored key belongs to another event, ClockApart.
     """
     fresh, wanted = arrivals, set(places)
     while fresh:
@@ -83,6 +85,7 @@ async def open_batch(
             clock_offset,
         )
         if rows[0]["event_key"] is None:
+            guard.check(rows[0]["now"])
             return Opened(
                 fresh=fresh,
                 customers={
@@ -117,9 +120,12 @@ async def undecided(connection: Connection, arrivals: Sequence[Incoming]) -> lis
 
 
 async def lock_customers(
-    connection: Connection, customers: Collection[CustomerKey], clock_offset: timedelta
+    connection: Connection,
+    customers: Collection[CustomerKey],
+    clock_offset: timedelta,
+    guard: ClockGuard = OWN_CLOCK,
 ) -> dict[CustomerKey, LockedCustomer]:
-    """Lock these customers until the end of the transaction, in one order for every process."""
+    """Lock these customers until the end of the transaction, in one order for every process. Raises ClockApart."""
     ordered = sorted(customers)
     rows = await connection.fetch(
         _SQL["lock_customers"],
@@ -127,9 +133,11 @@ async def lock_customers(
         [customer_id for _, customer_id in ordered],
         clock_offset,
     )
+    if rows:
+        guard.check(rows[-1]["now"])
     return {
         (partner_id, customer_id): LockedCustomer(number=number, at=at, is_new=is_new)
-        for partner_id, customer_id, number, at, is_new in rows
+        for partner_id, customer_id, number, at, is_new, _now in rows
     }
 
 

@@ -3,7 +3,8 @@
 
 -- name: open_batch
 -- Which of the events $1 are decided; if none is, the customers ($2, $3), locked, and the holders of the places ($4, $5).
-SELECT * FROM open_batch($1::uuid[], $2::bigint[], $3::text[], $4::integer[], $5::bigint[], $6::interval);
+-- `now` is the bare clock, after all locks: the function has returned by then.
+SELECT *, clock_timestamp() AS now FROM open_batch($1::uuid[], $2::bigint[], $3::text[], $4::integer[], $5::bigint[], $6::interval);
 
 -- name: decided
 -- Which of these events have their decision already; id and source tell a repeat from a key collision.
@@ -18,7 +19,7 @@ SELECT named.partner_id, named.customer_id, clock_timestamp() + $3::interval
 FROM unnest($1::bigint[], $2::text[]) AS named (partner_id, customer_id)
 ON CONFLICT (partner_id, customer_id) DO UPDATE
     SET last_at = greatest(known.last_at, clock_timestamp() + $3::interval)
-RETURNING partner_id, customer_id, customer_no, last_at, (xmax = 0) AS is_new;
+RETURNING partner_id, customer_id, customer_no, last_at, (xmax = 0) AS is_new, clock_timestamp() AS now;
 
 -- name: decision
 -- What was decided of an event before.

@@ -11,6 +11,7 @@ import time
 
 import asyncpg
 
+from services.adapters.postgres.clock import ClockGuard
 from services.adapters.postgres.failures import OF_POSTGRES
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
@@ -23,10 +24,11 @@ _SQL = queries("standing")
 
 
 class Standing:
-    """`fault` is None, or why Postgres is of no use now."""
+    """`fault` is None, or why Postgres is of no use now; the guard is shown its clock."""
 
-    def __init__(self) -> None:
+    def __init__(self, guard: ClockGuard) -> None:
         self.fault: str | None = None
+        self._guard = guard
 
     async def look(self, pool: asyncpg.Pool) -> None:
         """Ask, on a connection that the pool lends."""
@@ -38,8 +40,9 @@ class Standing:
 
     async def ask(self, connection: Connection) -> None:
         """Ask, on this connection. Raises what an outage raises."""
-        read_only = await connection.fetchval(_SQL["standing"], timeout=ANSWER_SECONDS)
-        self.fault = REFUSES_WRITES if read_only else None
+        (row,) = await connection.fetch(_SQL["standing"], timeout=ANSWER_SECONDS)
+        self.fault = REFUSES_WRITES if row["read_only"] else None
+        self._guard.look(row["now"])
 
 
 class Pace:

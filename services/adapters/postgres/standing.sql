@@ -1,5 +1,5 @@
 -- Whether the server is of use.
 
 -- name: standing
--- Does it refuse writes? A standby does, and one whose disk is full or whose owner has made it so.
-SELECT current_setting('transaction_read_only')::boolean;
+-- How late is it there, and does it refuse writes? A standby does, and one whose disk is full or whose owner has made it so.
+SELECT current_setting('transaction_read_only')::boolean AS read_only, clock_timestamp() AS now;

@@ -62,7 +62,11 @@ class Call:
         `idempotency.once` is the usual way in.
         """
         return tenant.writing(
-            self.api.pool, self.caller.partner_id, wakes_relay=wakes_relay, keeps=keeps
+            self.api.pool,
+            self.caller.partner_id,
+            wakes_relay=wakes_relay,
+            keeps=keeps,
+            guard=self.api.manner.guard,
         )
 
     async def json_object(self) -> dict[str, Any]:

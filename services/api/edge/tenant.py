@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import asyncpg
 
+from services.adapters.postgres.clock import OWN_CLOCK, ClockGuard
 from services.adapters.postgres.failures import OUTAGES
 from services.adapters.postgres.pool import API_ROLE, WAKE_RELAY, open_pool
 from services.runtime.settings import Settings
@@ -32,6 +33,10 @@ async def open_tenant_pool(settings: Settings) -> asyncpg.Pool:
     )
 
 
+_BEGIN = "SELECT clock_timestamp() FROM set_config('couponry.partner_id', $1, true)"
+"""Of a transaction that writes: whose it is, and how late."""
+
+
 @asynccontextmanager
 async def reading(pool: asyncpg.Pool, partner_id: int) -> AsyncIterator[asyncpg.Connection]:
     """A read-only transaction of this partner, in two round trips besides its queries."""
@@ -48,14 +53,22 @@ async def reading(pool: asyncpg.Pool, partner_id: int) -> AsyncIterator[asyncpg.
 
 @asynccontextmanager
 async def writing(
-    pool: asyncpg.Pool, partner_id: int, *, wakes_relay: bool = False, keeps: bool = True
+    pool: asyncpg.Pool,
+    partner_id: int,
+    *,
+    wakes_relay: bool = False,
+    keeps: bool = True,
+    guard: ClockGuard = OWN_CLOCK,
 ) -> AsyncIterator[asyncpg.Connection]:
-    """A transaction of this partner; an exception rolls it back, and without one it commits if it `keeps`."""
+    """A transaction of this partner; an exception rolls it back, and without one it commits if it `keeps`.
+
+    Raises ClockApart while the database's clock is not to be believed.
+    """
     async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
         transaction = connection.transaction()
         await transaction.start()
         try:
-            await connection.execute(f"SET LOCAL couponry.partner_id = '{int(partner_id)}'")
+            guard.check(await connection.fetchval(_BEGIN, str(int(partner_id))))
             yield cast(asyncpg.Connection, connection)
         except BaseException:
             if not connection.is_closed():

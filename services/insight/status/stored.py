@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from services.adapters.postgres.clock import own_clock
 from services.adapters.postgres.dead_letters import STATES
 from services.adapters.postgres.migrate import migrations
 from services.adapters.postgres.operations import LOCK_CLASS
@@ -25,6 +26,7 @@ _SQL = queries("status", __package__)
 async def stored(connection: Connection, settings: Settings) -> dict[str, Any]:
     """The part of the status that comes out of Postgres, in the shape of its JSON."""
     (server,) = await connection.fetch(_SQL["server"])
+    ahead = server["at"] - own_clock()
     (outbox,) = await connection.fetch(_SQL["outbox"])
     decided = await connection.fetchval(
         _SQL["decisions_since"], settings.clock_offset, timedelta(seconds=RATE_SECONDS)
@@ -37,6 +39,7 @@ async def stored(connection: Connection, settings: Settings) -> dict[str, Any]:
         sessions = await connection.fetch(_SQL["sessions"])
     return {
         "at": server["at"],
+        "clock_ahead_seconds": round(ahead.total_seconds(), 1),
         "decisions_per_second": decided / RATE_SECONDS,
         "outbox": {
             "depth": outbox["depth"],

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from services.domain.clocks import MAX_CLOCK_DISTANCE
+
 RUNBOOK = "docs/runbook.md"
 OUTBOX_AGE_SECONDS = 30.0
 """A relay empties the outbox within a second or two, and a successor takes over within 30 s."""
@@ -29,6 +31,7 @@ def problems(figures: Figures) -> list[Problem]:
     """Everything that is not as it should be, the gravest first; none: all is well."""
     return [
         *_servers(figures),
+        *_clock(figures),
         *_schema(figures),
         *_stopped(figures),
         *_late(figures),
@@ -51,6 +54,14 @@ def _servers(figures: Figures) -> Iterator[Problem]:
     if servers["redis"]:
         what = f"Redis is away, coupons are issued without its locks: {servers['redis']}"
         yield Problem(what=what, do=section("Redis is gone"))
+
+
+def _clock(figures: Figures) -> Iterator[Problem]:
+    ahead = figures["clock_ahead_seconds"]
+    if abs(ahead) > MAX_CLOCK_DISTANCE.total_seconds():
+        where = "ahead of" if ahead > 0 else "behind"
+        what = f"the database's clock is {span(abs(ahead))} {where} this machine's: who sees it so decides nothing"
+        yield Problem(what=what, do=section("The database's clock is wrong"))
 
 
 def _schema(figures: Figures) -> Iterator[Problem]:
