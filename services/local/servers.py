@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from services.local import kafka, postgres, valkey
 from services.local.process import Processes
 from services.local.state import StateDir
-from services.runtime.settings import Settings
+from services.runtime.settings import WITHOUT_REDIS, Settings
 from services.runtime.side_by_side import side_by_side
 
 NAMES = ("kafka", "postgres", "redis")
@@ -30,6 +30,7 @@ class Servers:
 
     processes: Processes
     addresses: dict[str, str | None]
+    without_redis: bool = False
 
     @property
     def kafka(self) -> str | None:
@@ -53,7 +54,10 @@ class Servers:
 
     def settings(self, settings: Settings) -> Settings:
         """The same settings with every address filled in."""
-        return settings.model_copy(update={SETTING[name]: self.addresses[name] for name in NAMES})
+        found = {SETTING[name]: self.addresses[name] for name in NAMES}
+        if self.without_redis:
+            found["redis_url"] = WITHOUT_REDIS
+        return settings.model_copy(update=found)
 
     async def stop(self) -> None:
         """Stop what was started here and let go of the state directory."""
@@ -74,27 +78,35 @@ async def start_servers(
     """
     state = StateDir(settings.state_dir)
     addresses = {name: getattr(settings, SETTING[name]) for name in NAMES}
-    servers = Servers(processes=Processes(state), addresses=addresses)
+    if without_redis := settings.redis_url == WITHOUT_REDIS:
+        addresses["redis"] = None
+    servers = Servers(processes=Processes(state), addresses=addresses, without_redis=without_redis)
     try:
         left = await asyncio.to_thread(state.stop_leftovers)
         if left:
             progress(f"stopped what an earlier run left behind: {', '.join(left)}")
-        missing = [name for name in NAMES if name in want and not addresses[name]]
+        missing = [
+            name
+            for name in NAMES
+            if name in want and not addresses[name] and not (name == "redis" and without_redis)
+        ]
         if missing:
             progress(f"starting {', '.join(missing)} in {state.path}")
-        await side_by_side(*(_bring_up(servers, name, progress) for name in missing))
+        await side_by_side(*(_bring_up(servers, settings, name, progress) for name in missing))
     except BaseException:
         await servers.stop()
         raise
     return servers
 
 
-async def _bring_up(servers: Servers, name: str, progress: Callable[[str], None]) -> None:
+async def _bring_up(
+    servers: Servers, settings: Settings, name: str, progress: Callable[[str], None]
+) -> None:
     match name:
         case "kafka":
-            server = await kafka.server(servers.processes, progress)
+            server = await kafka.server(servers.processes, progress, settings.maven_url)
         case "postgres":
-            server = await postgres.server(servers.processes)
+            server = await postgres.server(servers.processes, progress)
         case "redis":
             server = valkey.server(servers.processes.state)
         case _:

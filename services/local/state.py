@@ -21,6 +21,7 @@ import psutil
 from services.runtime.settings import SettingsError
 
 HOST = "127.0.0.1"
+STATE_FILE = "servers.json"
 SECRET_FILE = "jwt-secret"  # noqa: S105 - a file name
 """In the directory: what signs and verifies development tokens."""
 # Below the range that systems use for outgoing connections, so that nobody sits on a remembered port by accident.
@@ -47,8 +48,13 @@ class StateDir:
                 f"COUPONRY_STATE_DIR: cannot use {self.path}: {error.strerror}; choose a directory that can be written"
             ) from None
         self._take_lock()
-        self._file = self.path / "servers.json"
-        self._content: dict[str, dict[str, Any]] = {"ports": {}, "secrets": {}, "processes": {}}
+        self._file = self.path / STATE_FILE
+        self._content: dict[str, dict[str, Any]] = {
+            "ports": {},
+            "secrets": {},
+            "processes": {},
+            "places": {},
+        }
         try:
             self._content |= _read_json(self._file)
         except LocalServerError:
@@ -73,6 +79,15 @@ class StateDir:
         if name not in self._content["secrets"]:
             self._remember("secrets", name, secrets.token_hex(24))
         return str(self._content["secrets"][name])
+
+    def place(self, name: str) -> Path | None:
+        """Where else something of this name is kept, if it is."""
+        recorded = self._content["places"].get(name)
+        return Path(recorded) if recorded else None
+
+    def remember_place(self, name: str, place: Path) -> None:
+        """Note that something of this name is kept outside."""
+        self._remember("places", name, str(place))
 
     def record(self, name: str, pid: int, stop_signal: int) -> None:
         """Note a process that we have just started; it has to be our child, so that its pid is still its own."""
@@ -121,11 +136,18 @@ class StateDir:
         write_private(self._file, json.dumps(self._content, indent=1))
 
 
+def recorded_places(path: Path) -> list[Path]:
+    """What a state directory keeps outside itself. Raises LocalServerError when its file is not readable."""
+    return [Path(place) for place in _read_json(path / STATE_FILE).get("places", {}).values()]
+
+
 def write_private(path: Path, text: str) -> None:
-    """Replace a file in one step; only its owner may read it."""
+    """Replace a file in one step; only its owner may read it. What lies in the draft's place is not followed."""
     draft = path.with_name(path.name + ".new")
-    draft.touch(mode=0o600)
-    draft.write_text(text, encoding="utf-8")
+    draft.unlink(missing_ok=True)
+    created = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(created, "w", encoding="utf-8") as file:
+        file.write(text)
     draft.replace(path)
 
 

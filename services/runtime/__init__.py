@@ -2,7 +2,7 @@
 
 May import nothing of ours. To read: `settings` (read once, passed down), `processes` (which there are), `process`
 (the life of one), `signals` (a stop before there is a loop), `health` and `docs_page` (what it serves about
-itself), `logs` (JSON, secrets masked), `backoff` and `waiting` (an outage waited out,
+itself), `logs` (JSON, secrets masked), `web` (fetching over HTTP), `backoff` and `waiting` (an outage waited out,
 its reason told), `side_by_side` (works that end together), `garbage` (cycles, between batches),
 `crashpoints` (where a test may kill it).
 """

@@ -15,6 +15,8 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "COUPONRY_"
+WITHOUT_REDIS = "none"
+"""In place of Redis' address: there is none, and none is missed."""
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 
 
@@ -32,6 +34,7 @@ class Settings(BaseSettings):
     postgres_dsn: str | None = Field(default=None, repr=False)
     redis_url: str | None = Field(default=None, repr=False)
     state_dir: Path = Path(".couponry")
+    maven_url: str = "https://repo.maven.apache.org/maven2"
 
     kafka_security_protocol: SecurityProtocol = "PLAINTEXT"
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
@@ -90,9 +93,19 @@ class Settings(BaseSettings):
     use_testcontainers: Annotated[bool, NoDecode] = False
 
     @property
+    def redis_address(self) -> str | None:
+        """Where Redis is; None without one, whether by choice or because no address is set."""
+        return None if self.redis_url == WITHOUT_REDIS else self.redis_url
+
+    @property
     def clock_offset(self) -> timedelta:
         """What is added to the database's clock."""
         return timedelta(seconds=self.clock_offset_seconds)
+
+    @field_validator("redis_url")
+    @classmethod
+    def _none(cls, value: str | None) -> str | None:
+        return WITHOUT_REDIS if value and value.strip().lower() == WITHOUT_REDIS else value
 
     @field_validator("expiring_lead_hours", mode="before")
     @classmethod

@@ -8,7 +8,6 @@ import os
 import secrets
 import sys
 import urllib.error
-import urllib.request
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from services.local.servers import SETTING
 from services.local.state import SECRET_FILE, StateDir, write_private
 from services.runtime.settings import PREFIX, Settings
 from services.runtime.side_by_side import side_by_side
+from services.runtime.web import open_url
 
 STOP_SECONDS = 15.0
 PACKAGES = Path(__file__).parents[2]
@@ -85,7 +85,7 @@ def _signing_secret(state: StateDir) -> dict[str, str]:
 def _get(url: str) -> None:
     """Raises OSError, with the answer's text where there is one, unless the answer is 200."""
     try:
-        with urllib.request.urlopen(url, timeout=5):  # noqa: S310 (it is what our own child announced)
+        with open_url(url, timeout_seconds=5):
             pass
     except urllib.error.HTTPError as error:
         raise ConnectionError(error.read(500).decode(errors="replace")) from None

@@ -18,7 +18,7 @@ import asyncpg
 from services.adapters.failures import KAFKA_AWAY
 from services.adapters.postgres.failures import OF_POSTGRES, UNUSABLE
 from services.adapters.postgres.pool import connect
-from services.runtime.settings import Settings, read_settings, required
+from services.runtime.settings import WITHOUT_REDIS, Settings, read_settings, required
 from services.terminal.output import CommandError
 
 UP_FILE = "up.json"
@@ -51,11 +51,12 @@ def running_up(settings: Settings) -> dict[str, str]:
     try:
         line = json.loads((settings.state_dir / UP_FILE).read_text(encoding="utf-8"))
         pids = line.get("pids") or {}
-        return {
+        found = {
             name: line[name]
             for name in ("kafka", "postgres", "redis", "api")
             if line.get(name) and _is_alive(pids.get(name))
         }
+        return found | ({"redis": WITHOUT_REDIS} if line.get("redis", "") is None else {})
     except (OSError, ValueError, AttributeError):
         return {}
 

@@ -33,7 +33,7 @@ from services.local import kafka
 from services.local.process import Processes
 from services.local.servers import quiet
 from services.local.state import HOST, StateDir
-from services.runtime.settings import Settings, SettingsError
+from services.runtime.settings import Settings, SettingsError, read_settings
 from tests.stand.waiting import eventually
 
 DAY_MS = 24 * 60 * 60 * 1000
@@ -109,7 +109,7 @@ async def secured(run_dir: Path) -> AsyncIterator[Settings]:
         pytest.skip("openssl makes the certificate")
     state = StateDir(run_dir / "secured")
     processes = Processes(state)
-    server = await kafka.server(processes, quiet)
+    server = await kafka.server(processes, quiet, read_settings().maven_url)
     port = state.port("kafka-secure")
     certificate = _certificate(state.path)
     properties = state.path / "kafka" / "server.properties"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -9,10 +10,13 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from jgo.maven import MavenContext
 
-from services.local.kafka_jars import fetch_jars
+from services.local import kafka_jars
+from services.local.kafka_jars import Maven, fetch_jars, machine_repository
 from services.local.state import LocalServerError
+from services.runtime import web
+from services.runtime.settings import read_settings
+from tests.stand.company import make_company, serving_https
 
 
 class _Quiet(SimpleHTTPRequestHandler):
@@ -23,8 +27,8 @@ class _Quiet(SimpleHTTPRequestHandler):
 @pytest.fixture
 def mirror() -> Iterator[str]:
     """The machine's own repository over HTTP, in place of Maven Central."""
-    fetch_jars(lambda line: None)
-    serve = partial(_Quiet, directory=str(MavenContext().repo_cache))
+    fetch_jars(lambda line: None, _maven(machine_repository(), read_settings().maven_url))
+    serve = partial(_Quiet, directory=str(machine_repository()))
     with ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
         threading.Thread(target=server.serve_forever).start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -70,5 +74,28 @@ def test_jar_that_is_not_the_pinned_one_is_refused(mirror: str, tmp_path: Path) 
     assert not fetched.exists()
 
 
-def _maven(repository: Path, remote: str) -> MavenContext:
-    return MavenContext(repo_cache=repository, remote_repos={"central": remote}, timeout=5)
+def test_mirror_that_the_systems_store_vouches_for_is_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A company's certificate is enough where it stands in the system's store; a stranger's is refused, in one line."""
+    jar = b"a small jar"
+    listed = tmp_path / "list"
+    listed.write_text(f"{hashlib.sha256(jar).hexdigest()} org.example:small:1.0\n")
+    monkeypatch.setattr(kafka_jars, "LIST", listed)
+    place = tmp_path / "remote" / "org/example/small/1.0/small-1.0.jar"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(jar)
+    company = make_company(tmp_path)
+    with serving_https(partial(_Quiet, directory=str(tmp_path / "remote")), company) as url:
+        web.system_trust.cache_clear()
+        with pytest.raises(LocalServerError, match=r"(?i)certificate.*COUPONRY_MAVEN_URL"):
+            fetch_jars(lambda line: None, _maven(tmp_path / "local", url))
+        monkeypatch.setattr(web, "SYSTEM_STORES", (str(company.store),))
+        web.system_trust.cache_clear()
+        (path,) = fetch_jars(lambda line: None, _maven(tmp_path / "local", url))
+    web.system_trust.cache_clear()
+    assert path.read_bytes() == jar
+
+
+def _maven(repository: Path, remote: str) -> Maven:
+    return Maven(url=remote, repository=repository)

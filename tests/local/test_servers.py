@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pwd
+import re
 import signal
 import socket
+import stat
 from pathlib import Path
 
 import asyncpg
@@ -14,9 +17,11 @@ import pytest
 
 from services.adapters.kafka import ensure_topics
 from services.local import postgres
+from services.local.elsewhere import new_place, remembered_place, remove_state
+from services.local.process import Account
 from services.local.servers import start_servers
-from services.local.state import LocalServerError
-from services.runtime.settings import Settings, SettingsError
+from services.local.state import LocalServerError, StateDir
+from services.runtime.settings import Settings
 from tests.local.processes import owner, runs
 
 pytestmark = pytest.mark.alone("servers are killed and have to answer in time")
@@ -166,16 +171,49 @@ async def test_server_moves_when_its_port_is_taken(bare: Settings) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root hands Postgres to another account")
-async def test_directory_that_postgres_cannot_enter_is_named(tmp_path: Path) -> None:
-    """As root: a directory closed to others is a clear line, a setting's error, and nothing is left."""
+async def test_data_that_postgres_account_cannot_reach_go_to_a_place_of_their_own(
+    tmp_path: Path,
+) -> None:
+    """As root in a closed home: a drawn directory of that account's own, said once, found again, gone with the state."""
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
-    settings = Settings(postgres_dsn=None, state_dir=closed / "state")
-    with pytest.raises(
-        SettingsError, match=r"^COUPONRY_STATE_DIR: .* 'nobody' cannot reach"
-    ) as caught:
-        await start_servers(settings, want=("postgres",))
-    assert "\n" not in str(caught.value)
+    bare = Settings(postgres_dsn=None, state_dir=closed / "state")
+    places: list[Path] = []
+    for told in ("first", "second"):
+        said: list[str] = []
+        servers = await start_servers(bare, want=("postgres",), progress=said.append)
+        assert servers.postgres
+        await _remember(servers.postgres, told)
+        assert await _remembered(servers.postgres) == ["first", "second"][: len(places) + 1]
+        await servers.stop()
+        (line,) = [line for line in said if "/var/tmp" in line]
+        place = Path(re.findall(r"/var/tmp/[^:\s]+", line)[0])
+        places.append(place)
+        found = os.lstat(place)
+        assert stat.S_IMODE(found.st_mode) == 0o700
+        assert found.st_uid == pwd.getpwnam("nobody").pw_uid
+    assert places[0] == places[1]
+    remove_state(bare.state_dir)
+    assert not places[0].exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root hands Postgres to another account")
+def test_place_that_is_not_what_was_made_is_not_used(tmp_path: Path) -> None:
+    """A link, another's directory or an open one in the place that the state remembers: as if there were none."""
+    account = Account(uid=65_534, gid=65_534)
+    state = StateDir(tmp_path)
+    place = new_place(state, "postgres", account)
+    assert remembered_place(state, "postgres", account) == place
+    place.chmod(0o777)
+    assert remembered_place(state, "postgres", account) is None
+    place.chmod(0o700)
+    os.chown(place, 0, 0)
+    assert remembered_place(state, "postgres", account) is None
+    place.rmdir()
+    place.symlink_to(tmp_path)
+    assert remembered_place(state, "postgres", account) is None
+    place.unlink()
+    state.close()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root hands Postgres to another account")

@@ -116,3 +116,12 @@ def test_topic_prefix_stands_before_everything_shared() -> None:
     assert settings.topic("coupon-issued") == "eu.coupon-issued"
     assert settings.consumer_group == "eu.couponry-issuer"
     assert settings.transactional_id == "eu.couponry-relay"
+
+
+def test_redis_may_be_none() -> None:
+    """The word, however written, is a choice; unset is none."""
+    chosen = read_settings(redis_url=" None ")
+    assert (chosen.redis_url, chosen.redis_address) == ("none", None)
+    assert required(chosen, "redis_url") == ("none",)
+    assert read_settings().redis_address is None
+    assert read_settings(redis_url="redis://h").redis_address == "redis://h"

@@ -145,6 +145,33 @@ def test_up_announces_what_runs_and_stops_all_of_it(state_dir: Path, given: dict
     assert not (state_dir / "up.json").exists()
 
 
+def test_up_without_redis_and_behind_a_proxy(state_dir: Path, given: dict[str, str]) -> None:
+    """Nobody misses what was not wanted, and a proxy that leads nowhere is asked for nothing on this machine."""
+    environ = environment(state_dir, given | {PREFIX + "REDIS_URL": "none"})
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        environ[name] = environ[name.upper()] = "http://127.0.0.1:9"
+    environ = {name: value for name, value in environ.items() if name.lower() != "no_proxy"}
+    with up(environ, "--json") as process:
+        line = announcement(process)
+        assert (line["redis"], line["pids"]["redis"]) == (None, None)
+        for name in PROCESSES:
+            with urllib.request.urlopen(line["health"][name] + "/readyz", timeout=5) as answer:
+                assert json.loads(answer.read())["warnings"] == {}
+        for command in (["status"], ["verify"], ["dead-letters", "redrive"]):
+            told = subprocess.run(
+                [*COMMAND, *command, "--json"],
+                cwd=ROOT,
+                env=environment(
+                    state_dir, {PREFIX + "TOPIC_PREFIX": given[PREFIX + "TOPIC_PREFIX"]}
+                ),
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert (told.returncode, command) == (0, command), told.stderr
+        assert ended(process, signal.SIGTERM)[0] == 0
+
+
 def test_up_restarts_what_dies(state_dir: Path, given: dict[str, str], settings: Settings) -> None:
     """A killed server and a killed child come back on the same port, and `up.json` follows."""
     with up(environment(state_dir, given), "--json") as process:

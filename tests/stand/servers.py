@@ -31,6 +31,12 @@ from tests.stand.copies import template_database
 # would wait for ever.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Clients of the tests' own ask servers on this machine, whatever proxy leads to others.
+_OURS = "127.0.0.1,localhost,::1"
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = ",".join(
+    filter(None, (os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), _OURS))
+)
+
 Shared = dict[str, str]
 """What a worker is told of the run: its `directory`, the `template`, and an address per field of the settings."""
 _shared = pytest.StashKey[Shared]()

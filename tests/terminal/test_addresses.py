@@ -55,6 +55,12 @@ def test_command_uses_the_running_up(state_dir: Path) -> None:
     assert "api" not in running_up(settings)
 
 
+def test_command_does_without_redis_where_up_does(state_dir: Path) -> None:
+    """An `up` that runs without Redis says null, and that is an answer."""
+    _write(state_dir, redis=None)
+    assert command_settings().redis_url == "none"
+
+
 def test_command_prefers_its_settings(state_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An address in the environment wins, each by itself."""
     _write(state_dir)

@@ -67,12 +67,12 @@ class Limits:
         self._skip_until = 0.0
         self._redis = (
             Redis.from_url(
-                settings.redis_url,
+                settings.redis_address,
                 socket_timeout=TIMEOUT_SECONDS,
                 socket_connect_timeout=TIMEOUT_SECONDS,
                 retry=None,
             )
-            if settings.redis_url
+            if settings.redis_address
             else None
         )
 

@@ -10,7 +10,6 @@ import asyncio
 import json
 import logging
 import time
-import urllib.request
 from typing import Any, Protocol
 
 from jwt import PyJWK, PyJWKError
@@ -18,6 +17,7 @@ from jwt.exceptions import InvalidKeyError
 
 from services.api.edge.problems import Problem, Reason
 from services.runtime.settings import Settings, SettingsError
+from services.runtime.web import open_url
 
 SECRET_ALGORITHMS = ("HS256",)
 KEY_SET_ALGORITHMS = ("RS256", "EdDSA")
@@ -101,7 +101,7 @@ class KeySet:
 
 
 def _get(url: str) -> Any:
-    with urllib.request.urlopen(url, timeout=FETCH_SECONDS) as answer:  # noqa: S310 - the scheme was checked
+    with open_url(url, timeout_seconds=FETCH_SECONDS) as answer:
         return json.loads(answer.read(LARGEST_SET_BYTES))
 
 

@@ -65,11 +65,11 @@ async def _look(settings: Settings, partitions: list[TopicPartition]) -> list[di
 
 async def redis_version(settings: Settings) -> str | None:
     """What it calls itself, with its version; None if there is no address. Raises ConnectionError, one line."""
-    if settings.redis_url is None:
+    if settings.redis_address is None:
         return None
     try:
         async with asyncio.timeout(REDIS_PATIENCE_SECONDS):
-            async with Redis.from_url(settings.redis_url) as redis:
+            async with Redis.from_url(settings.redis_address) as redis:
                 info = await redis.info("server")
     except _REDIS_UNUSABLE as error:
         reason = " ".join(str(error).split()) or type(error).__name__
