@@ -56,7 +56,7 @@ async def taped(
     Customers are numbered as they appear.
     """
     at = at or datetime.now(UTC)
-    incoming, letters = read(list(_records(events, at)))
+    incoming, letters, _ = read(list(_records(events, at)))
     assert not letters
     customers = {
         customer: LockedCustomer(number=number, at=at)

@@ -56,12 +56,17 @@ STORABLE = BeforeValidator(_storable)
 
 
 def characters(
-    shortest: int, longest: int, pattern: str | None = r"^[^\x00]*$"
+    shortest: int, longest: int | None, pattern: str | None = r"^[^\x00]*$"
 ) -> StringConstraints:
     """So many characters after trimming. Stands before STORABLE in a text's type."""
     return StringConstraints(
         strip_whitespace=True, min_length=shortest, max_length=longest, pattern=pattern
     )
+
+
+def exact_characters(shortest: int, longest: int, pattern: str) -> StringConstraints:
+    """So many characters, none of them trimmed: what is compared exactly elsewhere."""
+    return StringConstraints(min_length=shortest, max_length=longest, pattern=pattern)
 
 
 def validated(model: type[D], fields: Mapping[str, Any], messages: Messages) -> D:

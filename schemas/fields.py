@@ -15,12 +15,13 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     PlainSerializer,
+    PlainValidator,
     WithJsonSchema,
 )
 
@@ -28,7 +29,9 @@ MAX_ID = 2**63 - 1
 """The largest value of Postgres' bigint."""
 
 MAX_DECIMAL_DIGITS = 38
-_PLAIN_DECIMAL = re.compile(r"[0-9]+(?:\.[0-9]+)?").fullmatch
+MAX_EXPONENT = 30
+_DECIMAL = r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
+_decimal = re.compile(_DECIMAL).fullmatch
 
 
 class Incoming(BaseModel):
@@ -43,14 +46,27 @@ class Outgoing(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
 
 
-def _plain_decimal(value: Any) -> Any:
-    # Decimal() itself would also take " 1", "1_000", "1e5" and "NaN" from a string. `type` and not isinstance:
-    # true is no amount.
-    if type(value) is str:
-        if not _PLAIN_DECIMAL(value):
-            raise ValueError("as a string, digits with an optional point and more digits")
-        return Decimal(value)
-    return Decimal(repr(value)) if type(value) in (int, float) else value
+def _exact(value: Any) -> Any:
+    """The decimal that a JSON string or number writes down. Raises ValueError for what is none, or is too long."""
+    # `type` and not isinstance: true is no amount. A number that came as a double is exact at its shortest decimal, up
+    # to 15 digits; who reads records sees to it that a longer one comes as a string (see `services.issuer.amounts`).
+    text = repr(value) if type(value) in (int, float) else value
+    if type(text) is not str or not _decimal(text):
+        raise ValueError(
+            "must be a number, or a string of an optional sign, digits, an optional fraction and an optional exponent"
+        )
+    written, _, exponent = text.lower().partition("e")
+    if sum(map(str.isdigit, written)) > MAX_DECIMAL_DIGITS:
+        raise ValueError(f"must have at most {MAX_DECIMAL_DIGITS} digits")
+    if len(exponent) > MAX_DECIMAL_DIGITS or abs(int(exponent or 0)) > MAX_EXPONENT:
+        raise ValueError(f"must have an exponent from -{MAX_EXPONENT} to {MAX_EXPONENT}")
+    return Decimal(text) or Decimal(0)
+
+
+def _not_negative(value: Decimal) -> Decimal:
+    if value < 0:
+        raise ValueError("must not be below 0")
+    return value
 
 
 def rfc3339(at: datetime) -> str:
@@ -63,24 +79,36 @@ Count = Id
 """A whole number from 1 up, such as a quantity."""
 
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
-CustomerId = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\x00]*$")]
-OrderId = CustomerId
+OrderId = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\x00]*$")]
+WHITE_SPACE = r"\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+"""Unicode's White_Space, as a class of a pattern has it inside its brackets."""
+CUSTOMER_ID_PATTERN = rf"^[^\x00{WHITE_SPACE}](?:[^\x00]*[^\x00{WHITE_SPACE}])?$"
+CustomerId = Annotated[str, Field(min_length=1, max_length=128, pattern=CUSTOMER_ID_PATTERN)]
+"""Compared exactly, everywhere. White space at an end is refused: some door, somewhere, would trim it."""
+KnownCustomerId = OrderId
+"""Of a customer who is stored: before they were refused, white space at an end was kept."""
 
-Amount = Annotated[
+SignedAmount = Annotated[
     Decimal,
-    Field(ge=0, max_digits=MAX_DECIMAL_DIGITS),
-    BeforeValidator(_plain_decimal),
+    PlainValidator(_exact),
+    WithJsonSchema(
+        {"anyOf": [{"type": "number"}, {"type": "string", "pattern": f"^{_DECIMAL}$"}]},
+    ),
+]
+"""Money, as a string or a number; exact, `-0.00` is 0."""
+Amount = Annotated[
+    SignedAmount,
+    AfterValidator(_not_negative),
     WithJsonSchema(
         {
             "anyOf": [
                 {"type": "number", "minimum": 0},
-                {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?$"},
+                {"type": "string", "pattern": f"^{_DECIMAL}$"},
             ]
         }
     ),
 ]
-"""Money, as a string or a number. A JSON number is read as a double and taken at its shortest decimal,
-exact up to 15 digits; longer amounts must come as strings."""
+"""The same, not below 0."""
 
 Instant = Annotated[
     AwareDatetime,
@@ -112,4 +140,4 @@ class CouponEvent(Outgoing):
     code: str
     partner_id: Id
     game_id: Id
-    customer_id: CustomerId
+    customer_id: KnownCustomerId

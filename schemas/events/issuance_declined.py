@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Literal
 from uuid import UUID
 
-from schemas.fields import Cause, CustomerId, Id, Instant, Outgoing, Rule
+from schemas.fields import Cause, Id, Instant, KnownCustomerId, Outgoing, Rule
 
 Reason = Literal[
     "game_not_found",
@@ -27,7 +27,7 @@ class IssuanceDeclined(Outgoing):
 
     partner_id: Id
     game_id: Id
-    customer_id: CustomerId
+    customer_id: KnownCustomerId
     reason: Reason
     blocking_coupon_id: UUID | None
     cause: Cause

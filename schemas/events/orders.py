@@ -1,6 +1,7 @@
 """Topic `orders`: what a shop system tells of its orders. Incoming; owned by the shop systems.
 
-Lists stop at their first wrong item: a megabyte of nonsense must not become a megabyte of complaints.
+An order of nobody (`customer_id` null or left out) concerns nobody here. A list that is null is empty. Lists stop at
+their first wrong item: a megabyte of nonsense must not become a megabyte of complaints.
 `currency` has the shape of ISO 4217 and is not looked up: codes come and go.
 """
 
@@ -8,25 +9,27 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import FailFast, Field
+from pydantic import Field
 
-from schemas.fields import Amount, Count, CustomerId, Id, Incoming, OrderId, Text
+from schemas.fields import Amount, Count, CustomerId, Id, Incoming, OrderId, SignedAmount, Text
 
 MAX_COUPON_CODES = 20
-MAX_CODE_CHARACTERS = 255
-"""Far above any real code: a mistyped one is refused with a reason, it must not cost the whole order."""
 
-Code = Annotated[str, Field(max_length=MAX_CODE_CHARACTERS, pattern=r"^[^\x00]*$")]
+Code = Text
+"""Of any length: a mistyped one is refused with a reason, it must not cost the whole order."""
 
 
 class OrderLine(Incoming):
-    """One position of an order: a product, by our id or the shop's SKU, and how much of it at which price."""
+    """One position of an order: a product, by our id or the shop's SKU, and how much of it at which price.
+
+    A negative price is a discount. Without `product_id` the line is of the partner's product that has this SKU.
+    """
 
     product_id: Id | None = None
     sku: Text | None = None
-    collection_ids: Annotated[tuple[Id | Text, ...], FailFast()] = ()
+    collection_ids: Annotated[tuple[Id | Text, ...], Field(fail_fast=True)] | None = ()
     quantity: Count
-    unit_price: Amount
+    unit_price: SignedAmount
 
 
 class OrderPlaced(Incoming):
@@ -34,12 +37,12 @@ class OrderPlaced(Incoming):
 
     partner_id: Id
     order_id: OrderId
-    customer_id: CustomerId
+    customer_id: CustomerId | None = None
     shop_id: Id | None = None
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
     total: Amount
-    coupon_codes: Annotated[tuple[Code, ...], Field(max_length=MAX_COUPON_CODES)] = ()
-    lines: Annotated[tuple[OrderLine, ...], FailFast()] = ()
+    coupon_codes: Annotated[tuple[Code, ...], Field(max_length=MAX_COUPON_CODES)] | None = ()
+    lines: Annotated[tuple[OrderLine, ...], Field(fail_fast=True)] | None = ()
 
 
 class OrderCancelled(Incoming):
@@ -47,10 +50,10 @@ class OrderCancelled(Incoming):
 
     partner_id: Id
     order_id: OrderId
-    customer_id: CustomerId
+    customer_id: CustomerId | None = None
 
 
 class OrderRefunded(OrderCancelled):
-    """Data of `order.refunded`; without `refunded_total` the whole order."""
+    """Data of `order.refunded`; without `refunded_total` the whole order. Its size counts, not its sign."""
 
-    refunded_total: Amount | None = None
+    refunded_total: SignedAmount | None = None

@@ -8,18 +8,18 @@ from uuid import UUID
 
 from pydantic import Field, WithJsonSchema
 
-from schemas.definitions import STORABLE, Definition, characters, validated
-from schemas.fields import Id, Outgoing
+from schemas.definitions import STORABLE, Definition, characters, exact_characters, validated
+from schemas.fields import CUSTOMER_ID_PATTERN, Id, Outgoing
 from schemas.partners.answers import Pagination, Success
 
 MESSAGES: Final[Mapping[str, str]] = {
-    "code": "Must be between 1 and 512 characters",
+    "code": "Must be at least 1 character",
     "shop_id": "Must be the id of a shop",
     "notes": "Must be at most 255 characters, or null",
     "reason": "Must be between 1 and 255 characters",
     "selected_product_id": "Must be the id of a product, or null",
     "game_id": "Must be the id of a game",
-    "customer_id": "Must be between 1 and 128 characters",
+    "customer_id": "Must be between 1 and 128 characters, without white space at its ends",
 }
 
 Remark = Annotated[str, characters(0, 255), STORABLE]
@@ -28,7 +28,7 @@ Remark = Annotated[str, characters(0, 255), STORABLE]
 class VerifyCode(Definition):
     """A code as typed, or what a scanner read: a link or text that has the code in it."""
 
-    code: Annotated[str, characters(1, 512), STORABLE]
+    code: Annotated[str, characters(1, None), STORABLE]
     shop_id: Id
 
 
@@ -45,7 +45,7 @@ class IssueByHand(Definition):
     """Who gets a coupon of which game, and why."""
 
     game_id: Id
-    customer_id: Annotated[str, characters(1, 128), STORABLE]
+    customer_id: Annotated[str, exact_characters(1, 128, CUSTOMER_ID_PATTERN), STORABLE]
     reason: Annotated[str, characters(1, 255), STORABLE]
 
 

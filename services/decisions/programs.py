@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from services.adapters.postgres import rules
 from services.adapters.postgres.pool import Connection
 from services.domain.events import Event
 from services.domain.needs import names
-from services.domain.program import Game, Program
+from services.domain.program import Game, GameType, Program
 
 MAX_CACHED_GAMES = 20_000
 
@@ -23,24 +24,34 @@ class Programs:
         """The games that these events name, and the stamp games their orders may stamp."""
         ids: set[int] = set()
         stamping: set[int] = set()
+        skus: set[tuple[int, str]] = set()
         for event in events:
-            game_id, stamps_of = names(event)
+            game_id, stamps_of, named = names(event)
             if game_id is not None:
                 ids.add(game_id)
             if stamps_of is not None:
                 stamping.add(stamps_of)
+                skus.update((stamps_of, sku) for sku in named)
         if stamping:
             versions = await rules.stamp_game_versions(connection, stamping)
             self.forget(id_ for id_, version in versions.items() if self._is_other(id_, version))
             ids |= versions.keys()
-        return Program(games=await self._games_of(connection, ids))
+        games = await self._games_of(connection, ids)
+        if skus:
+            asking = {
+                game.partner_id
+                for game in games.values()
+                if game.game_type is GameType.STAMPS and game.product_ids
+            }
+            skus = {(partner_id, sku) for partner_id, sku in skus if partner_id in asking}
+        return Program(games=games, products=await rules.products_of_skus(connection, skus))
 
     async def with_games(self, connection: Connection, program: Program, ids: set[int]) -> Program:
         """The same program with these games too."""
         if ids <= program.games.keys():
             return program
         more = await self._games_of(connection, ids - program.games.keys())
-        return Program(games={**program.games, **more})
+        return replace(program, games={**program.games, **more})
 
     def forget(self, ids: Iterable[int]) -> None:
         """Drop games that turned out to be at another version."""

@@ -45,7 +45,8 @@ class GameCompleted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderPlaced:
-    """A customer bought something, perhaps with coupons. `coupon_codes` are as typed, `product_ids` of all lines."""
+    """A customer bought something, perhaps with coupons. `coupon_codes` are as typed, `product_ids` of all lines,
+    `skus` of those that name no product."""
 
     cause: Cause
     occurred_at: datetime
@@ -55,6 +56,7 @@ class OrderPlaced:
     shop_id: int | None
     coupon_codes: tuple[str, ...]
     product_ids: frozenset[int]
+    skus: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,8 @@ class Named(NamedTuple):
 
     game_id: int | None = None
     stamps_of: int | None = None
+    skus: frozenset[str] = frozenset()
+    """Of that partner's products, where such a game asks for products."""
 
 
 NO_RULES = Named()
@@ -28,7 +30,7 @@ def names(event: Event) -> Named:
         case GameCompleted():
             return Named(event.game_id)
         case OrderPlaced():
-            return Named(None, event.partner_id)
+            return Named(None, event.partner_id, event.skus)
         case OrderReversed():
             return NO_RULES
         case _:

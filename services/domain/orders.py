@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from services.domain.closed_orders import CloseOrder
-from services.domain.coupons.codes import display, parse
+from services.domain.coupons.codes import display, is_prefix, parse
 from services.domain.coupons.coupon import CouponStatus
 from services.domain.coupons.effects import IssueCoupon
 from services.domain.coupons.issuing import Draw, Quota
@@ -101,7 +101,7 @@ def redeem_code(
     if coupon is None:
         known = code in state.coupons.foreign_codes
         return refused(CodeReason.NOT_OWNER if known else CodeReason.UNKNOWN_CODE), ()
-    if prefix and prefix != coupon.code_prefix:
+    if not is_prefix(prefix, coupon.code_prefix):
         return refused(CodeReason.UNKNOWN_CODE), ()
     settled = settle(coupon, at)
     step = redeem(settled.coupon, at, shop_id=event.shop_id, order_id=event.order_id)

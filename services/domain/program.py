@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as time_of_day
@@ -81,9 +81,10 @@ class Game:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """The merged snapshot of rules that `decide` needs, by game id."""
+    """The merged snapshot of what `decide` needs: games by id, and which products the partners' SKUs mean."""
 
     games: Mapping[int, Game] = field(default_factory=dict)
+    products: Mapping[tuple[int, str], frozenset[int]] = field(default_factory=dict)
     _stamp_games: dict[int, tuple[Game, ...]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -92,6 +93,10 @@ class Program:
         """The partner's own game, or None: another partner's game is as unknown as a missing one."""
         game = self.games.get(game_id)
         return game if game is not None and game.partner_id == partner_id else None
+
+    def products_of(self, partner_id: int, skus: Iterable[str]) -> frozenset[int]:
+        """The partner's products that have these SKUs, as far as any game asks."""
+        return frozenset().union(*(self.products.get((partner_id, sku), ()) for sku in skus))
 
     def stamp_games(self, partner_id: int) -> tuple[Game, ...]:
         """The partner's games of type `stamps`, by id. Looked up once: every order asks."""

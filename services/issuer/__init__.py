@@ -1,7 +1,8 @@
 """The issuer: events in, decisions in Postgres. Any number of processes share the work by partitions.
 
 May import decisions, adapters, runtime, domain and schemas. On the way of a record: `event_types` (which types are
-read, and how), `codec` (from a record to an event, or why not), `letters` (dead letters of what cannot be read or
-decided), `metrics`, `pipeline` (one batch: read, lock, decide, record, commit), `brake` (a partition that is mostly
-poison stops), `lane` (one consumer: poll, pipeline, offsets), `app` (the process, put together).
+read, and how), `amounts` (money with all its digits), `codec` (from a record to an event, or why not), `advice` (what
+an unreadable record looks like), `letters` (dead letters of what cannot be read or decided), `metrics`, `pipeline` (one
+batch: read, lock, decide, record, commit), `brake` (a partition that is mostly poison stops), `lane` (one consumer:
+poll, pipeline, offsets), `app` (the process, put together).
 """

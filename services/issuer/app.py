@@ -128,7 +128,8 @@ async def _start(
     try:
         pool = await _open_pool(settings)
         await require_topics(settings, topics.INCOMING)
-        pipeline = Pipeline(pool, locks, Manner.by(settings, guard))
+        manner = Manner.by(settings, guard)
+        pipeline = Pipeline(pool, locks, manner, ignored=settings.ignored_types)
         broker, lanes = _broker(settings, pool, pipeline, health, guard, bug)
         await broker.start()
     except asyncpg.ClientConfigurationError as error:

@@ -13,8 +13,10 @@ from __future__ import annotations
 import json
 from base64 import b64decode
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 from typing import Any, ClassVar, Final
 
 from aiokafka import ConsumerRecord
@@ -27,9 +29,11 @@ from services.adapters.event_keys import event_key
 from services.domain.arrival import Incoming
 from services.domain.events import Cause, Event, Position
 from services.domain.letters import Stage
+from services.issuer.advice import advice
 from services.issuer.event_types import TYPES, EventType
 
 MAX_MESSAGE_CHARACTERS: Final = 500
+NOTHING_IGNORED: Final[frozenset[str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +46,21 @@ class Poison:
     event_id: str | None = None
     event_source: str | None = None
     event_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassedOver:
+    """A record that concerns nobody here: no event for the rules, and nothing wrong with it."""
+
+    reason: Reason
+    type: str
+
+
+class Reason(StrEnum):
+    """Why a record is passed over; the label of the metric."""
+
+    IGNORED_TYPE = "ignored_type"
+    NO_CUSTOMER = "no_customer"
 
 
 class UnreadableError(Exception):
@@ -68,21 +87,29 @@ class SchemaError(UnreadableError):
     stage = Stage.SCHEMA
 
 
-def read_record(record: ConsumerRecord) -> Incoming | Poison:
-    """The event a record carries, or why there is none. Never raises."""
+def read_record(
+    record: ConsumerRecord, ignored: Container[str] = NOTHING_IGNORED
+) -> Incoming | PassedOver | Poison:
+    """The event a record carries, or why there is none. Never raises. Of an `ignored` type only the type is read."""
     try:
+        headers = dict(record.headers)
         value = record.value
+        if ignored:
+            type_ = (headers.get("ce_type") or b"").decode("utf-8", "replace")
+            if type_ in ignored:
+                return PassedOver(reason=Reason.IGNORED_TYPE, type=type_)
         if value is None:
             raise DecodeError("value: null (a tombstone), an event needs data")
-        headers = dict(record.headers)
         if len(headers) != len(record.headers):
             _refuse_repeats(record)
         if _mode(headers.get(CONTENT_TYPE)) is Mode.BINARY:
             event = _read_binary(headers, value)
         else:
-            event = _read_structured(value)
+            event = _read_structured(value, ignored)
     except UnreadableError as error:
         return _poison(record, error)
+    if isinstance(event, PassedOver):
+        return event
     return Incoming(
         event=event,
         event_key=event_key(event.cause.source, event.cause.id),
@@ -104,7 +131,7 @@ def _refuse_repeats(record: ConsumerRecord) -> None:
             raise HeaderError(f"{name}: comes {times} times")
 
 
-def _read_binary(headers: Mapping[str, bytes | None], value: bytes) -> Event:
+def _read_binary(headers: Mapping[str, bytes | None], value: bytes) -> Event | PassedOver:
     version = headers.get("ce_specversion")
     if version != cloudevents.SPEC_VERSION:
         raise HeaderError(
@@ -119,7 +146,13 @@ def _read_binary(headers: Mapping[str, bytes | None], value: bytes) -> Event:
         raise HeaderError(f"ce_time: {error}") from error
     known = _known("ce_type", type_)
     data = _read_data(known.binary, value, "data")
-    return known.event(Cause(source=source, id=event_id, type=type_), occurred_at, data)
+    return _event(known, Cause(source=source, id=event_id, type=type_), occurred_at, data)
+
+
+def _event(known: EventType, cause: Cause, occurred_at: datetime, data: Any) -> Event | PassedOver:
+    if data.customer_id is None:
+        return PassedOver(reason=Reason.NO_CUSTOMER, type=cause.type)
+    return known.event(cause, occurred_at, data)
 
 
 def _attribute(headers: Mapping[str, bytes | None], name: str) -> str:
@@ -135,25 +168,31 @@ def _attribute(headers: Mapping[str, bytes | None], name: str) -> str:
 def _known(name: str, type_: str) -> EventType:
     known = TYPES.get(type_)
     if known is None:
-        raise HeaderError(f"{name}: unknown type {type_[:100]!r}, known are {', '.join(TYPES)}")
+        raise HeaderError(
+            f"{name}: unknown type {type_[:100]!r}, known are {', '.join(TYPES)}; name it in "
+            "COUPONRY_IGNORED_TYPES to pass such events over"
+        )
     return known
 
 
-def _read_structured(value: bytes) -> Event:
+def _read_structured(value: bytes, ignored: Container[str]) -> Event | PassedOver:
     """Parsed twice, since only the envelope says which data to expect: the common way in is binary."""
     try:
         envelope = Envelope.model_validate_json(value)
     except ValidationError as error:
+        _refuse_constants(value)
         first = _first(error)
         kind = DecodeError if first["type"] == "json_invalid" or not first["loc"] else HeaderError
         raise kind(_line(first, "")) from error
+    if envelope.type in ignored:
+        return PassedOver(reason=Reason.IGNORED_TYPE, type=envelope.type)
     known = _known("type", envelope.type)
     if envelope.data_base64 is None:
         data = _read_data(known.structured, value, "").data
     else:
         data = _read_data(known.binary, _decoded(envelope.data_base64, value), "data")
     cause = Cause(source=envelope.source, id=envelope.id, type=envelope.type)
-    return known.event(cause, envelope.time, data)
+    return _event(known, cause, envelope.time, data)
 
 
 def _decoded(data_base64: str, value: bytes) -> bytes:
@@ -170,12 +209,21 @@ def _read_data(validate: Callable[[bytes], Any], value: bytes, prefix: str) -> A
         data = validate(value)
     except ValidationError as error:
         first = _first(error)
-        kind = DecodeError if first["type"] == "json_invalid" else SchemaError
-        raise kind(_line(first, prefix)) from error
-    # pydantic's parser lets NaN and Infinity pass in fields that nobody reads; JSON knows neither.
-    if b"NaN" in value or b"Infinity" in value:
-        json.loads(value, parse_constant=_refuse_constant)
+        if first["type"] == "json_invalid":
+            raise DecodeError(_line(first, prefix)) from error
+        _refuse_constants(value)
+        raise SchemaError(_line(first, prefix)) from error
+    _refuse_constants(value)
     return data
+
+
+def _refuse_constants(value: bytes) -> None:
+    """pydantic's parser lets NaN and Infinity pass; JSON knows neither. Of what cannot be parsed nothing is said."""
+    if b"NaN" in value or b"Infinity" in value:
+        try:
+            json.loads(value, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError):
+            return
 
 
 def _refuse_constant(name: str) -> None:
@@ -189,12 +237,17 @@ def _first(error: ValidationError) -> ErrorDetails:
 def _line(error: ErrorDetails, prefix: str) -> str:
     steps = [prefix, *error["loc"]] if prefix and error["type"] != "json_invalid" else error["loc"]
     field = ".".join(str(step) for step in steps) or "value"
+    if error["type"] == "string_pattern_mismatch" and error["loc"][-1] == "customer_id":
+        return f"{field}: must not begin or end with white space, nor contain NUL"
     return f"{field}: {error['msg'].removeprefix('Value error, ')}"
 
 
 def _poison(record: ConsumerRecord, error: UnreadableError) -> Poison:
     # Escaped, because a message becomes a header, a log line and a cell of a table.
-    message = str(error).encode("unicode_escape").decode("ascii")
+    said = str(error)
+    if record.value is not None and (more := advice(dict(record.headers), record.value)):
+        said = f"{said[: MAX_MESSAGE_CHARACTERS // 2]}; {more}"
+    message = said.encode("unicode_escape").decode("ascii")
     event_id, source, type_ = _identity(record)
     return Poison(
         stage=error.stage,

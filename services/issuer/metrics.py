@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter as Tally
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -16,6 +16,7 @@ DECISIONS = Counter(
 )
 REPEATS = Counter("couponry_repeats", "Records whose event had its decision already.")
 LETTERS = Counter("couponry_dead_letters", "Records given up, by stage.", ["stage"])
+PASSED_OVER = Counter("couponry_passed_over", "Records that concern nobody, by reason.", ["reason"])
 LOST_RACES = Counter("couponry_lost_races", "Batches rolled back and decided again.")
 WITHOUT_LOCKS = Counter("couponry_batches_without_locks", "Batches decided without Redis locks.")
 BATCH_SECONDS = Histogram(
@@ -50,3 +51,9 @@ def count(
         DECISIONS.labels(outcome, reason).inc(number)
     for letter in letters:
         LETTERS.labels(letter.stage).inc()
+
+
+def count_passed_over(by_reason: Mapping[str, int]) -> None:
+    """Add records that concern nobody."""
+    for reason, number in by_reason.items():
+        PASSED_OVER.labels(reason).inc(number)

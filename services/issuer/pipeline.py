@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
@@ -18,7 +18,9 @@ from typing import Protocol, TypeVar
 import asyncpg
 from aiokafka import ConsumerRecord
 
+from services.adapters.postgres import passed_over
 from services.adapters.postgres.failures import Kind, kind_of
+from services.adapters.postgres.passed_over import PassedOverRow
 from services.adapters.postgres.pool import waking_relay
 from services.decisions.manner import USUAL, Manner
 from services.decisions.transaction import Alongside, Deciding
@@ -27,7 +29,7 @@ from services.domain.decide import MAX_PRODUCER_SKEW
 from services.domain.folding import RuleFailed
 from services.domain.letters import DeadLetter, Stage
 from services.issuer import metrics
-from services.issuer.codec import Poison, read_record
+from services.issuer.codec import NOTHING_IGNORED, Poison, read_record
 from services.issuer.letters import letter_for, letter_from_poison
 from services.runtime.crashpoints import reach
 
@@ -55,10 +57,12 @@ class Report:
     letters: list[DeadLetter] = field(default_factory=list)
     new_letters: list[DeadLetter] = field(default_factory=list)
     """Those of the letters whose records have not come before."""
+    passed_over: int = 0
+    """Records that concern nobody."""
 
     @property
     def already_decided(self) -> int:
-        return self.read - len(self.verdicts) - len(self.letters)
+        return self.read - len(self.verdicts) - len(self.letters) - self.passed_over
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +100,10 @@ class Pipeline:
         manner: Manner = USUAL,
         *,
         alongside: Alongside | None = None,
+        ignored: Container[str] = NOTHING_IGNORED,
     ) -> None:
         self._pool = pool
+        self._ignored = ignored
         self._locks = locks
         self._deciding = Deciding(manner, alongside=alongside, timed=metrics.step)
 
@@ -108,7 +114,11 @@ class Pipeline:
         """
         report = Report(read=len(records))
         with metrics.step("decode"):
-            arrivals, letters = read(records)
+            arrivals, letters, passed = read(records, self._ignored)
+        if passed:
+            # Before the offsets are committed; met again, they are noted again.
+            report.passed_over = len(passed)
+            metrics.count_passed_over(await passed_over.note(self._pool, passed))
         parts = deque([Part(arrivals=arrivals, letters=letters)])
         while parts:
             part = parts.popleft()
@@ -164,17 +174,23 @@ class Pipeline:
         report.new_letters.extend(new_letters)
 
 
-def read(records: Sequence[ConsumerRecord]) -> tuple[list[Incoming], list[DeadLetter]]:
-    """Events in deciding order, and the records that cannot be read."""
+def read(
+    records: Sequence[ConsumerRecord], ignored: Container[str] = NOTHING_IGNORED
+) -> tuple[list[Incoming], list[DeadLetter], list[PassedOverRow]]:
+    """Events in deciding order, the records that cannot be read, and those that concern nobody."""
     arrivals: list[Incoming] = []
     letters: list[DeadLetter] = []
+    passed: list[PassedOverRow] = []
     for record in records:
-        found = read_record(record)
-        if isinstance(found, Poison):
+        found = read_record(record, ignored)
+        if isinstance(found, Incoming):
+            arrivals.append(found)
+        elif isinstance(found, Poison):
             letters.append(letter_from_poison(record, found))
         else:
-            arrivals.append(found)
-    return in_deciding_order(arrivals), letters
+            place = record.topic, record.partition
+            passed.append(PassedOverRow(*place, found.type, found.reason, record.offset))
+    return in_deciding_order(arrivals), letters, passed
 
 
 def _halves(items: Sequence[T]) -> tuple[Sequence[T], Sequence[T]]:

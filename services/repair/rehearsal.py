@@ -7,7 +7,7 @@ customer is locked or added, so what live issuers do meanwhile may change the an
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -31,6 +31,7 @@ from services.domain.program import Program
 from services.domain.stamps import AddStamp, Stamp, Stamps, laid_over
 from services.domain.state import NEW_CUSTOMER, CustomerState, with_effects
 from services.domain.state import laid_over as state_laid_over
+from services.issuer.codec import NOTHING_IGNORED
 from services.issuer.letters import letter_for
 from services.issuer.pipeline import Report, read, why_too_early
 
@@ -44,7 +45,14 @@ class DryRun:
     for each new event, nothing for one that was decided before.
     """
 
-    def __init__(self, connection: Connection, *, clock_offset: timedelta) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        clock_offset: timedelta,
+        ignored: Container[str] = NOTHING_IGNORED,
+    ) -> None:
+        self._ignored = ignored
         self._connection = connection
         self._clock_offset = clock_offset
         self._decided: set[str] = set()
@@ -55,7 +63,8 @@ class DryRun:
     async def process(self, records: Sequence[ConsumerRecord]) -> Report:
         """What would become of these records. Raises what an outage raises."""
         report = Report(read=len(records))
-        arrivals, letters = read(records)
+        arrivals, letters, passed = read(records, self._ignored)
+        report.passed_over = len(passed)
         report.letters += letters
         async with self._connection.transaction(readonly=True, isolation="repeatable_read"):
             undecided = await inbox.undecided(self._connection, arrivals)

@@ -14,6 +14,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from schemas import topics
+
 PREFIX = "COUPONRY_"
 WITHOUT_REDIS = "none"
 """In place of Redis' address: there is none, and none is missed."""
@@ -61,6 +63,7 @@ class Settings(BaseSettings):
     lock_wait_ms: int = Field(default=250, ge=0)
     lock_ttl_ms: int = Field(default=5_000, ge=100)
     lock_skip_seconds: float = Field(default=5.0, ge=0)
+    ignored_types: Annotated[frozenset[str], NoDecode] = frozenset()
     dead_letter_limit: int = Field(default=500, ge=0, le=1_000)
 
     # Postgres sessions: nobody waits for ever, and a frozen process does not hold others up.
@@ -120,6 +123,20 @@ class Settings(BaseSettings):
         if any(hour < 1 for hour in hours):
             raise ValueError("must be hours before the end, like 168,24")
         return hours
+
+    @field_validator("ignored_types", mode="before")
+    @classmethod
+    def _types(cls, value: Any) -> Any:
+        """`order.updated,order.viewed`; never a type that is decided."""
+        if not isinstance(value, str):
+            return value
+        named = frozenset(part.strip() for part in value.split(",") if part.strip())
+        known = {
+            name for topic in topics.ALL for name in topic.types if topic.name in topics.INCOMING
+        }
+        if decided := sorted(named & known):
+            raise ValueError(f"{decided[0]} is a type that is decided: it cannot be ignored")
+        return named
 
     @field_validator("use_testcontainers", mode="before")
     @classmethod

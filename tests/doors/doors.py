@@ -175,7 +175,7 @@ async def in_the_room(
     """Each event decided and recorded without a pipeline around it, by a role that may not COPY: as over HTTP."""
     deciding = Deciding(Manner(clock_offset=offset, writing=house.writing, by_copy=False))
     for record in records:
-        events, letters = read([record])
+        events, letters, _ = read([record])
         for event in events:
             if event.identity in house.unstorable:
                 refusal = ValueError(CANNOT_BE_STORED)

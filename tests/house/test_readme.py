@@ -54,7 +54,7 @@ def test_readme_lists_every_setting_with_its_default() -> None:
     expected = []
     for name, field in Settings.model_fields.items():
         plain = field.default
-        if isinstance(plain, tuple):
+        if isinstance(plain, tuple | frozenset):
             plain = ",".join(map(str, plain))
         default = {None: "unset", "": "empty"}.get(plain, str(plain))
         expected.append((f"{PREFIX}{name.upper()}", default))

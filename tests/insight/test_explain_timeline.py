@@ -222,7 +222,7 @@ async def test_timeline_goes_by_keys(settings: Settings) -> None:
         "decision_at": ("t", 0, 0),
         "letter_at": ("t", 0, 0),
         "decision_of_coupon": (uuid4(),),
-        "decision_of_code": ("0", ""),
+        "decision_of_code": ("0",),
         "decisions_of_customer": (1, "anna"),
         "rules": ([1], [1]),
         "parties": ([1],),

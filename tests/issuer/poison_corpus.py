@@ -191,6 +191,14 @@ CORPUS: Sequence[PoisonRecord] = (
     _in_value("plus sign", with_raw("partner_id", "+1")),
     _in_value("hexadecimal", with_raw("partner_id", "0x1")),
     _in_value("NaN in an unknown field", with_raw("x", "NaN")),
+    *(
+        _in_value(f"score {raw}", with_raw("score", raw))
+        for raw in ("NaN", "Infinity", "-Infinity")
+    ),
+    *(
+        _in_data(f"customer {end}", value(customer_id=end.format("anna")))
+        for end in (" {}", "{} ", "{}\u00a0", "\u3000{}", "{}\n", "\u2028", " ", "\x85{}")
+    ),
     _in_value("Infinity in an unknown field", with_raw("x", "[-Infinity]")),
     _in_value("nested 1,000 deep", with_raw("x", "[" * 1000 + "]" * 1000)),
     _in_value("nested 100,000 deep, never closed", b"[" * 100_000),
@@ -227,7 +235,7 @@ CORPUS: Sequence[PoisonRecord] = (
     ),
     *(
         _in_data(f"score = {raw[:20]}", with_raw("score", raw))
-        for raw in ('"87"', "true", "[]", "NaN", "-Infinity", "1e400", "-1e999999999", "9" * 400)
+        for raw in ('"87"', "true", "[]", "1e400", "-1e999999999", "9" * 400)
     ),
     # Structured events.
     _structured("structured tombstone", None, "decode"),
@@ -262,7 +270,7 @@ CORPUS: Sequence[PoisonRecord] = (
     _structured(
         "structured, partner_id a string", event(data={**DATA, "partner_id": "1"}), "schema"
     ),
-    _structured("structured, score NaN", event(data={**DATA, "score": float("nan")}), "schema"),
+    _structured("structured, score NaN", event(data={**DATA, "score": float("nan")}), "decode"),
     _structured("structured, NaN in an extension", event(x=float("nan")), "decode"),
     _structured("structured, no base64", event_without("data", data_base64="%%"), "decode"),
     _structured(

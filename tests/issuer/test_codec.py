@@ -151,7 +151,7 @@ def test_codec_reads_the_time(text: str, expected: str) -> None:
         ("customer_id", json.dumps("x" * 128), "customer_id", "x" * 128),
         ("customer_id", json.dumps("😀" * 128), "customer_id", "😀" * 128),
         ("customer_id", r'"a\nb\ud83d\ude00"', "customer_id", "a\nb😀"),
-        ("customer_id", '" "', "customer_id", " "),
+        ("customer_id", '"a b"', "customer_id", "a b"),
         ("session_id", '""', "session_id", ""),
         ("result", '"won"', "won", True),
         ("result", '"lost"', "won", False),
@@ -211,7 +211,8 @@ def test_corpus_is_large_and_names_are_unique() -> None:
         (STRUCTURED, event(time="now"), "header", "ValidationError",
          "time: not RFC 3339 with a zone, such as 2026-05-01T09:30:00Z"),
         (headers(type=b"a"), value(), "header", "HeaderError",
-         "ce_type: unknown type 'a', known are game.completed, order.placed, order.cancelled, order.refunded"),
+         ("ce_type: unknown type 'a', known are game.completed, order.placed, order.cancelled, order.refunded; "
+          "name it in COUPONRY_IGNORED_TYPES to pass such events over")),
         ((*headers(), ("ce_id", b"2")), value(), "header", "HeaderError", "ce_id: comes 2 times"),
         (headers_without("source"), value(), "header", "HeaderError", "ce_source: missing"),
     ],
@@ -319,7 +320,7 @@ IDS = st.integers(1, 2**63 - 1)
         {
             "partner_id": IDS,
             "game_id": IDS,
-            "customer_id": TEXT.filter(lambda text: len(text) <= 128),
+            "customer_id": TEXT.map(lambda text: f"c{text[:126]}c"),
         },
         optional={
             "session_id": st.none() | TEXT,

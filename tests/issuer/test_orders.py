@@ -13,6 +13,7 @@ from aiokafka import ConsumerRecord
 from services.domain.coupons.codes import display
 from services.domain.coupons.effects import DeclineReason
 from services.issuer.pipeline import Pipeline
+from tests.stand.issuing import a_partner
 from tests.stand.till import Till
 
 SINGLE, MULTIPLE, CARD, CAPPED, TOTAL = 1, 2, 3, 4, 5
@@ -200,3 +201,26 @@ async def test_total_limit_raised_lets_more_through(pipeline, database, till):
     report = await pipeline.process([till.completed(TOTAL, f"d-{number}") for number in range(5)])
 
     assert [v.decision.outcome for v in report.verdicts].count("issued") == 1
+
+
+async def test_line_without_a_product_qualifies_through_its_sku(
+    database: asyncpg.Connection, pipeline: Pipeline, till: Till, partner_id: int
+) -> None:
+    """The partner's product of that SKU, and nobody else's; a line that names a product goes by that alone."""
+    stranger = await a_partner(database)
+    product = "INSERT INTO products (partner_id, name, sku) VALUES ($1, 'Beans', $2) RETURNING id"
+    wanted = await database.fetchval(product, partner_id, "BEANS-1")
+    other = await database.fetchval(product, partner_id, "TEA-1")
+    await database.execute(product, stranger, "FOREIGN")
+    await database.execute("UPDATE games SET product_ids = $1 WHERE id = $2", [wanted], CARD)
+    line = {"quantity": 1, "unit_price": "-1.50"}
+    for number, (sku, product_id, stamps) in enumerate(
+        [("BEANS-1", None, True), ("TEA-1", None, False), ("FOREIGN", None, False),
+         ("unknown", None, False), ("BEANS-1", other, False), ("TEA-1", wanted, True)]
+    ):  # fmt: skip
+        lines = [{**line, "sku": sku, "product_id": product_id}]
+        await pipeline.process([till.placed(f"o-{number}", lines=lines)])
+        found = await database.fetchval(
+            "SELECT count(*) FROM order_stamps WHERE order_id = $1", f"o-{number}"
+        )
+        assert bool(found) is stamps, (sku, product_id)

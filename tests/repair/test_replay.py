@@ -227,7 +227,7 @@ async def test_replay_goes_on_after_a_kill_and_counts_every_record_once(
     assert report["resumed"]
     assert report | {"missing": [], "unchanged": "", "topic": "", "operation": 0} == {
         "read": 137, "already_decided": 12, "newly_issued": 120, "newly_declined": 0,
-        "newly_recorded": 0, "dead": 5, "dry_run": False, "declined": {}, "new_coupons": 120,
+        "newly_recorded": 0, "dead": 5, "passed_over": 0, "dry_run": False, "declined": {}, "new_coupons": 120,
         "new_messages": 125, "new_dead_letters": 5, "missing": [], "unchanged": "", "topic": "",
         "operation": 0, "resumed": True,
     }  # fmt: skip

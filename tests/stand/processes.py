@@ -124,7 +124,7 @@ relay = partial(service, "relay")
 def environment(settings: Settings) -> dict[str, str]:
     """The environment of a process that is to read these settings, and no others."""
     others = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    changed = settings.model_dump(exclude_defaults=True)
+    changed = settings.model_dump(exclude_defaults=True, warnings=False)  # lists come as text
     return others | {f"{PREFIX}{name.upper()}": str(value) for name, value in changed.items()}
 
 

@@ -6,7 +6,8 @@ tables), `clock` (the instant that counts), `standing` (whether the server is of
 only).
 
 What a batch meets, in its order: `rules` (games as the rules know them), `inbox` (decisions, and the locks on
-customers), `quota` (what a game may still give), `coupons`, `stamps`, `closed_orders`, `dead_letters`, `outbox`
+customers), `quota` (what a game may still give), `coupons`, `stamps`, `closed_orders`, `dead_letters`,
+`passed_over`, `outbox`
 (what waits to leave). What people define: `partners`, `catalogue` (their shops and products), `games`, `cards`.
 What operators do in bulk: `operations`.
 """

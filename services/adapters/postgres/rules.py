@@ -9,6 +9,7 @@ import asyncpg
 
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
+from services.adapters.postgres.tables import fetch_by
 from services.domain.program import NO_LIMITS, CustomerLimits, Game, GameType, window
 
 _SQL = queries("rules")
@@ -28,6 +29,16 @@ async def stamp_game_versions(
     """Version by id of every stamp game of these partners."""
     rows = await connection.fetch(_SQL["stamp_games"], sorted(partner_ids))
     return {row["id"]: row["version"] for row in rows}
+
+
+async def products_of_skus(
+    connection: Connection, skus: Collection[tuple[int, str]]
+) -> dict[tuple[int, str], frozenset[int]]:
+    """Product ids by partner and SKU; a SKU that several products have means all of them."""
+    found: dict[tuple[int, str], set[int]] = {}
+    for row in await fetch_by(connection, _SQL["products_of_skus"], skus):
+        found.setdefault((row["partner_id"], row["sku"]), set()).add(row["id"])
+    return {sku: frozenset(ids) for sku, ids in found.items()}
 
 
 def game_from(row: _Row) -> Game:

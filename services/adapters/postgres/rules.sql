@@ -13,6 +13,12 @@ WHERE g.id = ANY($1::bigint[]);
 -- The stamp games of these partners, by version, so that cached ones need not be read again.
 SELECT id, version FROM games WHERE partner_id = ANY($1::bigint[]) AND game_type = 'stamps';
 
+-- name: products_of_skus
+-- The products that partners ($1) mean by SKUs ($2).
+SELECT p.partner_id, p.sku, p.id
+FROM unnest($1::bigint[], $2::text[]) AS named (partner_id, sku)
+JOIN products p ON p.partner_id = named.partner_id AND p.sku = named.sku;
+
 -- name: confirm_versions
 -- The versions in force now, held until the commit: the last statement of a batch. Sharing the rows any earlier
 -- starves whoever wants to change a game.

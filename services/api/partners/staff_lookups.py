@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
+from unicodedata import normalize
 from uuid import UUID
 
 import asyncpg
@@ -31,7 +32,8 @@ TIME: Final = "time"
 _SQL = queries("staff", __package__)
 _ANY_CUSTOMER = _SQL["page_of_coupons"].format(customer="$5::text IS NULL")
 _ONE_CUSTOMER = _SQL["page_of_coupons"].format(customer="cu.customer_id = $5::text")
-_words = re.compile(r"[0-9A-Za-z \t-]+").findall
+_words = re.compile(r"[^!-,./:-@\[-`{-~]+").findall
+"""What stands between the marks of links, JSON and the like; a dash is none of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +68,8 @@ class Wanted:
 
 
 def code_in(text: str) -> tuple[str, str] | None:
-    """`(prefix, code)` of the first word of a typed or scanned text that can be a code of ours."""
-    for word in _words(text):
+    """`(prefix, code)` of a typed or scanned text: its first word that can be a code of ours, else the whole of it."""
+    for word in (*_words(normalize("NFKC", text)), text):
         read = parse(word)
         if read is not None and len(read[0]) <= LONGEST_PREFIX:
             return read

@@ -15,6 +15,7 @@ from services.api.edge.reply import Reply
 from services.api.partners.envelope import success
 from services.api.partners.staff_answers import found_body, game_body, refused
 from services.api.partners.staff_lookups import FoundInGame, by_code, code_in
+from services.domain.coupons.codes import is_prefix
 from services.domain.coupons.coupon import CouponStatus, Step
 from services.domain.coupons.lifecycle import closed_reason
 
@@ -29,7 +30,7 @@ async def verify(call: Call, asked: VerifyCode) -> Reply:
         api.pool, call.partner_id, code, asked.shop_id, api.manner.clock_offset
     )
     _stop_guessing(call)  # again: hundreds at once must not learn more than one after the other
-    if looked_up is None or prefix not in ("", looked_up[0].coupon.code_prefix):
+    if looked_up is None or not is_prefix(prefix, looked_up[0].coupon.code_prefix):
         raise _unknown(call)
     found, coupons_count, games_count = looked_up
     body = found_body(found)

@@ -1,14 +1,17 @@
 """Coupon codes: `XXXX-XXXX-XXXX-XXXX`, 15 random Crockford base32 symbols and a check symbol.
 
 The check symbol is Luhn mod 32 over the same alphabet: it catches every single wrong symbol and nearly
-every swap of neighbours. Codes are read without regard to case, dashes, spaces, or O/0 and I/L/1. A game's
-prefix stands before the code and is no part of the check. Stored form: the 16 symbols alone.
+every swap of neighbours. Codes are read by their letters and digits alone, after Unicode compatibility folding: case,
+dashes of any kind, spaces, line ends, invisible signs do not matter, nor do O/0 and I/L/1. Letters outside ASCII are
+letters, so a text with one names no coupon. A game's prefix stands before the code and is no part of the check.
+Stored form: the 16 symbols alone.
 """
 
 from __future__ import annotations
 
 from base64 import b32encode
 from functools import lru_cache
+from unicodedata import normalize
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 BODY_SYMBOLS = 15
@@ -19,7 +22,7 @@ RANDOM_BYTES_PER_CODE = 10
 _VALUE = {symbol: value for value, symbol in enumerate(ALPHABET)}
 _FROM_RFC4648 = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", ALPHABET.encode())
 _READ = str.maketrans("OIL", "011")
-_UNSPACED = str.maketrans("", "", "- \t")
+_LONGEST_CACHED = 64
 
 
 def _addend(value: int, factor: int) -> int:
@@ -63,20 +66,31 @@ def display(code: str, prefix: str = "") -> str:
     return f"{prefix}-{grouped}" if prefix else grouped
 
 
-@lru_cache(
-    maxsize=4096
-)  # an order's codes are read when its coupons are loaded, and again by the rules
 def parse(text: str) -> tuple[str, str] | None:
     """`(prefix, code)` as typed or scanned, or None when it cannot be a code of ours.
 
-    The last 16 symbols are the code. What stands before them is the prefix, returned without dashes and in
-    upper case but otherwise as written, because a prefix may contain O, I and L.
+    The last 16 symbols are the code. What stands before them is the prefix, in the form that `is_prefix` compares.
     """
-    plain = text.upper().translate(_UNSPACED)
-    if len(plain) < CODE_SYMBOLS:
+    return _parsed(text) if len(text) <= _LONGEST_CACHED else _parse(text)
+
+
+def _parse(text: str) -> tuple[str, str] | None:
+    symbols = "".join(filter(str.isalnum, normalize("NFKC", text)))
+    # Before the case is folded: that makes ASCII of a dotless i and a long s.
+    if len(symbols) < CODE_SYMBOLS or not symbols.isascii():
         return None
-    prefix, code = plain[:-CODE_SYMBOLS], plain[-CODE_SYMBOLS:].translate(_READ)
+    plain = symbols.upper().translate(_READ)
+    prefix, code = plain[:-CODE_SYMBOLS], plain[-CODE_SYMBOLS:]
     return (prefix, code) if is_valid(code) else None
+
+
+# An order's codes are read when its coupons are loaded, and again by the rules.
+_parsed = lru_cache(maxsize=4096)(_parse)
+
+
+def is_prefix(read: str, prefix: str) -> bool:
+    """Whether a prefix as `parse` gives it may stand for this one: it is the same but for look-alikes, or left out."""
+    return not read or read == prefix.upper().translate(_READ)
 
 
 def is_valid(code: str) -> bool:

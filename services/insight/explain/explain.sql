@@ -22,9 +22,8 @@ SELECT * FROM dead_letters WHERE topic = $1 AND partition = $2 AND "offset" = $3
 SELECT d.* FROM coupons c JOIN decisions d USING (event_key) WHERE c.id = $1;
 
 -- name: decision_of_code
--- The same by code; a prefix, if given, must be the coupon's.
-SELECT d.* FROM coupons c JOIN decisions d USING (event_key)
-WHERE c.code = $1 AND ($2 = '' OR upper(c.code_prefix) = $2);
+-- The same by code, with the prefix that the coupon has.
+SELECT d.*, c.code_prefix FROM coupons c JOIN decisions d USING (event_key) WHERE c.code = $1;
 
 -- name: decisions_of_customer
 -- Everything decided for a customer, in the order in which it was.

@@ -17,7 +17,7 @@ import asyncpg
 from services.adapters.event_keys import event_keys_of
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
-from services.domain.coupons.codes import parse
+from services.domain.coupons.codes import is_prefix, parse
 from services.domain.events import Position
 from services.insight.explain.records import event_at
 from services.runtime.settings import Settings
@@ -68,7 +68,11 @@ async def _by_coupon(connection: Connection, text: str) -> list[asyncpg.Record]:
     if (code := parse(text)) is None:
         return []  # nothing can have a code whose check symbol is wrong
     prefix, symbols = code
-    return list(await connection.fetch(_SQL["decision_of_code"], symbols, prefix))
+    return [
+        row
+        for row in await connection.fetch(_SQL["decision_of_code"], symbols)
+        if is_prefix(prefix, row["code_prefix"])
+    ]
 
 
 async def _by_event(connection: Connection, event_id: str, source: str | None) -> list[Known]:

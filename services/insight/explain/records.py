@@ -14,8 +14,9 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from services.adapters.failures import KAFKA_AWAY
 from services.adapters.records import bounds_of, partitions_of, side_reader
+from services.domain.arrival import Incoming
 from services.domain.events import Event, Position
-from services.issuer.codec import Poison, read_record
+from services.issuer.codec import read_record
 from services.runtime.settings import Settings
 
 PATIENCE_SECONDS = 3.0
@@ -29,7 +30,7 @@ async def event_at(settings: Settings, position: Position) -> Event | None:
     """The event of the record at this position; None if it cannot be had or read."""
     for record in await _records_at(settings, [position]):
         read = read_record(record)
-        return None if isinstance(read, Poison) else read.event
+        return read.event if isinstance(read, Incoming) else None
     return None
 
 
@@ -44,7 +45,7 @@ async def arrivals(
     found = {}
     for record in await _records_at(settings, list(keys)[:MOST_RECORDS]):
         read = read_record(record)
-        if not isinstance(read, Poison) and read.event_key == keys[read.position]:
+        if isinstance(read, Incoming) and read.event_key == keys[read.position]:
             found[read.position] = datetime.fromtimestamp(record.timestamp / 1000, UTC)
     return found
 

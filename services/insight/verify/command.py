@@ -26,7 +26,8 @@ def verify(ctx: click.Context, as_json: bool) -> None:
             ((violation.invariant, violation.detail) for violation in report.violations),
         )
         outcome = "holds" if report.ok else "VIOLATED"
-        print(f"{outcome}: {report.checked:,} rows and records checked")
+        passed = f", {report.passed_over:,} passed over" if report.passed_over else ""
+        print(f"{outcome}: {report.checked:,} rows and records checked{passed}")
     ctx.exit(0 if report.ok else 1)
 
 
@@ -35,6 +36,7 @@ def as_document(report: Report) -> dict[str, object]:
     return {
         "ok": report.ok,
         "checked": report.checked,
+        "passed_over": report.passed_over,
         "violations": [
             {"invariant": violation.invariant, "detail": violation.detail}
             for violation in report.violations

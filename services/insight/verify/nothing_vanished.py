@@ -2,22 +2,29 @@
 
 The commit is read first. An issuer commits its offsets after the database has committed, so whatever lies below was
 accounted for before we look: a record whose (source, id) has a decision, as that decision's own or as a repeat; any
-other must be a dead letter at its own position. Of a record only what names its event is read, unless that fails.
+other must be a dead letter at its own position, or concern nobody. Of a record only what names its event is read,
+unless that fails.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from aiokafka import ConsumerRecord
 
 from schemas import topics
 from schemas.envelope import CONTENT_TYPE, Mode, mode_of
 from services.adapters.event_keys import event_key
+from services.adapters.postgres import passed_over
 from services.adapters.records import bounds_of, group_offsets, read_parts, side_reader
+from services.domain.arrival import Incoming
 from services.insight.verify.scan import SQL, Scan
-from services.issuer.codec import Poison, read_record
+from services.issuer.codec import PassedOver, Reason, read_record
+from services.issuer.event_types import TYPES
 from services.terminal.addresses import reaching_kafka
+
+Spans = Mapping[tuple[str, int, str], tuple[int, int]]
+"""First and last offset of what was passed over, by topic, partition and type."""
 
 
 async def check(scan: Scan) -> None:
@@ -33,26 +40,41 @@ async def check(scan: Scan) -> None:
             bounds = await bounds_of(consumer, list(ours))
             starts = {partition: bounds[partition].first for partition in ours}
             ends = {partition: min(end, bounds[partition].end) for partition, end in ours.items()}
+            ignored = await passed_over.spans(scan.connection)
             async for records in read_parts(consumer, starts, ends):
-                await _look_up(scan, records)
+                await _look_up(scan, records, ignored)
 
 
-async def _look_up(scan: Scan, records: Sequence[ConsumerRecord]) -> None:
+async def _look_up(scan: Scan, records: Sequence[ConsumerRecord], ignored: Spans) -> None:
     keys = [_key(record) for record in records]
     rows = await scan.connection.fetch(SQL["undecided"], keys)
-    undecided = [records[row["number"] - 1] for row in rows]
+    undecided = {
+        (record.topic, record.partition, record.offset): record
+        for record in (records[row["number"] - 1] for row in rows)
+    }
     for row in await scan.connection.fetch(
-        SQL["not_dead"],
-        [record.topic for record in undecided],
-        [record.partition for record in undecided],
-        [record.offset for record in undecided],
+        SQL["not_dead"], *([place[column] for place in undecided] for column in range(3))
     ):
+        place = row["topic"], row["partition"], row["offset"]
+        if _concerns_nobody(undecided[place], ignored):
+            scan.findings.passed_over += 1
+            continue
         scan.violated(
             "I4",
-            f"record {row['topic']}:{row['partition']}:{row['offset']} is neither decided "
+            f"record {place[0]}:{place[1]}:{place[2]} is neither decided "
             "nor dead-lettered nor a repeat",
         )
     scan.looked_at(len(records), "I4")
+
+
+def _concerns_nobody(record: ConsumerRecord, ignored: Spans) -> bool:
+    """An order of no customer, or of a type that was ignored thereabouts; the setting may be another one now."""
+    types = {type_ for topic, partition, type_ in ignored if topic == record.topic} - set(TYPES)
+    read = read_record(record, types)
+    if not isinstance(read, PassedOver):
+        return False
+    first, last = ignored.get((record.topic, record.partition, read.type), (0, -1))
+    return read.reason is Reason.NO_CUSTOMER or first <= record.offset <= last
 
 
 def _key(record: ConsumerRecord) -> str | None:
@@ -65,4 +87,4 @@ def _key(record: ConsumerRecord) -> str | None:
     except ValueError:
         return None
     read = read_record(record)
-    return None if isinstance(read, Poison) else read.event_key
+    return read.event_key if isinstance(read, Incoming) else None

@@ -32,10 +32,12 @@ class Violation:
 
 @dataclass(slots=True, kw_only=True)
 class Findings:
-    """What all checks together have found. `checked` counts rows and records, once per check that looked at them."""
+    """What all checks together have found. `checked` counts rows and records, once per check that looked at them;
+    `passed_over` records that concern nobody."""
 
     progress: Callable[[str], None]
     checked: int = 0
+    passed_over: int = 0
     _violations: list[Violation] = field(default_factory=list)
     _count: Counter[str] = field(default_factory=Counter)
     _told_at: float = field(default_factory=time.monotonic)

@@ -73,6 +73,16 @@ def _given(column: list[Any] | None) -> list[Any]:
     return column
 
 
+async def products_by_sku(
+    connection: asyncpg.Connection, partner_id: int, products: Collection[int]
+) -> dict[str, frozenset[int]]:
+    """Which of these products of the partner its SKUs mean now."""
+    found: dict[str, frozenset[int]] = {}
+    for row in await connection.fetch(_SQL["skus"], partner_id, list(products)):
+        found[row["sku"]] = found.get(row["sku"], frozenset()) | {row["id"]}
+    return found
+
+
 async def game_row(connection: asyncpg.Connection, game_id: int) -> asyncpg.Record | None:
     """The game as it is now, with its partner's `time_zone`; None if there is none."""
     return await connection.fetchrow(_SQL["game"], game_id)

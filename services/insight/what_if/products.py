@@ -9,10 +9,11 @@ from collections.abc import Mapping
 
 from schemas.topics import ORDERS
 from services.adapters.records import bounds_of, partitions_of, read_parts, side_reader
+from services.domain.arrival import Incoming
 from services.domain.events import OrderPlaced
 from services.domain.program import Game
 from services.insight.what_if.history import Happened
-from services.issuer.codec import Poison, read_record
+from services.issuer.codec import read_record
 from services.runtime.settings import Settings
 from services.terminal.addresses import reaching_kafka
 from services.terminal.output import progress
@@ -52,8 +53,16 @@ class Orders:
         return bought
 
 
-async def read_orders(settings: Settings, partner_id: int, products: frozenset[int]) -> Orders:
-    """What the topic still has of this partner's orders, of these products. Raises CommandError."""
+async def read_orders(
+    settings: Settings,
+    partner_id: int,
+    products: frozenset[int],
+    of_skus: Mapping[str, frozenset[int]],
+) -> Orders:
+    """What the topic still has of this partner's orders, of these products, which may be named by their SKUs.
+
+    Raises CommandError.
+    """
     topic, bought = settings.topic(ORDERS), {}
     shared: dict[frozenset[int], frozenset[int]] = {}
     telling, read = Tick(PROGRESS_SECONDS), 0
@@ -66,10 +75,11 @@ async def read_orders(settings: Settings, partner_id: int, products: frozenset[i
             async for records in read_parts(consumer, starts, ends):
                 for record in records:
                     one = read_record(record)
-                    if isinstance(one, Poison) or not isinstance(one.event, OrderPlaced):
+                    if not isinstance(one, Incoming) or not isinstance(one.event, OrderPlaced):
                         continue
                     if one.event.partner_id == partner_id:
-                        asked = one.event.product_ids & products
+                        named = (of_skus.get(sku, frozenset()) for sku in one.event.skus)
+                        asked = one.event.product_ids.union(*named) & products
                         read_at = (record.partition, record.offset)
                         bought[read_at] = shared.setdefault(asked, asked)
                 read += len(records)

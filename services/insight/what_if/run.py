@@ -19,6 +19,7 @@ from services.insight.what_if.history import (
     events_decided,
     game_row,
     history,
+    products_by_sku,
     versions_of,
 )
 from services.insight.what_if.products import Orders, read_orders
@@ -62,7 +63,8 @@ async def what_if(
     changed = rules_of(game_id, versions, values, time_zone=zone, since=since)
     orders = Orders()
     if values and changed.products:
-        orders = await read_orders(settings, partner_id, changed.products)
+        of_skus = await products_by_sku(connection, partner_id, changed.products)
+        orders = await read_orders(settings, partner_id, changed.products, of_skus)
     tried = Tried(
         asked=Asked(
             game_id=game_id,

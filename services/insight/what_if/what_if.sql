@@ -5,6 +5,10 @@
 -- The game as it is now, with its partner's zone.
 SELECT g.*, p.time_zone FROM games g JOIN partners p ON p.id = g.partner_id WHERE g.id = $1;
 
+-- name: skus
+-- The SKUs of these products of the partner.
+SELECT id, sku FROM products WHERE partner_id = $1 AND id = ANY($2::bigint[]) AND sku IS NOT NULL;
+
 -- name: versions
 -- Every version of its rules.
 SELECT version, rules, valid_from, decided_before FROM game_versions WHERE game_id = $1 ORDER BY version;

@@ -172,6 +172,7 @@ class Redriver:
             locks,
             Manner.by(settings),
             alongside=self._alongside,
+            ignored=settings.ignored_types,
         )
 
     async def redrive(self, letters: Letters) -> Counter[str]:
@@ -184,7 +185,7 @@ class Redriver:
         reach("redrive.after_decision")
         handled = {verdict.incoming.position for verdict in report.verdicts}
         handled |= {letter.position for letter in report.letters}
-        # The others are repeats, perhaps of one another.
+        # The others are repeats, perhaps of one another, or concern nobody by now.
         closed |= {id_ for position, id_ in self._by_position.items() if position not in handled}
         counts = Counter(already_decided=await self._close(closed), dead=len(report.letters))
         return counts + Counter(decided=len(report.verdicts)) + counts_of(report.verdicts)
@@ -232,14 +233,14 @@ async def redriver_of(
 
 def dry_run_of(settings: Settings, connection: Connection) -> Redrive:
     """What a redrive would do, in memory."""
-    dry = DryRun(connection, clock_offset=settings.clock_offset)
+    dry = DryRun(connection, clock_offset=settings.clock_offset, ignored=settings.ignored_types)
 
     async def redrive(letters: Letters) -> Counter[str]:
         closed = await dead_letters.decided_meanwhile(connection, letters)
         report = await dry.process([record_of(row) for row in letters if row["id"] not in closed])
         return counts_of(report.verdicts) + Counter(
             decided=len(report.verdicts),
-            already_decided=len(closed) + report.already_decided,
+            already_decided=len(closed) + report.already_decided + report.passed_over,
             dead=len(report.letters),
         )
 

@@ -10,8 +10,9 @@ from typing import Any
 import asyncpg
 from aiokafka import ConsumerRecord
 
+from services.domain.arrival import Incoming
 from services.domain.letters import Stage
-from services.issuer.codec import Poison, read_record
+from services.issuer.codec import PassedOver, Poison, read_record
 
 EXPLAINED: Mapping[str, str] = {
     Stage.HEADER: (
@@ -50,9 +51,7 @@ def document(row: asyncpg.Record, actions: list[dict[str, Any]]) -> dict[str, An
         "source": row["event_source"],
         "type": row["event_type"],
         "explained": EXPLAINED[row["stage"]],
-        "reads_now": "as an event"
-        if not isinstance(read, Poison)
-        else f"{read.stage}: {read.message}",
+        "reads_now": _now(read),
         "key": shown_bytes(row["key"]),
         "value": shown_bytes(row["value"]),
         "headers": [
@@ -61,6 +60,16 @@ def document(row: asyncpg.Record, actions: list[dict[str, Any]]) -> dict[str, An
         ],
         "actions": actions,
     }
+
+
+def _now(read: Incoming | PassedOver | Poison) -> str:
+    match read:
+        case Incoming():
+            return "as an event"
+        case PassedOver():
+            return f"as nobody's business ({read.reason})"
+        case Poison():
+            return f"{read.stage}: {read.message}"
 
 
 def shown_bytes(raw: bytes | None) -> dict[str, Any] | None:

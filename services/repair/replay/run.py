@@ -112,7 +112,7 @@ class Reading:
         came = await decide(fresh) if fresh else Counter()
         came["read"] = len(batch)
         self.counts += came
-        self._unsaved += Counter(read=came["read"], dead=came["dead"])
+        self._unsaved += Counter({name: came[name] for name in ("read", "dead", "passed_over")})
         for record in batch:
             self._span.next[record.partition] = record.offset + 1
 
@@ -172,11 +172,14 @@ async def pipeline_of(settings: Settings, operation: Operation) -> AsyncIterator
         locks,
         Manner.by(settings),
         alongside=alongside,
+        ignored=settings.ignored_types,
     )
 
     async def decide(records: Sequence[ConsumerRecord]) -> Counter[str]:
         report = await through_outages(lambda: pipeline.process(records))
-        return counts_of(report.verdicts) + Counter(dead=len(report.letters))
+        return counts_of(report.verdicts) + Counter(
+            dead=len(report.letters), passed_over=report.passed_over
+        )
 
     try:
         yield decide
@@ -187,11 +190,13 @@ async def pipeline_of(settings: Settings, operation: Operation) -> AsyncIterator
 
 def dry_run_of(settings: Settings, connection: Connection) -> Decide:
     """The same in memory."""
-    dry = DryRun(connection, clock_offset=settings.clock_offset)
+    dry = DryRun(connection, clock_offset=settings.clock_offset, ignored=settings.ignored_types)
 
     async def decide(records: Sequence[ConsumerRecord]) -> Counter[str]:
         report = await dry.process(records)
         new_letters = await dry.new_letters(report.letters)
-        return counts_of(report.verdicts, new_letters) + Counter(dead=len(report.letters))
+        return counts_of(report.verdicts, new_letters) + Counter(
+            dead=len(report.letters), passed_over=report.passed_over
+        )
 
     return decide

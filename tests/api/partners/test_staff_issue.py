@@ -27,7 +27,7 @@ async def decisions(partner: Partner) -> list[tuple[str, str, str]]:
 async def test_coupon_by_hand_is_a_coupon_like_any_other(partner: Partner) -> None:
     """Its code, its validity by the game's rule, its decision, its event that names the request as the cause."""
     game = await a_game(partner, coupon_validity_days=30, code_prefix="MILDA")
-    body = {"game_id": game["id"], "customer_id": " Ąžuolas ", "reason": " Sorry for the queue "}
+    body = {"game_id": game["id"], "customer_id": "Ąžuolas", "reason": " Sorry for the queue "}
     answer = await partner.post(STAFF, body, headers={"x-request-id": f"desk-{partner.id}"})
     assert (answer.status_code, answer.json()["message"]) == (201, "Coupon issued successfully")
     coupon = answer.json()["data"]["coupon"]
@@ -110,6 +110,18 @@ async def test_game_of_another_partner_is_not_found(partner: Partner, stranger: 
         )
         assert (answer.status_code, answer.json()["error_code"]) == (409, "GAME_NOT_FOUND")
         assert answer.json()["message"] == "Game not found"
+
+
+@pytest.mark.parametrize(
+    "customer_id", [" anna", "anna ", "anna\n", "\u00a0anna", "anna\u3000", " "]
+)
+async def test_customer_with_white_space_at_an_end_is_refused(
+    partner: Partner, customer_id: str
+) -> None:
+    """As it is on Kafka: nothing is trimmed, since ids are compared exactly."""
+    body = {"game_id": (await a_game(partner))["id"], "customer_id": customer_id, "reason": "r"}
+    answer = await partner.post(STAFF, body)
+    assert (answer.status_code, list(answer.json()["errors"])) == (422, ["customer_id"])
 
 
 @pytest.mark.parametrize("field", ["game_id", "customer_id", "reason"])

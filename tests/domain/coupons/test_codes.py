@@ -8,8 +8,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.domain.coupons.codes import ALPHABET, codes_from, display, is_valid, parse
+from services.domain.coupons.codes import ALPHABET, codes_from, display, is_prefix, is_valid, parse
 
+BETWEEN = [
+    "",
+    "-",
+    " ",
+    "\u2011",
+    "\u2013",
+    "\u2212",
+    "\u00ad",
+    "\u00a0",
+    "\r\n",
+    "\t",
+    "\u200b",
+    "\ufeff",
+    "\u2060",
+    "_",
+    ".",
+]
 bodies = st.binary(min_size=10, max_size=10)
 
 
@@ -47,10 +64,42 @@ def test_code_that_cannot_be_ours_is_none(text):
     assert parse(text) is None
 
 
-def test_code_prefix_keeps_its_letters():
-    """Look-alikes are folded in the code only: a prefix may contain O, I and L."""
+@given(bodies, st.lists(st.sampled_from(BETWEEN), min_size=17, max_size=17))
+def test_code_is_its_letters_and_digits(randomness, between):
+    """Whatever else stands between them, and in whatever form Unicode has them."""
+    (code,) = codes_from(randomness)
+    wide = "".join(chr(ord(symbol) + 0xFEE0) for symbol in code)
+    for symbols in (code, code.lower(), wide):
+        typed = between[0] + "".join(map("".join, zip(symbols, between[1:], strict=True)))
+        assert parse(typed) == ("", code)
+
+
+@pytest.mark.parametrize("sign", ["é", "ı", "ſ", "ж", "٣", "ß"])
+def test_letters_outside_ascii_are_letters(sign):
+    """So a text that has one names no coupon, even where upper case would make ASCII of it."""
     (code,) = codes_from(bytes(10))
-    assert parse(f"OIL-{code}") == ("OIL", code)
+    assert parse(f"{code}{sign}") is None
+    assert (parse(f"{sign}{code}") is None) == (sign != "ſ")  # folded to s by compatibility
+
+
+@pytest.mark.parametrize("prefix", ["OIL", "SUMMER", "L0L1"])
+def test_prefix_is_read_with_its_look_alikes(prefix):
+    """O and 0, I, L and 1 are alike in it too; without it any prefix will do."""
+    (code,) = codes_from(bytes(10))
+    for typed in (prefix, prefix.lower(), prefix.translate(str.maketrans("OIL", "01I"))):
+        read = parse(f"{typed}-{code}")
+        assert read is not None
+        assert is_prefix(read[0], prefix)
+        assert not is_prefix(read[0], f"{prefix}X")
+        assert not is_prefix(read[0], "")
+    assert is_prefix("", prefix)
+
+
+def test_text_of_any_length_is_read():
+    """And a long one is not kept."""
+    (code,) = codes_from(bytes(10))
+    assert parse("-" * 1_000_000 + code) == ("", code)
+    assert parse("Ω" * 1_000_000) is None
 
 
 def test_codes_of_a_batch_are_as_many_as_asked_and_differ():
