@@ -6,12 +6,15 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 import asyncpg
 from fastapi import FastAPI
 
 from services.adapters.postgres.clock import OWN_CLOCK, ClockGuard
 from services.adapters.postgres.failures import OF_POSTGRES, is_of_postgres
+from services.adapters.postgres.pool import API_ROLE
+from services.adapters.postgres.schema import require_schema
 from services.adapters.postgres.standing import Standing
 from services.api.edge import tenant
 from services.api.edge.answers import add_answers
@@ -124,7 +127,7 @@ async def _pool(settings: Settings, health: Health) -> AsyncIterator[asyncpg.Poo
     waiting = Waiting("waiting for Postgres", log)
     health.needs("postgres", lambda: waiting.why)
     pool = await keep_trying(
-        lambda: tenant.open_tenant_pool(settings),
+        partial(_opened, settings),
         waiting.failed,
         is_outage=is_of_postgres,  # also not there yet, or not migrated yet
         stopping=health.stopping,
@@ -140,6 +143,11 @@ async def _pool(settings: Settings, health: Health) -> AsyncIterator[asyncpg.Poo
             await asyncio.wait_for(pool.close(), 5)
         except OF_POSTGRES:
             pool.terminate()
+
+
+async def _opened(settings: Settings) -> asyncpg.Pool:
+    await require_schema(settings, role=API_ROLE)
+    return await tenant.open_tenant_pool(settings)
 
 
 async def _watch(pool: asyncpg.Pool, health: Health, guard: ClockGuard) -> None:

@@ -20,6 +20,7 @@ from services.adapters.kafka import broker_options, require_topics
 from services.adapters.postgres.clock import ClockGuard
 from services.adapters.postgres.failures import OF_POSTGRES
 from services.adapters.postgres.pool import open_pool
+from services.adapters.postgres.schema import require_schema
 from services.adapters.postgres.standing import Standing
 from services.adapters.redis_locks import CustomerLocks
 from services.decisions.manner import Manner
@@ -126,6 +127,7 @@ async def _start(
     pool: asyncpg.Pool | None = None
     broker: KafkaBroker | None = None
     try:
+        await require_schema(settings)
         pool = await _open_pool(settings)
         await require_topics(settings, topics.INCOMING)
         manner = Manner.by(settings, guard)

@@ -20,6 +20,7 @@ import asyncpg
 from schemas import topics
 from services.adapters.failures import is_of_a_server, server_of
 from services.adapters.kafka import require_topics
+from services.adapters.postgres.schema import require_schema
 from services.relay import metrics
 from services.relay.condition import STUCK_AFTER_SECONDS, Condition
 from services.relay.leadership import Leadership, leadership
@@ -95,6 +96,8 @@ async def _round(settings: Settings, condition: Condition, stopping: asyncio.Eve
 
 async def _lead(settings: Settings, condition: Condition, stopping: asyncio.Event) -> None:
     """Become the one relay, and publish until told to stop or something fails."""
+    if not condition.started:
+        await require_schema(settings)
     async with answered_within(RECOVERY_SECONDS):
         # Later, a topic that has gone missing only holds up its own rows.
         await require_topics(

@@ -18,6 +18,7 @@ from services.adapters.postgres.clock import OWN_CLOCK, ClockGuard
 from services.adapters.postgres.failures import OVERTAKEN, is_of_postgres
 from services.adapters.postgres.outbox import backlog
 from services.adapters.postgres.pool import WAKE_RELAY, connect
+from services.adapters.postgres.schema import require_schema
 from services.adapters.postgres.standing import Pace
 from services.decisions.manner import Manner
 from services.decisions.passing_time import Settlement, settle_due
@@ -62,6 +63,7 @@ async def _sweep(settings: Settings, health: Health) -> None:
     health.needs("clock", lambda: guard.fault)
 
     async def work() -> None:
+        await require_schema(settings)
         connection = await connect(settings, "couponry-sweeper", enable_seqscan="off")
         try:
             waiting.over()

@@ -9,6 +9,7 @@ import logging
 
 from services.adapters.postgres.failures import is_of_postgres
 from services.adapters.postgres.pool import connect
+from services.adapters.postgres.schema import require_schema
 from services.runtime.backoff import pause
 from services.runtime.health import Health
 from services.runtime.settings import Settings
@@ -26,6 +27,7 @@ async def count_until_stopped(settings: Settings, health: Health) -> None:
     waiting = Waiting("counting", log)
 
     async def work() -> None:
+        await require_schema(settings)
         # The first pass over a database that has been at work for long takes what it takes.
         connection = await connect(settings, "couponry-counting", statement_timeout="0")
         try:

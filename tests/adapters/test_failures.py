@@ -17,7 +17,14 @@ from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from services.adapters.failures import KAFKA_AWAY, REDIS_AWAY, is_of_a_server, is_outage
-from services.adapters.postgres.failures import CONFLICTS, ClockApart, Kind, LostRace, kind_of
+from services.adapters.postgres.failures import (
+    CONFLICTS,
+    ClockApart,
+    Kind,
+    LostRace,
+    SchemaBehind,
+    kind_of,
+)
 from services.api import app as api
 from services.api.app import DIALECTS
 from services.api.edge import tenant
@@ -71,8 +78,10 @@ TABLE: list[tuple[Exception, Kind, str, str, str, str, str, int, int]] = [
     (asyncpg.TooManyConnectionsError("full"),              OUTAGE, "waits",  "waits",  "waits", "raises", "waits",   503, 2),
     (asyncpg.IdleInTransactionSessionTimeoutError("idle"), OUTAGE, "waits",  "waits",  "waits", "raises", "waits",   503, 2),
     (ClockApart("2 hours ahead"),                          OUTAGE, "waits",  "waits",  "waits", "raises", "waits",   503, 2),
+    (SchemaBehind("needs 0009"),                           OUTAGE, "waits",  "waits",  "waits", "raises", "waits",   503, 2),
     # The address cannot be one.
     (asyncpg.ClientConfigurationError("invalid DSN"),      OUTAGE, "exit 2", "exit 2", "waits", "raises", "waits",   503, 2),
+    (asyncpg.InvalidCachedStatementError("plan"),          OUTAGE, "waits",  "waits",  "waits", "raises", "waits",   503, 1),
     # The server is busy, or not what we were promised: no record is to blame.
     (asyncpg.QueryCanceledError("statement timeout"),      OUTAGE, "waits",  "waits",  "waits", "raises", "waits",   503, 2),
     (asyncpg.LockNotAvailableError("lock timeout"),        OUTAGE, "waits",  "waits",  "waits", "raises", "waits",   503, 2),
@@ -141,6 +150,11 @@ async def test_process_waits_or_ends(
         async with api._pool(nowhere, health) as pool:
             assert pool is None
 
+    async def there(*_: object, **__: object) -> None:
+        pass
+
+    for process in (issuer, relay, sweeper, api):
+        monkeypatch.setattr(process, "require_schema", there)
     monkeypatch.setattr(sweeper, "count_until_stopped", until_stopped)
     starts: list[tuple[object, str, Callable[[Health], Awaitable[None]], str]] = [
         (issuer, "_open_pool", lambda health: issuer.serve(nowhere, health), at_issuer),
@@ -148,10 +162,10 @@ async def test_process_waits_or_ends(
         (sweeper, "connect", lambda health: sweeper.serve(nowhere, health), at_sweeper),
         (tenant, "open_tenant_pool", api_start, at_api),
     ]
-    for module, step, process, expected in starts:
+    for module, step, start, expected in starts:
         attempt = Attempt(error)
         monkeypatch.setattr(module, step, attempt)
-        assert await attempt.fate(process(attempt.health)) == expected, module
+        assert await attempt.fate(start(attempt.health)) == expected, module
 
 
 @pytest.mark.parametrize("row", TABLE, ids=IDS)

@@ -3,21 +3,29 @@
 -- name: insert_card
 -- A new card.
 INSERT INTO cards (partner_id, title, is_active, default_coupon_validity_days, shop_ids, settings)
-VALUES ($1, $2, $3, $4, $5, $6) RETURNING *;
+VALUES ($1, $2, $3, $4, $5, $6)
+RETURNING id, partner_id, title, is_active, default_coupon_validity_days, shop_ids, settings, deleted_at, created_at,
+          updated_at;
 
 -- name: card
 -- One of the partner's cards.
-SELECT * FROM cards WHERE partner_id = $1 AND id = $2 AND deleted_at IS NULL;
+SELECT id, partner_id, title, is_active, default_coupon_validity_days, shop_ids, settings, deleted_at, created_at,
+       updated_at
+FROM cards WHERE partner_id = $1 AND id = $2 AND deleted_at IS NULL;
 
 -- name: change_card
 -- The same, about to be changed: whoever else wants to waits.
-SELECT * FROM cards WHERE partner_id = $1 AND id = $2 AND deleted_at IS NULL FOR UPDATE;
+SELECT id, partner_id, title, is_active, default_coupon_validity_days, shop_ids, settings, deleted_at, created_at,
+       updated_at
+FROM cards WHERE partner_id = $1 AND id = $2 AND deleted_at IS NULL FOR UPDATE;
 
 -- name: update_card
 -- A card's whole definition.
 UPDATE cards SET title = $3, is_active = $4, default_coupon_validity_days = $5, shop_ids = $6, settings = $7,
                  updated_at = clock_timestamp()
-WHERE partner_id = $1 AND id = $2 RETURNING *;
+WHERE partner_id = $1 AND id = $2
+RETURNING id, partner_id, title, is_active, default_coupon_validity_days, shop_ids, settings, deleted_at, created_at,
+          updated_at;
 
 -- name: delete_card
 -- From now on it reads as if it had never been there.

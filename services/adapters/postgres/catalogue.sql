@@ -2,23 +2,23 @@
 
 -- name: insert_shop
 -- A new shop.
-INSERT INTO shops (partner_id, name) VALUES ($1, $2) RETURNING *;
+INSERT INTO shops (partner_id, name) VALUES ($1, $2) RETURNING id, partner_id, name, created_at, updated_at;
 
 -- name: shop
 -- One of the partner's shops.
-SELECT * FROM shops WHERE partner_id = $1 AND id = $2;
+SELECT id, partner_id, name, created_at, updated_at FROM shops WHERE partner_id = $1 AND id = $2;
 
 -- name: change_shop
 -- The same, about to be changed: whoever else wants to waits.
-SELECT * FROM shops WHERE partner_id = $1 AND id = $2 FOR UPDATE;
+SELECT id, partner_id, name, created_at, updated_at FROM shops WHERE partner_id = $1 AND id = $2 FOR UPDATE;
 
 -- name: update_shop
 -- A shop's whole definition.
-UPDATE shops SET name = $3, updated_at = clock_timestamp() WHERE partner_id = $1 AND id = $2 RETURNING *;
+UPDATE shops SET name = $3, updated_at = clock_timestamp() WHERE partner_id = $1 AND id = $2 RETURNING id, partner_id, name, created_at, updated_at;
 
 -- name: shops
 -- A page of the partner's shops.
-SELECT * FROM shops WHERE partner_id = $1 ORDER BY id OFFSET $2 LIMIT $3;
+SELECT id, partner_id, name, created_at, updated_at FROM shops WHERE partner_id = $1 ORDER BY id OFFSET $2 LIMIT $3;
 
 -- name: count_shops
 -- How many there are.
@@ -35,23 +35,23 @@ WHERE NOT EXISTS (SELECT FROM shops s WHERE s.id = named.id AND s.partner_id = $
 
 -- name: insert_product
 -- A new product.
-INSERT INTO products (partner_id, name, sku) VALUES ($1, $2, $3) RETURNING *;
+INSERT INTO products (partner_id, name, sku) VALUES ($1, $2, $3) RETURNING id, partner_id, name, sku, created_at, updated_at;
 
 -- name: product
 -- One of the partner's products.
-SELECT * FROM products WHERE partner_id = $1 AND id = $2;
+SELECT id, partner_id, name, sku, created_at, updated_at FROM products WHERE partner_id = $1 AND id = $2;
 
 -- name: change_product
 -- The same, about to be changed.
-SELECT * FROM products WHERE partner_id = $1 AND id = $2 FOR UPDATE;
+SELECT id, partner_id, name, sku, created_at, updated_at FROM products WHERE partner_id = $1 AND id = $2 FOR UPDATE;
 
 -- name: update_product
 -- A product's whole definition.
-UPDATE products SET name = $3, sku = $4, updated_at = clock_timestamp() WHERE partner_id = $1 AND id = $2 RETURNING *;
+UPDATE products SET name = $3, sku = $4, updated_at = clock_timestamp() WHERE partner_id = $1 AND id = $2 RETURNING id, partner_id, name, sku, created_at, updated_at;
 
 -- name: products
 -- A page of the partner's products.
-SELECT * FROM products WHERE partner_id = $1 ORDER BY id OFFSET $2 LIMIT $3;
+SELECT id, partner_id, name, sku, created_at, updated_at FROM products WHERE partner_id = $1 ORDER BY id OFFSET $2 LIMIT $3;
 
 -- name: count_products
 -- How many there are.

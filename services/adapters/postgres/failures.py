@@ -39,6 +39,10 @@ class ClockApart(Exception):
     """The database's clock is far from every other one that is known: decide nothing until it agrees. An outage."""
 
 
+class SchemaBehind(Exception):
+    """The schema is older than this release: wait until somebody has migrated. An outage."""
+
+
 class Kind(Enum):
     """What to do about a failure: decide again at once, wait for the server, or look for the guilty record."""
 
@@ -60,6 +64,7 @@ OUTAGES: Errors = (
     asyncpg.TooManyConnectionsError,
     asyncpg.IdleInTransactionSessionTimeoutError,
     ClockApart,
+    SchemaBehind,
 )
 """The server is away or let go of us: try again later with backoff. Nothing is wrong with the data."""
 
@@ -82,6 +87,7 @@ TRY_AGAIN: Errors = (
     asyncpg.LockNotAvailableError,
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
+    asyncpg.InvalidCachedStatementError,  # a newer release migrates: the next one is planned anew
 )
 """The database is away, busy or gave way to somebody else: nothing was changed, and the same request may work."""
 

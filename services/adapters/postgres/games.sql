@@ -1,4 +1,5 @@
--- Games: reading and changing their definitions, and closing what would contradict a change.
+-- Games: reading and changing their definitions, and closing what would contradict a change. Columns are named, so that a
+-- newer release may add some while statements are prepared.
 
 -- name: keep_other_changes_out
 -- A file of games is loaded alone: nobody else adds or changes games until the commit. Issuers go on sharing rows.
@@ -6,11 +7,19 @@ LOCK TABLE games IN SHARE ROW EXCLUSIVE MODE;
 
 -- name: games
 -- Definitions by id, as stored.
-SELECT * FROM games WHERE id = ANY($1::bigint[]);
+SELECT id, partner_id, version, name, description, game_type, reward_description, is_active,
+       allow_multiple_active_coupons, coupon_validity_days, product_ids, start_date, end_date, stamps_required,
+       customer_limit, customer_limit_per_day, customer_limit_per_week, customer_limit_per_month, total_limit,
+       quota_epoch, code_prefix, created_at, updated_at
+FROM games WHERE id = ANY($1::bigint[]);
 
 -- name: list_games
 -- Definitions in the order of their ids; each filter is skipped when null.
-SELECT * FROM games
+SELECT id, partner_id, version, name, description, game_type, reward_description, is_active,
+       allow_multiple_active_coupons, coupon_validity_days, product_ids, start_date, end_date, stamps_required,
+       customer_limit, customer_limit_per_day, customer_limit_per_week, customer_limit_per_month, total_limit,
+       quota_epoch, code_prefix, created_at, updated_at
+FROM games
 WHERE ($1::bigint IS NULL OR partner_id = $1)
   AND ($2::boolean IS NULL OR is_active = $2)
   AND ($3::text IS NULL OR game_type = $3)
@@ -32,7 +41,10 @@ INSERT INTO games (id, partner_id, name, description, game_type, reward_descript
                    customer_limit_per_month, total_limit, code_prefix)
 VALUES (coalesce($1::bigint, nextval('games_id_seq')), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
         $17, $18, $19)
-RETURNING *;
+RETURNING id, partner_id, version, name, description, game_type, reward_description, is_active,
+          allow_multiple_active_coupons, coupon_validity_days, product_ids, start_date, end_date, stamps_required,
+          customer_limit, customer_limit_per_day, customer_limit_per_week, customer_limit_per_month, total_limit,
+          quota_epoch, code_prefix, created_at, updated_at;
 
 -- name: update_game
 -- A game's whole definition. A trigger counts the version up if anything differs.
@@ -41,7 +53,10 @@ UPDATE games SET name = $2, description = $3, game_type = $4, reward_description
                  end_date = $11, stamps_required = $12, customer_limit = $13, customer_limit_per_day = $14,
                  customer_limit_per_week = $15, customer_limit_per_month = $16, total_limit = $17, code_prefix = $18
 WHERE id = $1
-RETURNING *;
+RETURNING id, partner_id, version, name, description, game_type, reward_description, is_active,
+          allow_multiple_active_coupons, coupon_validity_days, product_ids, start_date, end_date, stamps_required,
+          customer_limit, customer_limit_per_day, customer_limit_per_week, customer_limit_per_month, total_limit,
+          quota_epoch, code_prefix, created_at, updated_at;
 
 -- name: active_coupons
 -- How many coupons of a game are active at an instant, and how many customers hold them.
@@ -59,7 +74,11 @@ SELECT pg_advisory_xact_lock(hashtextextended('couponry.game', $1));
 
 -- name: shown_game
 -- One of the partner's games, with what is shown beside its definition.
-SELECT g.*, p.time_zone, c.players, c.cards_begun, c.completions
+SELECT g.id, g.partner_id, g.version, g.name, g.description, g.game_type, g.reward_description, g.is_active,
+       g.allow_multiple_active_coupons, g.coupon_validity_days, g.product_ids, g.start_date, g.end_date,
+       g.stamps_required, g.customer_limit, g.customer_limit_per_day, g.customer_limit_per_week,
+       g.customer_limit_per_month, g.total_limit, g.quota_epoch, g.code_prefix, g.created_at, g.updated_at,
+       p.time_zone, c.players, c.cards_begun, c.completions
 FROM games g JOIN partners p ON p.id = g.partner_id LEFT JOIN game_counters c ON c.game_id = g.id
 WHERE g.partner_id = $1 AND g.id = $2;
 

@@ -25,6 +25,10 @@ SELECT to_regclass('couponry.schema_migrations') IS NULL;
 -- The log, oldest first.
 SELECT version, name, checksum FROM couponry.schema_migrations ORDER BY version;
 
+-- name: newest
+-- The last one applied.
+SELECT version, name FROM couponry.schema_migrations ORDER BY version DESC LIMIT 1;
+
 -- name: log
 -- Remember a file, in the transaction that applied it.
 INSERT INTO couponry.schema_migrations (version, name, checksum) VALUES ($1, $2, $3);
