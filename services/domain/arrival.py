@@ -31,12 +31,6 @@ class Incoming:
         """(source, id): decided once for ever, whatever else the record says."""
         return (self.event.cause.source, self.event.cause.id)
 
-    @property
-    def order(self) -> tuple[int, str, int, int]:
-        """The one order in which a customer's events are decided: broker time, then position."""
-        position = self.position
-        return (self.timestamp_ms, position.topic, position.partition, position.offset)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockedCustomer:
@@ -60,5 +54,22 @@ class Verdict:
 
 
 def in_deciding_order(arrivals: Iterable[Incoming]) -> list[Incoming]:
-    """A customer's events may not overtake each other, however a poll has mixed its partitions."""
-    return sorted(arrivals, key=lambda incoming: incoming.order)
+    """The one order in which events are decided, however a poll has mixed its partitions.
+
+    Within a partition by offset, whatever the timestamps say: producers may have set those. Between partitions by the
+    latest timestamp that each has come to, and then by name.
+    """
+    by_place = sorted(arrivals, key=lambda incoming: _place(incoming.position))
+    reached: dict[tuple[str, int], int] = {}
+    ordered = []
+    for incoming in by_place:
+        partition = incoming.position.topic, incoming.position.partition
+        at = max(reached.get(partition, incoming.timestamp_ms), incoming.timestamp_ms)
+        reached[partition] = at
+        ordered.append((at, incoming))
+    ordered.sort(key=lambda item: item[0])
+    return [incoming for _, incoming in ordered]
+
+
+def _place(position: Position) -> tuple[str, int, int]:
+    return position.topic, position.partition, position.offset

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -272,3 +273,15 @@ async def test_window_is_the_partners_days(
     )
 
     assert {event_id: reason for event_id, _, reason in await outcomes(database)} == edges
+
+
+async def test_producers_clock_that_goes_back_changes_no_order(
+    database: asyncpg.Connection, pipeline: Pipeline, play: Callable[..., ConsumerRecord]
+) -> None:
+    """On a topic that keeps the producers' timestamps the first record is still the first."""
+    first, second = play("e-1"), play("e-2")
+    await pipeline.process([replace(first, timestamp=second.timestamp + 5_000), second])
+    assert await outcomes(database) == [
+        ("e-1", "issued", None),
+        ("e-2", "declined", "active_coupon_exists"),
+    ]
