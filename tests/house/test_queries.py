@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from services.adapters.postgres.migrate import migrations
 from tests.house.repository import ROOT, name_of, python_files, tracked_files
 
 FILES = [
@@ -43,3 +44,10 @@ def test_query_is_used() -> None:
         f"{path.name}: {name}" for path in FILES for name in names(path) if f'"{name}"' not in code
     ]
     assert unused == []
+
+
+def test_migrations_are_numbered_one_after_the_other() -> None:
+    """Two that came to one number on their ways here would keep every process from starting."""
+    assert [migration.version for migration in migrations()] == list(
+        range(1, len(migrations()) + 1)
+    )
