@@ -46,6 +46,10 @@ COMMANDS = {
     ),
     "replay": ("services.repair.replay.command:replay", "Read a range of a topic again."),
     "republish": ("services.repair.republish:republish", "Send coupon.issued again."),
+    "repair-clock": (
+        "services.repair.repair_clock:repair_clock",
+        "Mend what a wrong clock of the database has left.",
+    ),
     "what-if": (
         "services.insight.what_if.command:what_if_command",
         "Decide a game's history again under changed rules, in memory.",

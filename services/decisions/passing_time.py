@@ -110,7 +110,10 @@ def _settle_one(
     if coupon.status in OPEN_STATUSES and coupon.notice_at is not None and coupon.notice_at <= at:
         assert coupon.expires_at is not None
         following = next_notice(
-            coupon.issued_at, coupon.expires_at, rows.writing.expiring_leads_hours, at=at
+            row["mended_at"] or coupon.issued_at,
+            coupon.expires_at,
+            rows.writing.expiring_leads_hours,
+            at=at,
         )
         rows.add_notice(replace(coupon, notice_at=following), at, owner)
         settlement.notified += 1

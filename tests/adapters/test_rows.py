@@ -34,7 +34,7 @@ TABLES = [
     Table(
         "coupons",
         CouponRow,
-        {"status", "steps", "reserved_until", "reserved_shop_id", "redeemed_at", "redeemed_order_id"},
+        {"status", "steps", "reserved_until", "reserved_shop_id", "redeemed_at", "redeemed_order_id", "mended_at"},
     ),
     Table("coupon_history", HistoryRow, set()),
     Table("order_stamps", StampRow, {"taken_back"}),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -15,10 +15,14 @@ import pytest
 from aiokafka import ConsumerRecord, TopicPartition
 
 from schemas.topics import GAME_COMPLETED
-from services.adapters.postgres.pool import connect
+from services.adapters.postgres.pool import connect, open_pool
 from services.adapters.records import bounds_of, partitions_of, read_parts, side_reader
+from services.adapters.redis_locks import CustomerLocks
+from services.decisions.manner import Manner
 from services.insight.status.figures import figures
+from services.issuer.pipeline import Pipeline
 from services.runtime.settings import PREFIX, Settings
+from tests.stand import records
 from tests.stand.clocks import FakeClock
 from tests.stand.copies import with_database
 from tests.stand.database import connected
@@ -136,13 +140,23 @@ async def restored(ground: Ground) -> World:
 
 
 async def at_a_wrong_hour(ground: Ground) -> World:
-    """The database's clock is two hours ahead, and set right."""
-    async with connected(ground.settings, role=None) as owner:
+    """A coupon was issued in 2030, by a clock that nobody doubted; it is two hours ahead, and set right."""
+    settings = ground.settings
+    wrong = datetime(2030, 1, 1, 12, tzinfo=UTC) - datetime.now(UTC)
+    await _games(settings)
+    pool, locks = await open_pool(settings, "test"), CustomerLocks(settings)
+    record = records.completed("then", "ona", partner_id=1, game_id=1)
+    await Pipeline(pool, locks, Manner(clock_offset=wrong)).process([record])
+    await locks.close()
+    await pool.close()
+    async with connected(settings, role=None) as owner:
+        await owner.execute("DELETE FROM outbox")
         clock = await FakeClock.of(owner)
         await clock.set(timedelta(hours=2))
-        yield ground.settings
+        yield settings
         await clock.set(timedelta())
-        yield ground.settings
+        yield settings
+        yield settings
 
 
 WORLDS: dict[str, Callable[[Ground], World]] = {

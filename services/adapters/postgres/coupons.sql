@@ -60,7 +60,7 @@ RETURNING c.id;
 -- These coupons as they are now, with whose they are.
 SELECT c.id, c.code, c.code_prefix, c.game_id, c.status, c.issued_at, c.expires_at, c.holds_single_place, c.steps,
        c.notice_at, c.reserved_until, c.reserved_shop_id, c.redeemed_at, c.redeemed_order_id,
-       c.partner_id, c.customer_no, cu.customer_id
+       c.partner_id, c.customer_no, cu.customer_id, c.mended_at
 FROM coupons c JOIN customers cu USING (customer_no)
 WHERE c.id = ANY($1::uuid[]) ORDER BY c.id;
 

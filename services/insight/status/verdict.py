@@ -124,7 +124,11 @@ def _left(figures: Figures) -> Iterator[Problem]:
     for operation in figures["operations"]:
         if not operation["is_running"]:
             command = operation["command"]
-            full = command if command in ("replay", "republish") else f"dead-letters {command}"
+            full = (
+                command
+                if command in ("replay", "republish", "repair-clock")
+                else f"dead-letters {command}"
+            )
             what = f"{full} {operation['id']} of {operation['actor']} was interrupted"
             yield Problem(what=what, do=f"go on with `couponry {full} --resume`")
 

@@ -27,14 +27,18 @@ SELECT id FROM coupons WHERE id > $1 ORDER BY id OFFSET $2 LIMIT 1;
 -- name: overlapping
 -- Coupons that became active under the single rule while another of the same customer and game was active. A coupon
 -- is active from its issue, and from each reinstatement, until it is redeemed, cancelled or expired, the end not
--- included; what began and ended at one instant was in nobody's way. The rule of the issue is stored, and that of the
+-- included; what began and ended at one instant was in nobody's way. Instants of a wrong clock count as they were mended;
+-- a coupon that such a clock has expired was in nobody's way either. The rule of the issue is stored, and that of the
 -- latest reinstatement.
 WITH page AS MATERIALIZED (
     SELECT * FROM coupons WHERE customer_no > $1 AND customer_no <= $2
 ), starts AS (
-    SELECT p.*, 0 AS step, p.issued_at AS began, NOT p.rule_allow_multiple AS single FROM page p
+    SELECT p.*, 0 AS step, coalesce(p.mended_at, p.issued_at) AS began, NOT p.rule_allow_multiple AS single FROM page p
     UNION ALL
-    SELECT p.*, h.step, h.at, p.holds_single_place AND h.is_latest
+    SELECT p.*, h.step, h.at - coalesce((
+               SELECT m.shift FROM clock_mends m
+               WHERE m.coupon_id = p.id AND h.step <= m.steps AND h.at >= m.from_at AND h.at < m.to_at
+               ORDER BY m.operation_id LIMIT 1), '0'), p.holds_single_place AND h.is_latest
     FROM page p CROSS JOIN LATERAL (
         SELECT h.step, h.at, h.step = max(h.step) OVER () AS is_latest
         FROM coupon_history h WHERE h.coupon_id = p.id AND h.word = 'reinstated') AS h
@@ -42,7 +46,12 @@ WITH page AS MATERIALIZED (
 ), spans AS (
     SELECT s.customer_no, s.game_id, s.id, s.began, s.single,
            coalesce(least(s.expires_at, CASE WHEN s.steps > 0 THEN (
-               SELECT h.at FROM coupon_history h
+               SELECT coalesce((
+                   SELECT CASE WHEN h.word = 'expired' THEN s.began ELSE h.at - m.shift END FROM clock_mends m
+                   WHERE m.coupon_id = s.id AND h.step <= m.steps
+                     AND (h.at >= m.from_at AND h.at < m.to_at OR h.word = 'expired' AND h.at > m.mended_at)
+                   ORDER BY m.operation_id LIMIT 1), h.at)
+               FROM coupon_history h
                WHERE h.coupon_id = s.id AND h.step > s.step AND h.status NOT IN ('active', 'reserved')
                ORDER BY h.step LIMIT 1) END), 'infinity') AS ended
     FROM starts s
@@ -97,8 +106,10 @@ WITH page AS MATERIALIZED (
         CASE WHEN (r.validity_days, r.allow_multiple)
                   IS DISTINCT FROM (c.rule_validity_days, c.rule_allow_multiple) AND r.game_id IS NOT NULL
              THEN 'I3 stores another rule than version ' || c.rule_version || ' of its game' END,
-        CASE WHEN c.expires_at IS DISTINCT FROM c.issued_at + make_interval(hours => 24 * c.rule_validity_days)
+        CASE WHEN c.expires_at IS DISTINCT FROM coalesce(c.mended_at, c.issued_at) + make_interval(hours => 24 * c.rule_validity_days)
              THEN 'I3 expires at another instant than its rule says' END,
+        CASE WHEN c.mended_at IS NOT NULL AND NOT EXISTS (SELECT FROM clock_mends m WHERE m.coupon_id = c.id)
+             THEN 'I3 counts its validity from another instant than its issue, and no repair of the clock says so' END,
         CASE WHEN r.code_prefix <> c.code_prefix
              THEN 'I6 has the prefix "' || c.code_prefix || '" instead of "' || r.code_prefix || '"' END
     ], NULL) AS faults
