@@ -106,5 +106,7 @@ def _list_all(catalogue: Catalogue, partner_id: int | None, as_json: bool) -> No
 async def _listed(
     settings: Settings, catalogue: Catalogue, partner_id: int | None
 ) -> list[dict[str, object]]:
-    async with postgres(settings, catalogue.words) as connection:
+    async with postgres(
+        settings, catalogue.words, default_transaction_read_only="on"
+    ) as connection:
         return [dict(row) for row in await all_entries(connection, catalogue, partner_id)]

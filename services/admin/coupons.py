@@ -63,7 +63,7 @@ async def _rows(
     status = STATUSES[filters["status"]].value if filters["status"] else None
     sql = queries("coupons", __package__)["list_coupons"]
     last: UUID | None = None
-    async with postgres(settings, "coupons") as connection:
+    async with postgres(settings, "coupons", default_transaction_read_only="on") as connection:
         at = await clock(connection, settings.clock_offset)
         while limit is None or limit > 0:
             page = min(PAGE, limit) if limit else PAGE

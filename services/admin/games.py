@@ -213,7 +213,7 @@ def list_them(
 async def _list(
     settings: Settings, partner_id: int | None, active: bool | None, game_type: str | None
 ) -> list[StoredGame]:
-    async with postgres(settings, "games") as connection:
+    async with postgres(settings, "games", default_transaction_read_only="on") as connection:
         return await list_games(
             connection, partner_id=partner_id, is_active=active, game_type=game_type
         )

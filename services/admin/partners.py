@@ -63,5 +63,5 @@ def list_them(as_json: bool) -> None:
 
 
 async def _list(settings: Settings) -> list[dict[str, object]]:
-    async with postgres(settings, "partners") as connection:
+    async with postgres(settings, "partners", default_transaction_read_only="on") as connection:
         return [dict(row) for row in await list_partners(connection)]

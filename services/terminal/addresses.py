@@ -77,7 +77,10 @@ def _is_alive(pid: int | None) -> bool:
 async def postgres(
     settings: Settings, application: str, **overrides: str
 ) -> AsyncIterator[asyncpg.Connection]:
-    """A worker's connection for one command; `overrides` are server settings. Raises CommandError, one line."""
+    """A worker's connection for one command; `overrides` are server settings. Raises CommandError, one line.
+
+    Who says that it writes nothing (`default_transaction_read_only`) is content with a standby.
+    """
     with reaching_postgres(settings):
         connection = await connect(settings, f"couponry-{application}", **overrides)
         try:

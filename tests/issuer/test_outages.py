@@ -12,6 +12,7 @@ import pytest
 from aiokafka import ConsumerRecord
 
 from services.adapters.postgres.failures import Kind, kind_of
+from services.adapters.postgres.hosts import ReadOnlyServer
 from services.adapters.postgres.pool import SCHEMA, open_pool
 from services.adapters.redis_locks import CustomerLocks
 from services.issuer.pipeline import Pipeline
@@ -137,15 +138,19 @@ async def test_read_only_database_is_an_outage(
     database: asyncpg.Connection,
     play: Callable[..., ConsumerRecord],
 ) -> None:
-    """A primary that became a standby takes no dead letters either: everything waits."""
+    """A primary that became a standby takes no dead letters either: everything waits, and then for another server."""
     name = await owner.fetchval("SELECT current_database()")
-    await owner.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
-    async with a_pipeline(settings, locks) as pipeline:
-        for records in ([play("e-1")], poison()):
-            with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
-                await pipeline.process(records)
-
-    await owner.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+    for records in ([play("e-1")], poison()):
+        pool = await open_pool(settings, "test", max_size=1)
+        async with pool.acquire() as connection:
+            await connection.execute("SET default_transaction_read_only = on")
+        await owner.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        for refusal in (asyncpg.ReadOnlySQLTransactionError, ReadOnlyServer):
+            with pytest.raises(refusal) as failure:
+                await Pipeline(pool, locks).process(records)
+            assert kind_of(failure.value) is Kind.OUTAGE
+        await owner.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+        pool.terminate()
     assert (await count(database, "decisions"), await count(database, "dead_letters")) == (0, 0)
 
 

@@ -1,9 +1,10 @@
 """Postgres: a module and a `.sql` file of named queries for each family of tables.
 
-Every function takes a connection, whose transaction is the caller's. First what all share: `pool` (sessions and
-their limits), `failures` (what an exception means for a batch), `queries` (named statements), `tables` (rows into
-tables), `clock` (the instant that counts), `standing` (whether the server is of use), `migrate` (the schema, forward
-only), `schema` (whether it is there).
+Every function takes a connection, whose transaction is the caller's. First what all share: `hosts` (which server
+of an address), `session` (whether it is what was asked for), `pool` (sessions and their limits), `failures` (what
+an exception means for a batch), `queries` (named statements), `tables` (rows into tables), `clock` (the instant that
+counts), `standing` (whether the server is of use), `migrate` (the schema, forward only),
+`schema` (whether it is there).
 
 What a batch meets, in its order: `rules` (games as the rules know them), `inbox` (decisions, and the locks on
 customers), `quota` (what a game may still give), `coupons`, `stamps`, `closed_orders`, `dead_letters`,

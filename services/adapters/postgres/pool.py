@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TypeAlias
+from typing import Any, TypeAlias, cast
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from services.runtime.settings import Settings, required
+from services.adapters.postgres.hosts import reach
+from services.adapters.postgres.session import Session, examine, keeps_sessions
+from services.runtime.settings import Settings, SettingsError, required
 
 SCHEMA = "couponry"
 WORKER_ROLE = "couponry_worker"
 API_ROLE = "couponry_api"
-
 OUTBOX_CHANNEL = "couponry_outbox"
 WAKE_RELAY = f"NOTIFY {OUTBOX_CHANNEL}"
 """A statement of its own after the commit: inside the transaction it halves the rate of commits."""
 
-CONNECT_TIMEOUT_SECONDS = 10.0
+POOLER = (
+    "a pooler stands before Postgres that does not keep sessions (transaction mode):"
+    " connect to Postgres itself, or through a pooler in session mode that passes session settings on"
+)
 
 Connection: TypeAlias = "asyncpg.Connection | PoolConnectionProxy"
 """One of its own, or one that a pool has lent."""
@@ -46,14 +50,21 @@ def session_settings(settings: Settings, role: str, application: str) -> dict[st
 
 
 async def connect(
-    settings: Settings, application: str, *, role: str | None = WORKER_ROLE, **overrides: str
+    settings: Settings,
+    application: str,
+    *,
+    role: str | None = WORKER_ROLE,
+    **overrides: str,
 ) -> asyncpg.Connection:
-    """One connection; `overrides` are server settings. `role=None` keeps the login role (migrations)."""
+    """One connection; `overrides` are server settings. `role=None` keeps the login role (migrations).
+
+    Who says that it writes nothing (`default_transaction_read_only`) may meet a standby. Raises SettingsError for a
+    session that is not what was asked for.
+    """
     (dsn,) = required(settings, "postgres_dsn")
     server_settings = session_settings(settings, role or "none", application) | overrides
-    return await asyncpg.connect(
-        dsn, server_settings=server_settings, timeout=CONNECT_TIMEOUT_SECONDS
-    )
+    writes = overrides.get("default_transaction_read_only") != "on"
+    return await _connected(dsn, role, writes=writes, server_settings=server_settings)
 
 
 async def open_pool(
@@ -65,18 +76,71 @@ async def open_pool(
     max_size: int = 4,
     **overrides: str,
 ) -> asyncpg.Pool:
-    """A pool of such connections. Whoever borrows one leaves nothing behind: see `_keep`."""
+    """A pool of such connections. Whoever borrows one leaves nothing behind: see `_keep`.
+
+    When one of them hears that the server takes no writes any more, or refuses, all are let go as they come back.
+    """
     (dsn,) = required(settings, "postgres_dsn")
-    pool: asyncpg.Pool = await asyncpg.create_pool(
+    pool: asyncpg.Pool | None = None
+    sessions: list[Session] = []
+
+    async def another(*_: Any, **options: Any) -> Session:
+        try:
+            session = await _connected(dsn, role, **options)
+        except SettingsError as error:
+            if pool is None:
+                raise
+            raise ConnectionError(str(error)) from None  # it was right when we started: an outage
+        if pool is None:
+            sessions.append(session)
+        else:
+            session.let_go = pool.expire_connections
+        return session
+
+    pool = await asyncpg.create_pool(
         dsn,
+        connect=another,
+        connection_class=Session,
         min_size=min_size,
         max_size=max_size,
         server_settings=session_settings(settings, role, application) | overrides,
-        timeout=CONNECT_TIMEOUT_SECONDS,
         command_timeout=settings.statement_timeout_ms / 1000 + 5,
         reset=_keep,
     )
+    for session in sessions:
+        session.let_go = pool.expire_connections
     return pool
+
+
+_known: set[str] = set()
+"""Addresses behind which sessions are kept, asked once by a process."""
+
+
+async def _connected(dsn: str, role: str | None, *, writes: bool = True, **options: Any) -> Session:
+    options |= {"connection_class": Session}
+    try:
+        session = cast(Session, await reach(dsn, writes=writes, **options))
+    except asyncpg.ProtocolViolationError as error:
+        if "startup parameter" not in str(error):
+            raise
+        raise SettingsError(f"COUPONRY_POSTGRES_DSN: {POOLER} ({error})") from None
+    except asyncpg.InsufficientPrivilegeError as error:
+        if role is None:
+            raise
+        raise SettingsError(
+            f"COUPONRY_POSTGRES_DSN: its login may not work as role {role!r} ({error}):"
+            f" migrate with it, or GRANT {role} TO it"
+        ) from None
+    try:
+        await examine(session, role, SCHEMA, of_one_partner=role == API_ROLE)
+        if dsn not in _known:
+            if not await keeps_sessions(session, lambda: reach(dsn, writes=writes, **options)):
+                raise SettingsError(f"COUPONRY_POSTGRES_DSN: {POOLER}")
+            _known.add(dsn)
+    except BaseException:
+        session.terminate()
+        raise
+    return session
 
 
 async def _keep(connection: asyncpg.Connection) -> None:

@@ -16,11 +16,14 @@ from services.adapters.postgres.pool import SCHEMA, Connection
 async def add(
     connection: Connection, table: str, rows: Sequence[Any], *, by_copy: bool = True
 ) -> None:
-    """New rows, all of one type. `by_copy=False` for a role under row-level security: Postgres refuses it COPY."""
+    """New rows, all of one type. `by_copy=False` for a role under row-level security: Postgres refuses it COPY.
+
+    Workers are under it too, where nobody could make a role that is not: their session knows.
+    """
     if not rows:
         return
     columns: tuple[str, ...] = rows[0]._fields
-    if by_copy:
+    if by_copy and getattr(connection, "may_copy", True):
         # Plain tuples: encoding reads fields of a named one at half the speed.
         await connection.copy_records_to_table(
             table, schema_name=SCHEMA, columns=columns, records=map(tuple, rows)

@@ -62,7 +62,9 @@ def explain(ctx: click.Context, /, as_json: bool, **asked: Any) -> None:
 
 async def _stories(settings: Settings, asked: dict[str, Any]) -> tuple[list[Story], tzinfo | None]:
     """What is known of each event with its timeline, and the partner's time zone where it has one."""
-    async with postgres(settings, "explain", statement_timeout=str(ONE_PASS_MS)) as connection:
+    async with postgres(
+        settings, "explain", default_transaction_read_only="on", statement_timeout=str(ONE_PASS_MS)
+    ) as connection:
         known = await find(connection, settings, asked)
         if not known:
             return [], None

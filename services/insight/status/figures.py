@@ -27,7 +27,7 @@ async def figures(settings: Settings, trend_seconds: float = 0.0) -> Figures:
     What a server that is away would have told is null, and `servers` says why.
     """
     required(settings, "kafka_bootstrap_servers", "postgres_dsn")
-    async with postgres(settings, "status") as connection:
+    async with postgres(settings, "status", default_transaction_read_only="on") as connection:
         asked = asyncio.gather(
             lag(settings, trend_seconds), redis_version(settings), return_exceptions=True
         )

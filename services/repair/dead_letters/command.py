@@ -80,7 +80,7 @@ def list_them(filters: Filters, limit: int | None, as_json: bool) -> None:
 
 async def _rows(settings: Settings, filters: Filters, limit: int | None) -> AsyncIterator[Row]:
     after = 0
-    async with postgres(settings, "dead-letters") as connection:
+    async with postgres(settings, "dead-letters", default_transaction_read_only="on") as connection:
         selection = await selection_of(settings, connection, (), filters)
         while limit is None or limit > 0:
             size = PAGE if limit is None else min(PAGE, limit)
@@ -106,7 +106,7 @@ def show(id_: str, as_json: bool) -> None:
 
 
 async def _show(settings: Settings, id_: str) -> Row:
-    async with postgres(settings, "dead-letters") as connection:
+    async with postgres(settings, "dead-letters", default_transaction_read_only="on") as connection:
         number = await number_of(settings, connection, id_)
         (row,) = await stored.whole(connection, [number])
         return document(row, await stored.actions(connection, number))
