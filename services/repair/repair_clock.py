@@ -197,6 +197,7 @@ async def _mend(
     """These customers, locked."""
     span = _span(operation.request)
     shift = timedelta(seconds=operation.progress["shift_seconds"])
+    await connection.execute(_SQL["begin_mending"])
     mended: asyncpg.Record
     (mended,) = await connection.fetch(
         _SQL["mend"], numbers, *span, shift, at, settings.clock_offset, operation.id, list(settings.expiring_lead_hours)

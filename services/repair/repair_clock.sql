@@ -41,6 +41,10 @@ WITH held AS MATERIALIZED (
 )
 SELECT count(*), clock_timestamp() + $2::interval AS at FROM held;
 
+-- name: begin_mending
+-- Until the end of this transaction the ends of coupons may be moved.
+SET LOCAL couponry.mending = 'on';
+
 -- name: mend
 -- Of the customers $1: coupons issued or moved on from $2 to $3, when the clock was $4 ahead, as it is $5 now ($6: the
 -- test clock's offset). Coupons issued then get the validity of the instant it really was; reservations made then keep
@@ -77,6 +81,7 @@ WITH seen AS MATERIALIZED (
 ), recorded AS (
     INSERT INTO clock_mends (coupon_id, operation_id, steps, from_at, to_at, shift, expires_at_was)
     SELECT id, $7, steps, $2, $3, $4, expires_at FROM touched
+    RETURNING coupon_id
 ), placed AS (
     SELECT t.id, t.status, t.step_at, t.step_status, t.issued_really,
            coalesce(t.issued_really + make_interval(hours => 24 * t.rule_validity_days), t.expires_at) AS expires_at,
@@ -91,7 +96,8 @@ WITH seen AS MATERIALIZED (
         notice_at = CASE WHEN p.issued_really IS NULL THEN c.notice_at ELSE (
             SELECT min(p.expires_at - make_interval(hours => lead)) FROM unnest($8::integer[]) AS lead
             WHERE lead < 24 * c.rule_validity_days AND p.expires_at - make_interval(hours => lead) > $5) END
-    FROM placed p WHERE c.id = p.id
+    FROM placed p JOIN recorded r ON r.coupon_id = p.id -- recorded first: a trigger asks for it
+    WHERE c.id = p.id
 )
 SELECT count(*) FILTER (WHERE issued_really IS NOT NULL) AS coupons,
        count(*) FILTER (WHERE reserved_until IS NOT NULL) AS reservations,
