@@ -53,6 +53,8 @@ async def migrate(settings: Settings) -> list[str]:
         try:
             await connection.execute(sql["create_schema"])
             await connection.execute(sql["create_log"])
+            await connection.execute(sql["make_plain_roles"])
+            await connection.execute(sql["admit_plain_roles"])
         except asyncpg.InsufficientPrivilegeError as error:
             raise MigrationError(
                 f"schema {SCHEMA}: {error}: migrate as the database's owner"
@@ -111,6 +113,7 @@ async def _apply(connection: asyncpg.Connection, migration: Migration) -> None:
     try:
         async with connection.transaction():
             await connection.execute(migration.sql)
+            await connection.execute(queries("migrate")["admit_plain_roles"])
             await connection.execute(
                 queries("migrate")["log"], migration.version, migration.name, migration.checksum
             )
@@ -123,7 +126,7 @@ async def _apply(connection: asyncpg.Connection, migration: Migration) -> None:
 async def _session(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
     """A connection as the login role, without time limits: a waiting or long migration is no fault.
 
-    `row_security = off` turns a row that a policy would hide from a data migration into an error.
+    No row is hidden from it: the owner bypasses policies, or has one of its own (`admit_plain_roles`).
     """
     connection = await connect(
         settings,
@@ -132,7 +135,6 @@ async def _session(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
         statement_timeout="0",
         lock_timeout="0",
         idle_in_transaction_session_timeout="0",
-        row_security="off",
     )
     try:
         yield connection
