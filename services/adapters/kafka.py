@@ -6,6 +6,7 @@ Connection settings exist in two spellings, one for aiokafka and one for FastStr
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 import time
 from collections.abc import AsyncIterator, Collection, Mapping
@@ -13,20 +14,22 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import NodeNotReadyError, TopicAlreadyExistsError, for_code
 
 from schemas import topics
+from services.adapters import topic_settings
 from services.adapters.header_names import accept_any_header_name
 from services.runtime.settings import Settings, SettingsError, required
 
 # At import, because no consumer is made without the options below.
 accept_any_header_name()
 
-BROKER_DEFAULT = -1
 TOPIC_CONFIG_SOURCE = 1  # a value set on the topic itself, as the protocol numbers it
 METADATA_SECONDS = 30.0
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,11 +93,14 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
     ]
 
 
-async def ensure_topics(settings: Settings, plan_only: bool = False) -> list[str]:
+async def ensure_topics(
+    settings: Settings, plan_only: bool = False, note: topic_settings.Note = log.warning
+) -> list[str]:
     """Create what is missing, add partitions, set what differs; never take partitions away. Idempotent.
 
     Returns one line per change made (or, with `plan_only`, to be made). Values that somebody set on a topic and
-    that we have no opinion about stay. Raises KafkaError when the cluster refuses or is away.
+    that we have no opinion about stay; what a service forbids is told to `note`, and the rest is done. Raises
+    KafkaError when the cluster refuses or is away.
     """
     specs = topic_specs(settings)
     async with admin_client(settings) as admin:
@@ -113,12 +119,12 @@ async def ensure_topics(settings: Settings, plan_only: bool = False) -> list[str
             if (difference := dict(spec.config.items() - current[spec.name].items()))
         }
         if not plan_only:
-            await _create(admin, missing)
+            await _create(admin, missing, note)
             if grow:
                 await admin.create_partitions(
                     {name: NewPartitions(total) for name, (_, total) in grow.items()}
                 )
-            await _set_config(admin, {name: current[name] | new for name, new in changes.items()})
+            await _set_config(admin, current, changes, note)
     return [
         *(f"create {spec.name} with {spec.partitions} partitions" for spec in missing),
         *(f"grow {name} from {old} to {new} partitions" for name, (old, new) in grow.items()),
@@ -167,23 +173,22 @@ async def admin_client(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]
             await admin.close()
 
 
-async def _create(admin: AIOKafkaAdminClient, specs: list[TopicSpec]) -> None:
+async def _create(
+    admin: AIOKafkaAdminClient, specs: list[TopicSpec], note: topic_settings.Note
+) -> None:
     """Create topics and wait until the cluster names a leader for every partition of theirs."""
     if not specs:
         return
+    by_name = {spec.name: spec for spec in specs}
     response = await admin.create_topics(
-        [
-            NewTopic(
-                spec.name,
-                spec.partitions,
-                BROKER_DEFAULT,
-                replica_assignments={},
-                topic_configs=dict(spec.config),
-            )
-            for spec in specs
-        ]
+        [topic_settings.new_topic(spec.name, spec.partitions, spec.config) for spec in specs]
     )
     for name, code, message in response.topic_errors:
+        if code in topic_settings.REFUSED:
+            spec = by_name[name]
+            code, message = await topic_settings.create(
+                admin, name, spec.partitions, spec.config, note
+            )
         if code not in (0, TopicAlreadyExistsError.errno):
             raise for_code(code)(f"cannot create topic {name}: {message}")
     deadline = time.monotonic() + METADATA_SECONDS
@@ -212,15 +217,14 @@ async def _topic_config(
     }
 
 
-async def _set_config(admin: AIOKafkaAdminClient, config: dict[str, dict[str, str]]) -> None:
-    """Replace the topics' own settings: this request knows no other way."""
-    if not config:
-        return
-    resources = [
-        ConfigResource(ConfigResourceType.TOPIC, name, values) for name, values in config.items()
-    ]
-    (response,) = await admin.alter_configs(resources)
-    for code, message, _, name in response.resources:
+async def _set_config(
+    admin: AIOKafkaAdminClient,
+    current: dict[str, dict[str, str]],
+    changes: dict[str, dict[str, str]],
+    note: topic_settings.Note,
+) -> None:
+    for name, new in changes.items():
+        code, message = await topic_settings.change(admin, name, current[name], new, note)
         if code:
             raise for_code(code)(f"cannot configure topic {name}: {message}")
 

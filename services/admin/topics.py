@@ -9,6 +9,7 @@ import click
 from services.adapters.kafka import ensure_topics
 from services.runtime.settings import Settings
 from services.terminal.addresses import command_settings, reaching_kafka
+from services.terminal.narration import tell
 from services.terminal.output import json_option, print_json
 
 
@@ -30,6 +31,8 @@ def topics(plan: bool, as_json: bool) -> None:
 
 
 async def apply_topics(settings: Settings, plan_only: bool = False) -> list[str]:
-    """`ensure_topics`, with a cluster that is away or refuses as one line (CommandError)."""
+    """`ensure_topics`. Settings that are refused are told on stderr; a cluster that is away or refuses everything is a
+    CommandError, one line.
+    """
     with reaching_kafka(settings):
-        return await ensure_topics(settings, plan_only)
+        return await ensure_topics(settings, plan_only, note=tell)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,9 @@ from schemas.topics import (
     ORDERS,
     RELAY_PROGRESS,
 )
+from services.adapters import kafka as adapter
 from services.adapters.kafka import (
+    TopicSpec,
     broker_options,
     client_options,
     ensure_topics,
@@ -93,6 +96,39 @@ async def test_topics_grow_and_keep_what_others_set(topics: Settings) -> None:
     (answer,) = await admin.describe_configs([request])
     assert answer.resources[0][4][0][1] == "2000000"
     await admin.close()
+
+
+async def test_topics_do_without_what_a_service_forbids(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One setting or several that the broker refuses, of a new topic and of one that is there: told, and the rest done."""
+    usual = topic_specs(settings)
+    wishes: dict[str, dict[str, str]] = {
+        settings.topic(RELAY_PROGRESS): {"segment.bytes": "13"},
+        settings.topic(ORDERS): {"segment.bytes": "13", "cleanup.policy": "burn"},
+    }
+
+    def forbidden(_: Settings) -> list[TopicSpec]:
+        return [
+            replace(spec, config={**spec.config, **wishes.get(spec.name, {})}) for spec in usual
+        ]
+
+    monkeypatch.setattr(adapter, "topic_specs", forbidden)
+    for _ in ("new", "there"):
+        told: list[str] = []
+        await ensure_topics(settings, note=told.append)
+        assert sorted(line.partition(": refused (")[0] for line in told) == sorted(
+            f"topic {name} goes without {key}={value}"
+            for name, wish in wishes.items()
+            for key, value in wish.items()
+        )
+    monkeypatch.undo()
+
+    async def as_usual() -> bool:
+        left = await ensure_topics(settings, plan_only=True)
+        return left == [f"set {settings.topic(RELAY_PROGRESS)} segment.bytes={1024 * 1024}"]
+
+    await eventually(as_usual, "everything else is as it should be")
 
 
 async def test_incoming_records_carry_the_brokers_time(topics: Settings) -> None:
