@@ -104,6 +104,8 @@ async def _started(
         health.needs("postgres", partial(lane.waits_for, "postgres"))
         health.needs("clock", partial(lane.waits_for, "clock"))
         health.warns("partition", lane.brake.reason)
+    for lane in lanes:
+        await lane.measure_lag()  # what comes from now on is new
     waiting.over()
     health.started()
     try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
@@ -72,8 +73,8 @@ class Lane:
         self._waiting: set[TopicPartition] = set()
         self._silence: str | None = None
         self._lag: dict[TopicPartition, int] = {}
-        self._appended_next: dict[TopicPartition, int] = {}
-        self._measured_at = 0.0
+        self._ends_seen: deque[tuple[float, dict[TopicPartition, int]]] = deque()
+        """Of the last seconds: where whatever was appended from that moment (monotonic) on began, by partition."""
         self._progress_at = time.monotonic()
 
     @property
@@ -112,15 +113,23 @@ class Lane:
     def _hear(self, records: Sequence[ConsumerRecord]) -> None:
         """Tell the guard how late it is at the broker: as late as at the append of a record that was not there before.
 
-        Older ones say nothing. The last one will do; a producer's own time will not.
+        Older ones say nothing, since nobody knows how long they have waited; but the newest of all, if it is later than
+        our own clock, says at least that this one is slow. The last of a poll will do; a producer's own time will not.
         """
         last = records[-1]
         partition = TopicPartition(last.topic, last.partition)
-        end = self._appended_next.get(partition)
-        if last.timestamp_type != LOG_APPEND_TIME or end is None or last.offset < end:
+        ends = [end for _, seen in self._ends_seen if (end := seen.get(partition)) is not None]
+        if last.timestamp_type != LOG_APPEND_TIME or not ends:
             return
-        if time.monotonic() - self._measured_at < FRESH_SECONDS:
-            self._guard.heard(partition, datetime.fromtimestamp(last.timestamp / 1000, UTC))
+        appended_at = datetime.fromtimestamp(last.timestamp / 1000, UTC)
+        is_fresh = (
+            last.offset >= ends[0] and time.monotonic() - self._ends_seen[0][0] < FRESH_SECONDS
+        )
+        is_newest = (
+            last.offset + 2 >= ends[-1]
+        )  # behind it there may be the marker of its transaction
+        if is_fresh or (is_newest and appended_at > self._guard.own()):
+            self._guard.heard(partition, appended_at)
 
     async def _commit(self, records: Sequence[ConsumerRecord]) -> None:
         """Commit what is still ours; another consumer meets the rest again, as repeats."""
@@ -159,8 +168,9 @@ class Lane:
                 async with asyncio.timeout(ANSWER_SECONDS):
                     asked_at = time.monotonic()
                     ends = await self.consumer.end_offsets(self.consumer.assignment())
-                    self._appended_next = _appended_next(self.consumer, ends)
-                    self._measured_at = asked_at
+                    self._ends_seen.append((asked_at, _appended_next(self.consumer, ends)))
+                    while asked_at - self._ends_seen[0][0] > FRESH_SECONDS:
+                        self._ends_seen.popleft()
                     self._lag = await _unread(self.consumer, ends)
             except IllegalStateError:
                 pass  # a partition went to another owner meanwhile

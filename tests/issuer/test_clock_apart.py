@@ -83,14 +83,16 @@ async def test_clock_that_jumps_stops_everything_until_it_is_back(
     await audit(database)
 
 
+@pytest.mark.parametrize("error", [YEAR, -YEAR], ids=["ahead", "behind"])
 async def test_issuer_whose_own_clock_is_wrong_believes_fresh_records(
     topics: Settings,
     database: asyncpg.Connection,
     partner_id: int,
     monkeypatch: pytest.MonkeyPatch,
+    error: timedelta,
 ) -> None:
     """Two against one: the broker's clock agrees with the database's, so the process goes on."""
-    wrong = partial(ClockGuard, lambda: datetime.now(UTC) - YEAR)
+    wrong = partial(ClockGuard, lambda: datetime.now(UTC) + error)
     monkeypatch.setattr(app, "ClockGuard", wrong)
     game_id = await a_game(database, partner_id)
     async with working(topics, app.serve) as (health,):
@@ -101,6 +103,21 @@ async def test_issuer_whose_own_clock_is_wrong_believes_fresh_records(
     assert await count(database, "coupons") == 1
 
 
+async def test_issuer_whose_clock_is_slow_believes_what_waits(
+    topics: Settings,
+    database: asyncpg.Connection,
+    partner_id: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A record from our own future says that we are slow, however long it has waited."""
+    monkeypatch.setattr(app, "ClockGuard", partial(ClockGuard, lambda: datetime.now(UTC) - YEAR))
+    game_id = await a_game(database, partner_id)
+    await feed(topics, [completed("e", partner_id=partner_id, game_id=game_id)])
+    async with working(topics, app.serve):
+        await finished(topics)
+    assert await count(database, "coupons") == 1
+
+
 async def test_only_a_record_that_was_not_there_before_tells_the_time(
     pool: asyncpg.Pool, pipeline: Pipeline
 ) -> None:
@@ -108,23 +125,27 @@ async def test_only_a_record_that_was_not_there_before_tells_the_time(
     now = datetime.now(UTC)
     place = TopicPartition("game-completed", 0)
 
-    def hears(offset: int, **changes: Any) -> bool:
-        guard = ClockGuard(lambda: now - YEAR)
+    def hears(offset: int, *, ahead: timedelta = YEAR, **changes: Any) -> bool:
+        guard = ClockGuard(lambda: now + ahead)
         lane = Lane(
             SimpleNamespace(consumer=None), pipeline, Brake(pool, 500),
             guard=guard, stopping=asyncio.Event(), on_bug=print,
         )  # fmt: skip
-        lane._appended_next = changes.pop("ends", {place: 5})
-        lane._measured_at = time.monotonic() - changes.pop("age_seconds", 1)
+        began_at = time.monotonic() - changes.pop("age_seconds", 10)
+        ends = changes.pop("ends", (5, 7))
+        lane._ends_seen.extend((began_at + n, {place: end}) for n, end in enumerate(ends))
         lane._hear([_record(place, offset, now, **changes)])
         return guard.look(now) is None
 
     assert hears(5)
-    assert hears(6)
+    assert hears(8)
     assert not hears(4)
-    assert not hears(5, ends={})
+    assert not hears(5, ends=())
     assert not hears(5, timestamp_type=0)
     assert not hears(5, age_seconds=31)
+    # A slow clock is shown to be slow by the newest record, whenever that was appended.
+    assert hears(5, age_seconds=31, ahead=-YEAR)
+    assert not hears(4, age_seconds=31, ahead=-YEAR)
 
 
 def test_guard_keeps_what_it_has_heard_going() -> None:
@@ -139,6 +160,8 @@ def test_guard_keeps_what_it_has_heard_going() -> None:
     assert guard.fault
     guard.check(now)
     assert guard.fault is None
+    guard.heard("broker", now + YEAR - timedelta(hours=1))  # read again: no news
+    assert guard.look(now + YEAR) is None
 
 
 def _record(

@@ -37,18 +37,24 @@ class ClockGuard:
 
     def __init__(self, own: Callable[[], datetime] = own_clock) -> None:
         self.fault: str | None = None
-        self._own = own
+        self.own = own
         self._heard: dict[Hashable, tuple[datetime, float]] = {}
 
     def heard(self, source: Hashable, at: datetime) -> None:
-        """By another clock it is this late just now. Goes on from here by itself."""
-        self._heard[source] = (at, time.monotonic())
+        """By another clock it is this late just now, or was a moment ago. Goes on from here by itself.
+
+        What it told before and has gone on since counts if it is later: a record that is read again is no news.
+        """
+        now = time.monotonic()
+        known, then = self._heard.get(source, (at, now))
+        if at >= known + timedelta(seconds=now - then):
+            self._heard[source] = (at, now)
 
     def look(self, database: datetime) -> str | None:
         """The fault, as things stand when the database says that it is this late."""
         now = time.monotonic()
         others = [at + timedelta(seconds=now - then) for at, then in self._heard.values()]
-        distance = apart(database, [self._own(), *others])
+        distance = apart(database, [self.own(), *others])
         fault = None if distance is None else _in_words(distance)
         if fault and not self.fault:
             log.error("%s", fault)
