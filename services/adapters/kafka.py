@@ -21,6 +21,7 @@ from aiokafka.errors import NodeNotReadyError, TopicAlreadyExistsError, for_code
 from schemas import topics
 from services.adapters import topic_settings
 from services.adapters.header_names import accept_any_header_name
+from services.adapters.kafka_tokens import token_provider
 from services.runtime.settings import Settings, SettingsError, required
 
 # At import, because no consumer is made without the options below.
@@ -49,7 +50,12 @@ def client_options(settings: Settings) -> dict[str, Any]:
         "security_protocol": settings.kafka_security_protocol,
         "ssl_context": _ssl_context(settings),
     }
-    if _uses_sasl(settings):
+    if _uses_sasl(settings) and settings.kafka_sasl_mechanism == "OAUTHBEARER":
+        options |= {
+            "sasl_mechanism": "OAUTHBEARER",
+            "sasl_oauth_token_provider": token_provider(settings),
+        }
+    elif _uses_sasl(settings):
         options |= {
             "sasl_mechanism": settings.kafka_sasl_mechanism,
             "sasl_plain_username": settings.kafka_sasl_username,
@@ -61,7 +67,13 @@ def client_options(settings: Settings) -> dict[str, Any]:
 def broker_options(settings: Settings) -> dict[str, Any]:
     """The same as arguments of FastStream's `KafkaBroker`."""
     # A third of a command's start-up, which only the issuer needs.
-    from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
+    from faststream.security import (
+        BaseSecurity,
+        SASLOAuthBearer,
+        SASLPlaintext,
+        SASLScram256,
+        SASLScram512,
+    )
 
     (servers,) = required(settings, "kafka_bootstrap_servers")
     context = _ssl_context(settings)
@@ -70,6 +82,12 @@ def broker_options(settings: Settings) -> dict[str, Any]:
         return {
             "bootstrap_servers": servers,
             "security": BaseSecurity(ssl_context=context, use_ssl=encrypted),
+        }
+    if settings.kafka_sasl_mechanism == "OAUTHBEARER":
+        return {
+            "bootstrap_servers": servers,
+            "security": SASLOAuthBearer(ssl_context=context, use_ssl=encrypted),
+            "sasl_oauth_token_provider": token_provider(settings),
         }
     mechanism = {
         "PLAIN": SASLPlaintext,

@@ -39,9 +39,16 @@ class Settings(BaseSettings):
     maven_url: str = "https://repo.maven.apache.org/maven2"
 
     kafka_security_protocol: SecurityProtocol = "PLAINTEXT"
-    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = (
+        "PLAIN"
+    )
     kafka_sasl_username: str | None = None
     kafka_sasl_password: str | None = Field(default=None, repr=False)
+    kafka_sasl_oauth_token_url: str | None = Field(default=None, pattern=r"^https?://")
+    kafka_sasl_oauth_client_id: str | None = None
+    kafka_sasl_oauth_client_secret: str | None = Field(default=None, repr=False)
+    kafka_sasl_oauth_scope: str | None = None
+    kafka_sasl_oauth_aws_region: str | None = None
     kafka_ssl_cafile: Path | None = None
     kafka_ssl_certfile: Path | None = None
     kafka_ssl_keyfile: Path | None = None
@@ -157,9 +164,20 @@ class Settings(BaseSettings):
             )
         if self.lock_wait_ms >= self.lock_ttl_ms:
             raise ValueError("COUPONRY_LOCK_WAIT_MS must be less than COUPONRY_LOCK_TTL_MS")
-        if self.kafka_security_protocol.startswith("SASL") and not (
-            self.kafka_sasl_username and self.kafka_sasl_password
-        ):
+        if not self.kafka_security_protocol.startswith("SASL"):
+            return self
+        if self.kafka_sasl_mechanism == "OAUTHBEARER":
+            credentials = (
+                self.kafka_sasl_oauth_token_url
+                and self.kafka_sasl_oauth_client_id
+                and self.kafka_sasl_oauth_client_secret
+            )
+            if not (credentials or self.kafka_sasl_oauth_aws_region):
+                raise ValueError(
+                    "COUPONRY_KAFKA_SASL_MECHANISM asks for OAUTHBEARER: set COUPONRY_KAFKA_SASL_OAUTH_TOKEN_URL, "
+                    "_CLIENT_ID and _CLIENT_SECRET, or COUPONRY_KAFKA_SASL_OAUTH_AWS_REGION"
+                )
+        elif not (self.kafka_sasl_username and self.kafka_sasl_password):
             raise ValueError(
                 "COUPONRY_KAFKA_SECURITY_PROTOCOL asks for SASL: "
                 "set COUPONRY_KAFKA_SASL_USERNAME and COUPONRY_KAFKA_SASL_PASSWORD"

@@ -88,4 +88,6 @@ def _get(url: str) -> None:
         with open_url(url, timeout_seconds=5):
             pass
     except urllib.error.HTTPError as error:
-        raise ConnectionError(error.read(500).decode(errors="replace")) from None
+        with error:
+            said = error.read(500).decode(errors="replace")
+        raise ConnectionError(said) from None

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import shutil
 import subprocess
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +27,7 @@ from schemas.topics import (
     RELAY_PROGRESS,
 )
 from services.adapters import kafka as adapter
+from services.adapters import kafka_tokens
 from services.adapters.kafka import (
     TopicSpec,
     broker_options,
@@ -157,7 +161,8 @@ async def secured(run_dir: Path) -> AsyncIterator[Settings]:
         "advertised.listeners": lines["advertised.listeners"] + secure,
         "listener.security.protocol.map": lines["listener.security.protocol.map"]
         + ",SECURE:SASL_SSL",
-        "sasl.enabled.mechanisms": "PLAIN",
+        "sasl.enabled.mechanisms": "PLAIN,OAUTHBEARER",
+        "listener.name.secure.oauthbearer.sasl.jaas.config": "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;",
         "listener.name.secure.plain.sasl.jaas.config": f'{login} required user_couponry="right";',
         "listener.name.secure.ssl.keystore.type": "PEM",
         "listener.name.secure.ssl.keystore.location": str(state.path / "both.pem"),
@@ -195,6 +200,33 @@ async def test_secured_broker_is_used_by_both_kinds_of_client(secured: Settings)
     wrong = secured.model_copy(update={"kafka_sasl_password": "wrong"})
     with pytest.raises(KafkaError):
         await ensure_topics(wrong)
+
+
+async def test_bearer_of_a_token_is_let_in(
+    secured: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker takes the token that the provider hands out, from both kinds of client, and no other."""
+    bearer = secured.model_copy(
+        update={
+            "kafka_sasl_mechanism": "OAUTHBEARER",
+            "kafka_sasl_oauth_token_url": "http://tokens",
+            "kafka_sasl_oauth_client_id": "couponry",
+            "kafka_sasl_oauth_client_secret": "secret",
+        }
+    )
+    now = time.time()
+    parts = ({"alg": "none"}, {"sub": "couponry", "iat": now, "exp": now + 600})
+    token = "".join(
+        base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") + "."
+        for part in parts
+    )
+    monkeypatch.setattr(kafka_tokens, "_ask", lambda *_: (token, 600.0))
+    await ensure_topics(bearer)
+    async with KafkaBroker(**broker_options(bearer), logger=None) as broker:
+        assert await broker.ping(timeout=20)
+    monkeypatch.setattr(kafka_tokens, "_ask", lambda *_: ("a.b.", 600.0))
+    with pytest.raises(KafkaError):
+        await ensure_topics(bearer.model_copy(update={"kafka_sasl_oauth_scope": "another"}))
 
 
 @pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "SCRAM-SHA-512"])
