@@ -15,7 +15,7 @@ from services.adapters.postgres.queries import queries
 from services.relay.leadership import LOCK_KEY
 from services.runtime.settings import Settings
 from services.terminal.addresses import command_settings, reaching_postgres
-from services.terminal.output import CommandError, json_option, print_json
+from services.terminal.output import CommandError, json_option, print_json, progress
 
 
 @click.command()
@@ -29,6 +29,8 @@ from services.terminal.output import CommandError, json_option, print_json
 def migrate(plan: bool, restored: bool, as_json: bool) -> None:
     """Bring the database schema up to date.
 
+    Any number may run at once: one works, the others wait.
+
     Prints the migrations applied (JSON: {"applied": [...]}), or with --plan those missing ({"missing": [...]}).
 
     With --restored the relay will not take what relay-progress says of the database that was backed up for its own: it
@@ -37,7 +39,8 @@ def migrate(plan: bool, restored: bool, as_json: bool) -> None:
     settings = command_settings()
     with reaching_postgres(settings):
         try:
-            names = asyncio.run((name_missing if plan else apply_missing)(settings))
+            work = name_missing(settings) if plan else apply_missing(settings, progress)
+            names = asyncio.run(work)
             identity = asyncio.run(_identity(settings, plan=plan)) if restored else {}
         except MigrationError as error:
             raise CommandError(str(error)) from None

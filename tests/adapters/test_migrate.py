@@ -10,9 +10,17 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
-from services.adapters.postgres.migrate import MigrationError, migrate, migrations, plan
+from services.adapters.postgres import migrate as migrating
+from services.adapters.postgres.migrate import (
+    LOCK_KEY,
+    MigrationError,
+    migrate,
+    migrations,
+    plan,
+)
 from services.adapters.postgres.pool import connect
 from services.runtime.settings import Settings
+from tests.stand.waiting import eventually
 
 ALL = [migration.name for migration in migrations()]
 
@@ -55,6 +63,25 @@ async def test_migrate_by_several_at_once_applies_each_file_once(empty: Settings
     """Of six processes that start together one works; the others wait and find nothing left."""
     applied = await asyncio.gather(*(migrate(empty) for _ in range(6)))
     assert sorted(name for names in applied for name in names) == sorted(ALL)
+
+
+async def test_migrate_says_how_far_it_is(empty: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each file as it begins, and what it waits for, again and again; another's index need not wait for it."""
+    monkeypatch.setattr(migrating, "TELL_SECONDS", 0.02)
+    said: list[str] = []
+    other = await connect(empty, "test", role=None)
+    await other.execute("CREATE TABLE public.large (id bigint)")
+    await other.execute("SELECT pg_advisory_lock($1)", LOCK_KEY)
+    waiting = asyncio.create_task(migrate(empty, said.append))
+
+    async def waits() -> bool:
+        return any("waiting for another migration" in line for line in said)
+
+    await eventually(waits, "it says that it waits")
+    await other.execute("CREATE INDEX CONCURRENTLY ON public.large (id)", timeout=20)
+    await other.close()
+    assert await waiting == ALL
+    assert f"applying {ALL[-1]} ({len(ALL)} of {len(ALL)})" in said
 
 
 async def test_migrate_refuses_an_edited_file(empty: Settings) -> None:

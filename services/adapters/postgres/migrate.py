@@ -2,14 +2,17 @@
 
 A file `NNNN_words.sql` is applied once, in the order of its number, and never edited afterwards: its SHA-256 is kept
 in `schema_migrations` and compared on every run. Several processes may migrate at once; an advisory lock lets one
-work while the others wait and then find nothing left to do.
+work while the others wait and then find nothing left to do. They ask for it now and then: one statement that waits
+would hold up an index that is built concurrently, which waits for every statement.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.resources import files
@@ -23,6 +26,10 @@ from services.runtime.settings import Settings
 
 LOCK_KEY = 0x636F75706F6E7279
 """The advisory lock, "couponry" in ASCII. It holds for one database, and goes with the session that took it."""
+
+TURN_SECONDS = 0.2
+"""Between two looks at whether another migration has ended."""
+TELL_SECONDS = 5.0
 
 _FILE_NAME = re.compile(r"^(\d{4})_(\w+)\.sql$")
 
@@ -41,15 +48,21 @@ class Migration:
     checksum: bytes
 
 
-async def migrate(settings: Settings) -> list[str]:
+async def migrate(
+    settings: Settings, progress: Callable[[str], None] = lambda _line: None
+) -> list[str]:
     """Apply what is missing and return the names applied, oldest first; empty when up to date.
+
+    `progress` is told what is waited for, what is being applied, and every few seconds for how long.
 
     Raises MigrationError when the database does not fit these files or refuses one of them. What was applied before
     the refusal stays, because each file is a transaction of its own.
     """
     sql = queries("migrate")
     async with _session(settings) as connection:
-        await connection.execute(sql["wait_for_other_migrations"], LOCK_KEY)
+        async with _telling("waiting for another migration of this database", progress):
+            while not await connection.fetchval(sql["take_turn"], LOCK_KEY):  # noqa: ASYNC110 - it is another process
+                await asyncio.sleep(TURN_SECONDS)
         try:
             await connection.execute(sql["create_schema"])
             await connection.execute(sql["create_log"])
@@ -61,8 +74,11 @@ async def migrate(settings: Settings) -> list[str]:
             ) from None
         await connection.execute(f"SET lock_timeout = {settings.lock_timeout_ms}")
         missing = _missing(await connection.fetch(sql["applied"]))
-        for migration in missing:
-            await _apply(connection, migration)
+        for number, migration in enumerate(missing, start=1):
+            what = f"applying {migration.name} ({number} of {len(missing)})"
+            progress(what)
+            async with _telling(what, progress):
+                await _apply(connection, migration)
     return [migration.name for migration in missing]
 
 
@@ -120,6 +136,24 @@ async def _apply(connection: asyncpg.Connection, migration: Migration) -> None:
     except asyncpg.PostgresError as error:
         hint = " (migrate as a role that may do this)" if error.sqlstate == "42501" else ""
         raise MigrationError(f"migration {migration.name} was refused: {error}{hint}") from error
+
+
+@asynccontextmanager
+async def _telling(what: str, progress: Callable[[str], None]) -> AsyncIterator[None]:
+    """Say every few seconds for how long this has been going on."""
+
+    async def tell() -> None:
+        began_at = time.monotonic()
+        while True:
+            await asyncio.sleep(TELL_SECONDS)
+            progress(f"{what}: {time.monotonic() - began_at:.0f} s")
+
+    telling = asyncio.create_task(tell())
+    try:
+        yield
+    finally:
+        telling.cancel()
+        await asyncio.wait({telling})
 
 
 @asynccontextmanager

@@ -1,8 +1,8 @@
 -- Statements of the migration runner.
 
--- name: wait_for_other_migrations
--- One migration at a time per database; released when the session ends.
-SELECT pg_advisory_lock($1);
+-- name: take_turn
+-- True if no other migration of this database is at work; ours until the session ends.
+SELECT pg_try_advisory_lock($1);
 
 -- name: create_schema
 -- Everything of ours lives in one schema.
