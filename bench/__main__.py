@@ -21,6 +21,7 @@ from bench.sections import CONTESTANTS, FULL, QUICK, SECTIONS, Plan
 from bench.stage import ServerEnded, open_stage
 from services.local.elsewhere import remove_state
 from services.runtime.settings import read_settings
+from services.stage.children import new_code_secret
 
 PARTITIONS = 16
 """Of every topic: as many as the largest peer has workers, since a worker without a partition idles."""
@@ -113,7 +114,7 @@ async def _run(plan: Plan, parts: set[str], partitions: int, results: Results) -
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    settings = read_settings(topic_partitions=partitions)
+    settings = read_settings(topic_partitions=partitions, code_secret=new_code_secret())
     settings = settings.model_copy(
         update={"state_dir": (settings.state_dir / "benchmark").resolve()}
     )

@@ -35,6 +35,7 @@ from services.api.partners.access import development_token
 from services.domain.coupons.codes import codes_from
 from services.local.servers import start_servers
 from services.runtime.settings import Settings, read_settings
+from services.stage.children import new_code_secret
 
 PARTNER_ID = 1
 GAME_ID = 1
@@ -150,6 +151,7 @@ async def serving_both(
         "COUPONRY_REDIS_URL": str(settings.redis_url),
         "COUPONRY_STATE_DIR": str(settings.state_dir),
         "COUPONRY_JWT_SECRET": secret,
+        "COUPONRY_CODE_SECRET": new_code_secret(),
     }
     async with running([OURS, BARE], environment, logs) as children:
         yield await _address(children[0]), await _address(children[1])

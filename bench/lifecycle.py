@@ -38,6 +38,7 @@ from services.insight.verify.run import verify
 from services.issuer.pipeline import Pipeline
 from services.runtime.garbage import look_only_when_told, worked_on
 from services.runtime.settings import read_settings
+from services.stage.children import new_code_secret
 
 BATCH = 2_000
 LANES = 2
@@ -155,7 +156,7 @@ async def sweeping(stage: Stage, seconds: float) -> tuple[LatencySample, Latency
 
 async def measure(table: Table, events: int, coupons: int, seconds: float) -> None:
     """Everything, in the order of the table."""
-    settings = read_settings(topic_partitions=16)
+    settings = read_settings(topic_partitions=16, code_secret=new_code_secret())
     state = (settings.state_dir / "benchmark-lifecycle").resolve()
     async with open_stage(settings.model_copy(update={"state_dir": state}), _progress) as stage:
         _progress(f"issuing {coupons:,} coupons with the real service")

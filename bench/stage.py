@@ -76,6 +76,7 @@ class Stage:
             "redis_url",
             "topic_prefix",
             "state_dir",
+            "code_secret",
         )
         named = {f"COUPONRY_{name.upper()}": str(getattr(self.settings, name)) for name in fields}
         return named | {"COUPONRY_TOPIC_PARTITIONS": str(self.settings.topic_partitions)}

@@ -16,7 +16,7 @@ from aiokafka import ConsumerRecord
 from bench.stage import Stage
 from bench.workload import PARTNER_ID, Event, instant
 from schemas.topics import GAME_COMPLETED
-from services.adapters.draws import draws_for
+from services.adapters.draws import Drawing
 from services.adapters.postgres.coupons import CouponRow
 from services.adapters.postgres.inbox import DecisionRow
 from services.adapters.postgres.outbox import OutboxRow
@@ -64,7 +64,9 @@ async def taped(
             dict.fromkeys(one.customer for one in incoming), first_customer_no
         )
     }
-    verdicts, _ = decide_batch(incoming, program, {}, customers, {}, draws_for([1] * len(incoming)))
+    verdicts, _ = decide_batch(
+        incoming, program, {}, customers, {}, Drawing().draws_for((one, 1) for one in incoming)
+    )
     known: set[int] = set()
     return [
         _copies(verdicts[start : start + batch], program, at, known)

@@ -1,37 +1,92 @@
-"""Draw coupon ids and codes for a whole batch at once, so that the rules need no randomness."""
+"""Coupon ids and codes that follow from the event: keyed hashes, so that the rules need no randomness.
+
+A decision that is lost, by a failover or a backup that lags, and made again gives the same coupon the same id and code,
+and so every message about it the same `ce_id`. Nobody without the installation's secret can tell a code from an event.
+"""
 
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Sequence
-from itertools import accumulate
+from collections.abc import Collection, Iterable, Sequence
+from hashlib import blake2b
+from typing import Final
 
+from services.domain.arrival import Incoming
 from services.domain.coupons.codes import RANDOM_BYTES_PER_CODE, codes_from
 from services.domain.coupons.issuing import Draw
 
-_RANDOM_HEX_DIGITS_PER_ID = 20
+_ID_BYTES: Final = 10
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+_LATEST_MS: Final = 2**48 - 1
+
+Asked = Iterable[tuple[Incoming, int]]
+"""Events, each with the most coupons that it can earn."""
 
 
-def draws_for(counts: Sequence[int]) -> list[Sequence[Draw]]:
-    """For each event as many draws as it may need."""
-    drawn = draws(sum(counts))
-    if len(drawn) == len(counts) and max(counts) == 1:
-        return [(draw,) for draw in drawn]  # nearly always
-    ends = list(accumulate(counts))
-    return [drawn[end - count : end] for end, count in zip(ends, counts, strict=True)]
+class Drawing:
+    """Draws with one secret; without one with randomness of this process, for who records nothing."""
+
+    def __init__(self, secret: bytes | None = None) -> None:
+        self._keyed = blake2b(
+            key=secret or os.urandom(32), digest_size=RANDOM_BYTES_PER_CODE + _ID_BYTES
+        )
+
+    def draws_for(self, asked: Asked, taken: Collection[Draw] = ()) -> list[Sequence[Draw]]:
+        """For each event as many draws as it may need; never a `taken` one, but the next that follows from it."""
+        wanted = list(asked)
+        digests: list[bytes] = []
+        keyed = self._keyed
+        for incoming, count in wanted:
+            key = incoming.event_key
+            for number in range(count):
+                hashed = keyed.copy()
+                hashed.update((key if not number else f"{key}.{number}").encode())
+                digests.append(hashed.digest())
+        codes = codes_from(b"".join(digest[:RANDOM_BYTES_PER_CODE] for digest in digests))
+        drawn: list[Sequence[Draw]] = []
+        at = 0
+        for incoming, count in wanted:
+            moment = _moment(incoming.timestamp_ms)
+            mine = tuple(
+                Draw(coupon_id=_id(moment, digests[place]), code=codes[place])
+                for place in range(at, at + count)
+            )
+            drawn.append(mine)
+            at += count
+        return self._free(wanted, drawn, set(taken)) if taken else drawn
+
+    def _free(
+        self,
+        asked: Sequence[tuple[Incoming, int]],
+        drawn: Sequence[Sequence[Draw]],
+        taken: set[Draw],
+    ) -> list[Sequence[Draw]]:
+        """A collision comes once in 10¹⁵ coupons or so; a counter leads past it, the same way each time."""
+        codes, ids = {draw.code for draw in taken}, {draw.coupon_id for draw in taken}
+        free: list[Sequence[Draw]] = []
+        for (incoming, _), mine in zip(asked, drawn, strict=True):
+            kept = []
+            for number, first in enumerate(mine):
+                draw, counter = first, 0
+                while draw.code in codes or draw.coupon_id in ids:
+                    counter += 1
+                    hashed = self._keyed.copy()
+                    hashed.update(f"{incoming.event_key}.{number}.{counter}".encode())
+                    digest = hashed.digest()
+                    (code,) = codes_from(digest[:RANDOM_BYTES_PER_CODE])
+                    draw = Draw(coupon_id=_id(_moment(incoming.timestamp_ms), digest), code=code)
+                kept.append(draw)
+            free.append(tuple(kept))
+        return free
 
 
-def draws(count: int) -> list[Draw]:
-    """`count` fresh pairs of a coupon id (UUID version 7, so that new rows land side by side) and a code."""
-    codes = codes_from(os.urandom(RANDOM_BYTES_PER_CODE * count))
-    digits = os.urandom(_RANDOM_HEX_DIGITS_PER_ID // 2 * count).hex()
-    moment = f"{time.time_ns() // 1_000_000:012x}"
-    head = f"{moment[:8]}-{moment[8:]}-7"
-    drawn = []
-    for code, at in zip(codes, range(0, len(digits), _RANDOM_HEX_DIGITS_PER_ID), strict=True):
-        r = digits[at : at + _RANDOM_HEX_DIGITS_PER_ID]
-        # 74 of the 80 bits are used: 3 digits, then the two variant bits replace two of the next digit's.
-        drawn.append(Draw(coupon_id=f"{head}{r[:3]}-{_VARIANT[r[3]]}{r[4:7]}-{r[7:19]}", code=code))
-    return drawn
+def _moment(timestamp_ms: int) -> str:
+    """When the record was appended, so that new rows land side by side, as the first digits of a UUID version 7."""
+    digits = f"{min(max(timestamp_ms, 0), _LATEST_MS):012x}"
+    return f"{digits[:8]}-{digits[8:]}-7"
+
+
+def _id(moment: str, digest: bytes) -> str:
+    # 74 of the 80 bits are used: 3 digits, then the two variant bits replace two of the next digit's.
+    r = digest[RANDOM_BYTES_PER_CODE:].hex()
+    return f"{moment}{r[:3]}-{_VARIANT[r[3]]}{r[4:7]}-{r[7:19]}"

@@ -30,7 +30,7 @@ from services.decisions.manner import Manner
 from services.runtime.backoff import pause
 from services.runtime.docs_page import add_docs
 from services.runtime.health import Health, add_health, serving
-from services.runtime.settings import Settings, required
+from services.runtime.settings import Settings, require_code_secret, required
 from services.runtime.side_by_side import side_by_side
 from services.runtime.waiting import Waiting, keep_trying
 
@@ -93,6 +93,7 @@ def unserved_app(dialects: Sequence[Dialect] = DIALECTS) -> FastAPI:
 async def serve(settings: Settings, health: Health) -> None:
     """Answer requests until told to stop; wait for the database as long as it takes."""
     required(settings, "postgres_dsn")
+    require_code_secret(settings)
     keys = keys_by(settings)
     limits = Limits(settings)
     try:

@@ -11,7 +11,7 @@ import click
 
 from services.admin.token import with_named_secret
 from services.runtime.process import run_service
-from services.runtime.settings import required
+from services.runtime.settings import require_code_secret, required
 from services.terminal.addresses import process_settings
 
 
@@ -20,10 +20,11 @@ def issuer() -> int:
     """Decide incoming events and issue coupons, until told to stop.
 
     Any number may run: they share the partitions through the consumer group. Needs COUPONRY_KAFKA_BOOTSTRAP_SERVERS,
-    COUPONRY_POSTGRES_DSN and COUPONRY_REDIS_URL; prints {"health": URL} on stderr.
+    COUPONRY_POSTGRES_DSN, COUPONRY_REDIS_URL and COUPONRY_CODE_SECRET; prints {"health": URL} on stderr.
     """
     settings = process_settings()
     required(settings, "kafka_bootstrap_servers", "postgres_dsn", "redis_url")
+    require_code_secret(settings)
     from services.issuer.app import serve
     from services.runtime.garbage import look_only_when_told
 
@@ -61,11 +62,12 @@ def sweeper() -> int:
 def api() -> int:
     """Serve the partner API, until told to stop.
 
-    Needs COUPONRY_POSTGRES_DSN, and COUPONRY_JWT_SECRET or COUPONRY_JWT_JWKS_URL; uses COUPONRY_REDIS_URL to share
-    rate limits with other processes. Prints {"api": URL} and {"health": URL} on stderr.
+    Needs COUPONRY_POSTGRES_DSN, COUPONRY_CODE_SECRET, and COUPONRY_JWT_SECRET or COUPONRY_JWT_JWKS_URL; uses
+    COUPONRY_REDIS_URL to share rate limits with other processes. Prints {"api": URL} and {"health": URL} on stderr.
     """
     settings = with_named_secret(process_settings())
     required(settings, "postgres_dsn")
+    require_code_secret(settings)
     from services.api.app import serve
     from services.api.partners.keys import keys_by
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
+from services.adapters.draws import Drawing
 from services.adapters.postgres.clock import OWN_CLOCK, ClockGuard
 from services.runtime.settings import Settings
 
@@ -31,13 +32,14 @@ PLAIN = Writing()
 class Manner:
     """`clock_offset` moves the database's clock (tests); `by_copy` is False for a role under row-level security.
 
-    `guard` doubts the database's clock for the whole process.
+    `drawing` draws coupon ids and codes. `guard` doubts the database's clock for the whole process.
     """
 
     clock_offset: timedelta = timedelta()
     writing: Writing = field(default=PLAIN)
     by_copy: bool = True
     guard: ClockGuard = field(default=OWN_CLOCK, compare=False)
+    drawing: Drawing = field(default_factory=Drawing, compare=False)
 
     @classmethod
     def by(cls, settings: Settings, guard: ClockGuard = OWN_CLOCK) -> Manner:
@@ -45,6 +47,7 @@ class Manner:
             clock_offset=settings.clock_offset,
             writing=Writing.by(settings),
             guard=guard,
+            drawing=Drawing(settings.drawing_secret),
         )
 
     def under_row_level_security(self) -> Manner:

@@ -11,8 +11,10 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
-from services.adapters.draws import draws_for
-from services.adapters.postgres import inbox, quota
+import asyncpg
+
+from services.adapters.postgres import coupons, inbox, quota
+from services.adapters.postgres.failures import LostRace
 from services.adapters.postgres.pool import Connection
 from services.decisions.loading import load, places, what_they_need
 from services.decisions.manner import Manner
@@ -20,6 +22,7 @@ from services.decisions.programs import Programs
 from services.decisions.recording import RulesChanged, keep, write
 from services.decisions.verdicts import rows_of
 from services.domain.arrival import Incoming, Verdict
+from services.domain.coupons.issuing import Draw
 from services.domain.folding import decide_batch, issued_by_game
 from services.domain.letters import DeadLetter
 from services.domain.needs import Needs
@@ -60,6 +63,7 @@ class Deciding:
         self._alongside = alongside
         self._timed = timed
         self._programs = Programs()
+        self._has_collided = False
 
     async def decide(self, connection: Connection, arrivals: Sequence[Incoming]) -> Decided:
         """Decide these events, in their order, upon what is stored; their customers stay locked.
@@ -94,6 +98,7 @@ class Deciding:
                 holders=opened.holders,
             )
             shares = await quota.hold(connection, most_issued(asked))
+            draws = await self._draws(connection, asked)
         reach("issuer.after_load")
         with self._timed("decide"):
             verdicts, too_early = decide_batch(
@@ -102,7 +107,7 @@ class Deciding:
                 states,
                 opened.customers,
                 shares.quota,
-                draws_for([wanted.draws for _, wanted in asked]),
+                draws,
             )
         await quota.use(connection, shares, issued_by_game(verdicts, shares.quota))
         reach("issuer.after_decide")
@@ -128,8 +133,33 @@ class Deciding:
             except RulesChanged as changed:
                 self._programs.forget(changed.games)
                 raise
+            except asyncpg.UniqueViolationError as error:
+                if error.constraint_name in coupons.DRAWN_ONCE:
+                    self._has_collided = True
+                    raise DrawTaken(str(error)) from error
+                raise
         reach("issuer.after_record")
         return new_letters
+
+    async def _draws(
+        self, connection: Connection, asked: Sequence[tuple[Incoming, Needs]]
+    ) -> Sequence[Sequence[Draw]]:
+        """What coupons of these events will be called. After a collision, whether anybody is called so is looked up."""
+        drawing = self.manner.drawing
+        wanted = [(incoming, wanted.draws) for incoming, wanted in asked]
+        draws = drawing.draws_for(wanted)
+        taken: set[Draw] = set()
+        while self._has_collided:
+            met = await coupons.taken(connection, [draw for mine in draws for draw in mine])
+            if not met:
+                break
+            taken |= met
+            draws = drawing.draws_for(wanted, taken)
+        return draws
+
+
+class DrawTaken(LostRace):
+    """A coupon of another event has this id or code: decide again, and the draw that follows is taken."""
 
 
 def most_issued(asked: Iterable[tuple[Incoming, Needs]]) -> dict[int, int]:

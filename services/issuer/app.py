@@ -29,7 +29,7 @@ from services.issuer.lane import Lane
 from services.issuer.pipeline import Pipeline
 from services.runtime import crashpoints
 from services.runtime.health import Health
-from services.runtime.settings import Settings, SettingsError, required
+from services.runtime.settings import Settings, SettingsError, require_code_secret, required
 from services.runtime.waiting import Waiting, keep_trying
 
 SESSION_TIMEOUT_MS = 10_000
@@ -47,6 +47,7 @@ log = logging.getLogger(__name__)
 async def serve(settings: Settings, health: Health) -> None:
     """Issue coupons until told to stop. Raises what a bug raises: the process ends rather than lose a record."""
     required(settings, "kafka_bootstrap_servers", "postgres_dsn", "redis_url")
+    require_code_secret(settings)
     crashpoints.arm(settings.crash_at)
     bug: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     locks = CustomerLocks(settings)

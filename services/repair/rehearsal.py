@@ -13,7 +13,7 @@ from datetime import timedelta
 
 from aiokafka import ConsumerRecord
 
-from services.adapters.draws import draws_for
+from services.adapters.draws import Drawing
 from services.adapters.postgres import inbox, quota
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
@@ -53,6 +53,7 @@ class DryRun:
         ignored: Container[str] = NOTHING_IGNORED,
     ) -> None:
         self._ignored = ignored
+        self._drawing = Drawing()
         self._connection = connection
         self._clock_offset = clock_offset
         self._decided: set[str] = set()
@@ -98,7 +99,7 @@ class DryRun:
         limited = most_issued(asked)
         still = await quota.left(connection, limited)
         left = {game_id: still.get(game_id, 0) - self._issued[game_id] for game_id in limited}
-        drawn = draws_for([wanted.draws for _, wanted in asked])
+        drawn = self._drawing.draws_for((incoming, wanted.draws) for incoming, wanted in asked)
         for (incoming, wanted), mine in zip(asked, drawn, strict=True):
             if incoming.event_key in self._decided:
                 continue

@@ -7,6 +7,7 @@ Units stand last in a name. Relations between settings are checked when they are
 from __future__ import annotations
 
 import os
+from base64 import b64decode
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -19,6 +20,8 @@ from schemas import topics
 PREFIX = "COUPONRY_"
 WITHOUT_REDIS = "none"
 """In place of Redis' address: there is none, and none is missed."""
+CODE_SECRET_BYTES = 32
+HOW_TO_MAKE_ONE = "make one with `openssl rand -base64 32`"
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 
 
@@ -56,6 +59,7 @@ class Settings(BaseSettings):
     topic_prefix: str = Field(default="", pattern=r"^[a-zA-Z0-9._-]{0,100}$")
     topic_partitions: int = Field(default=4, ge=1, le=10_000)
 
+    code_secret: str | None = Field(default=None, repr=False)
     event_source: str = Field(default="/couponry", min_length=1, max_length=1024)
     mask_codes: bool = False
     expiring_lead_hours: Annotated[tuple[int, ...], NoDecode] = (168, 24)
@@ -108,6 +112,11 @@ class Settings(BaseSettings):
         return None if self.redis_url == WITHOUT_REDIS else self.redis_url
 
     @property
+    def drawing_secret(self) -> bytes | None:
+        """What coupon ids and codes are drawn with: the first of the secrets."""
+        return None if self.code_secret is None else b64decode(self.code_secret.split(",")[0])
+
+    @property
     def clock_offset(self) -> timedelta:
         """What is added to the database's clock."""
         return timedelta(seconds=self.clock_offset_seconds)
@@ -130,6 +139,19 @@ class Settings(BaseSettings):
         if any(hour < 1 for hour in hours):
             raise ValueError("must be hours before the end, like 168,24")
         return hours
+
+    @field_validator("code_secret")
+    @classmethod
+    def _secrets(cls, value: str | None) -> str | None:
+        """Base64 of 32 bytes each, separated by commas."""
+        for part in (value or "").split(",") if value is not None else ():
+            try:
+                is_right = len(b64decode(part.strip(), validate=True)) == CODE_SECRET_BYTES
+            except ValueError:
+                is_right = False
+            if not is_right:
+                raise ValueError(f"must be base64 of {CODE_SECRET_BYTES} bytes: {HOW_TO_MAKE_ONE}")
+        return value
 
     @field_validator("ignored_types", mode="before")
     @classmethod
@@ -207,7 +229,10 @@ def read_settings(**overrides: Any) -> Settings:
         message = str(first["msg"]).removeprefix("Value error, ")
         if not field:
             raise SettingsError(message) from None
-        raise SettingsError(f"{field}: {message} (it is {first['input']!r})"[:500]) from None
+        name = str(first["loc"][0])
+        is_secret = name in Settings.model_fields and not Settings.model_fields[name].repr
+        shown = "" if is_secret else f" (it is {first['input']!r})"
+        raise SettingsError(f"{field}: {message}{shown}"[:500]) from None
 
 
 def _from_files() -> dict[str, str]:
@@ -222,6 +247,15 @@ def _from_files() -> dict[str, str]:
             except OSError as error:
                 raise SettingsError(f"{variable}: cannot read {path}: {error.strerror}") from None
     return found
+
+
+def require_code_secret(settings: Settings) -> None:
+    """Whoever issues coupons draws them with the installation's secret. Raises SettingsError."""
+    if settings.code_secret is None:
+        raise SettingsError(
+            f"{PREFIX}CODE_SECRET is not set: coupon ids and codes are drawn with it; {HOW_TO_MAKE_ONE}, and keep it as"
+            " long as the database"
+        )
 
 
 def required(settings: Settings, *names: str) -> tuple[str, ...]:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import secrets
 import sys
 import urllib.error
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from services.local.process import Processes, Server
 from services.local.servers import SETTING
-from services.local.state import SECRET_FILE, StateDir, write_private
-from services.runtime.settings import PREFIX, Settings
+from services.local.state import CODE_SECRET_FILE, SECRET_FILE, StateDir, write_private
+from services.runtime.settings import CODE_SECRET_BYTES, PREFIX, Settings
 from services.runtime.side_by_side import side_by_side
 from services.runtime.web import open_url
 
@@ -33,7 +34,8 @@ def child(name: str, settings: Settings, state: StateDir) -> Server:
     own = {
         PREFIX + "STATE_DIR": str(state.path),
         PREFIX + "HEALTH_PORT": str(port),
-        **_signing_secret(state),
+        **_made_once(state, "JWT_SECRET", SECRET_FILE, lambda: secrets.token_urlsafe(48)),
+        **_made_once(state, "CODE_SECRET", CODE_SECRET_FILE, new_code_secret),
         **(
             {PREFIX + "API_PORT": str(settings.api_port or state.port("api"))}
             if name == "api"
@@ -71,15 +73,20 @@ def announced_url(log: Path, what: str = "health") -> str:
     raise ConnectionError("the process has not told its address yet")
 
 
-def _signing_secret(state: StateDir) -> dict[str, str]:
-    """The development secret that signs tokens, made once per state directory, unless one is given."""
-    variable = PREFIX + "JWT_SECRET"
+def _made_once(state: StateDir, name: str, file: str, make: Callable[[], str]) -> dict[str, str]:
+    """A secret of this state directory, made when it is first needed, unless one is given."""
+    variable = PREFIX + name
     if variable in os.environ or f"{variable}_FILE" in os.environ:
         return {}
-    path = state.path / SECRET_FILE
+    path = state.path / file
     if not path.exists():
-        write_private(path, secrets.token_urlsafe(48))
+        write_private(path, make())
     return {f"{variable}_FILE": str(path)}
+
+
+def new_code_secret() -> str:
+    """Base64 of 32 random bytes."""
+    return base64.b64encode(secrets.token_bytes(CODE_SECRET_BYTES)).decode()
 
 
 def _get(url: str) -> None:

@@ -1,6 +1,6 @@
 """What commands share.
 
-May import adapters, runtime and schemas. `addresses` (where the servers are), `arguments` (types of what is typed),
-`output` (tables, JSON, refusals in one line), `narration` (what is going on, for people), `pace` (how fast a bulk
-command works).
+May import adapters, local, runtime and schemas. `addresses` (where the servers are), `arguments` (types of what is
+typed), `output` (tables, JSON, refusals in one line), `narration` (what is going on, for people), `pace` (how fast a
+bulk command works).
 """

@@ -18,6 +18,7 @@ import asyncpg
 from services.adapters.failures import KAFKA_AWAY
 from services.adapters.postgres.failures import OF_POSTGRES, UNUSABLE
 from services.adapters.postgres.pool import connect
+from services.local.state import CODE_SECRET_FILE
 from services.runtime.settings import WITHOUT_REDIS, Settings, read_settings, required
 from services.terminal.output import CommandError
 
@@ -34,6 +35,11 @@ def command_settings(**overrides: Any) -> Settings:
         for field, server in _FIELDS.items()
         if getattr(settings, field) is None and server in running
     }
+    if settings.code_secret is None and "postgres_dsn" in found:
+        # Of the directory whose database it is, and of no other.
+        with suppress(OSError):
+            secret = (settings.state_dir / CODE_SECRET_FILE).read_text(encoding="utf-8")
+            found["code_secret"] = secret.strip()
     return settings.model_copy(update=found)
 
 

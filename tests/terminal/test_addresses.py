@@ -14,13 +14,14 @@ import pytest
 from services.admin.token import with_local_secret, with_named_secret
 from services.cli import processes
 from services.cli.commands import execute
-from services.local.state import SECRET_FILE
+from services.local.state import CODE_SECRET_FILE, SECRET_FILE
 from services.runtime import garbage
 from services.runtime.processes import PROCESSES
-from services.runtime.settings import read_settings
+from services.runtime.settings import SettingsError, read_settings
 from services.terminal import addresses
 from services.terminal.addresses import command_settings, process_settings, running_up
 from services.terminal.output import CommandError
+from tests.stand.servers import CODE_SECRET
 
 LINE = {
     "kafka": "127.0.0.1:9",
@@ -87,6 +88,7 @@ def by_chance(state_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     default.mkdir()
     _write(default)
     (default / SECRET_FILE).write_text("x" * 48, encoding="utf-8")
+    (default / CODE_SECRET_FILE).write_text(CODE_SECRET, encoding="utf-8")
     monkeypatch.chdir(state_dir)
     monkeypatch.delenv("COUPONRY_STATE_DIR")
     return default
@@ -165,3 +167,35 @@ async def test_connection_that_closes_badly_hides_nothing(
     with pytest.raises(CommandError, match="the reason"):
         async with addresses.postgres(settings, "test"):
             raise CommandError("the reason")
+
+
+def test_code_secret_comes_with_its_database_only(
+    by_chance: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What another installation's coupons are drawn with must not draw for the database that was named."""
+    assert command_settings().code_secret == CODE_SECRET
+    monkeypatch.setenv("COUPONRY_POSTGRES_DSN", "postgresql://elsewhere")
+    assert command_settings().code_secret is None
+
+
+@pytest.mark.parametrize("process", ["issuer", "api"])
+def test_process_that_issues_asks_for_the_code_secret(
+    process: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line that says how to make one."""
+    for name in ("KAFKA_BOOTSTRAP_SERVERS", "POSTGRES_DSN", "REDIS_URL", "JWT_SECRET"):
+        monkeypatch.setenv(f"COUPONRY_{name}", "x" * 32)
+    monkeypatch.setattr(processes, "run_service", lambda *_: pytest.fail("it starts"))
+    assert execute([process]) == 2
+    said = capsys.readouterr().err
+    assert "COUPONRY_CODE_SECRET is not set" in said
+    assert "openssl rand -base64 32" in said
+
+
+@pytest.mark.parametrize("wrong", ["", "x", "AAAA", f"{CODE_SECRET},AAAA", f"{CODE_SECRET},"])
+def test_code_secret_is_base64_of_32_bytes(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what is wrong with one does not show it."""
+    monkeypatch.setenv("COUPONRY_CODE_SECRET", wrong)
+    with pytest.raises(SettingsError, match="CODE_SECRET: must be base64 of 32 bytes") as caught:
+        read_settings()
+    assert "it is" not in str(caught.value)

@@ -16,8 +16,12 @@ from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
 from services.adapters.postgres.tables import columns_of, fetch_by
 from services.domain.coupons.coupon import Coupon, CouponStatus
+from services.domain.coupons.issuing import Draw
 
 _SQL = queries("coupons")
+
+DRAWN_ONCE = ("code_is_unique", "coupon_id_is_unique")
+"""Constraints that a draw can break."""
 # A look-up instead of a call of the enum: a row is read for every code of an order.
 _STATUS = {status.value: status for status in CouponStatus}
 
@@ -155,3 +159,12 @@ def coupon_from(row: asyncpg.Record) -> Coupon:
         redeemed_at=row["redeemed_at"],
         redeemed_order_id=row["redeemed_order_id"],
     )
+
+
+async def taken(connection: Connection, draws: Collection[Draw]) -> set[Draw]:
+    """Those of the draws whose id or code a coupon has already."""
+    rows = await connection.fetch(
+        _SQL["taken"], [draw.coupon_id for draw in draws], [draw.code for draw in draws]
+    )
+    ids, codes = {str(row["id"]) for row in rows}, {row["code"] for row in rows}
+    return {draw for draw in draws if draw.coupon_id in ids or draw.code in codes}

@@ -83,3 +83,9 @@ SELECT c.id, cu.partner_id, cu.customer_id
 FROM coupons c JOIN customers cu USING (customer_no)
 WHERE c.game_id = ANY($1::bigint[]) AND c.status IN ('active', 'reserved')
   AND c.expires_at <= greatest($2::timestamptz, cu.last_at);
+
+-- name: taken
+-- Coupons that have one of these ids or codes.
+SELECT id, code FROM coupons WHERE id = ANY($1::uuid[])
+UNION
+SELECT id, code FROM coupons WHERE code = ANY($2::text[]);

@@ -139,8 +139,3 @@ async def lock_customers(
         (partner_id, customer_id): LockedCustomer(number=number, at=at, is_new=is_new)
         for partner_id, customer_id, number, at, is_new, _now in rows
     }
-
-
-async def decision_of(connection: Connection, event_key: str) -> list[asyncpg.Record]:
-    """(customer_no, game_id, coupon_id) of what was decided of an event; nothing if it was not."""
-    return await connection.fetch(_SQL["decision"], event_key)

@@ -20,7 +20,3 @@ FROM unnest($1::bigint[], $2::text[]) AS named (partner_id, customer_id)
 ON CONFLICT (partner_id, customer_id) DO UPDATE
     SET last_at = greatest(known.last_at, clock_timestamp() + $3::interval)
 RETURNING partner_id, customer_id, customer_no, last_at, (xmax = 0) AS is_new, clock_timestamp() AS now;
-
--- name: decision
--- What was decided of an event before.
-SELECT customer_no, game_id, coupon_id FROM decisions WHERE event_key = $1;

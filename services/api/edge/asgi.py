@@ -28,7 +28,7 @@ REQUEST_ID: Final = "couponry.request_id"
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
-_is_request_id = re.compile(r"[A-Za-z0-9._:-]{1,128}").fullmatch
+_is_request_id = re.compile(r"[!-~]{1,128}").fullmatch
 
 log = logging.getLogger(__name__)
 

@@ -39,7 +39,7 @@ from services.repair.dead_letters.shown import record_of
 from services.repair.rehearsal import DryRun
 from services.repair.replay.result import counts_of, declined_by_reason
 from services.runtime.crashpoints import reach
-from services.runtime.settings import Settings, required
+from services.runtime.settings import Settings, require_code_secret, required
 from services.terminal.addresses import postgres, reaching_postgres
 from services.terminal.output import progress
 from services.terminal.pace import PROGRESS_SECONDS, Pace, Tick
@@ -66,6 +66,8 @@ async def run(
 ) -> dict[str, Any]:
     """The whole of `dead-letters redrive`, and its report. Raises CommandError or SettingsError."""
     required(settings, "postgres_dsn", "redis_url")
+    if not dry_run:
+        require_code_secret(settings)
     page = min(PAGE, settings.batch_max_records)
     read_only = "on" if dry_run else "off"
     async with postgres(settings, NAME, default_transaction_read_only=read_only) as connection:

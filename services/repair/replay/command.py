@@ -24,7 +24,7 @@ from services.repair.replay.result import document, unchanged
 from services.repair.replay.run import BESIDE_LIVE_PER_SECOND, Reading, dry_run_of, pipeline_of
 from services.repair.replay.span import Asked, Span, broker_topic, find_span, gap_line, topic_choice
 from services.runtime import crashpoints
-from services.runtime.settings import Settings, required
+from services.runtime.settings import Settings, require_code_secret, required
 from services.terminal.addresses import (
     command_settings,
     postgres,
@@ -86,6 +86,8 @@ def replay(
     settings = command_settings()
     crashpoints.arm(settings.crash_at)
     required(settings, "kafka_bootstrap_servers", "postgres_dsn", "redis_url")
+    if not dry_run:
+        require_code_secret(settings)
     report = asyncio.run(
         _replay(settings, asked, dry_run=dry_run, rate=rate, resume=resume, reason=reason)
     )

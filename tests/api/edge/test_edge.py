@@ -92,6 +92,8 @@ async def test_edge_names_every_request(partner: Partner) -> None:
     """A sensible request id is taken over, another one replaced."""
     for given, kept in (
         ("abc-1.2:3_4", True),
+        ("~{a=1;b/2}!", True),
+        ("a" * 128, True),
         ("", False),
         ("a" * 129, False),
         ("a b", False),
