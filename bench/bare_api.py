@@ -11,8 +11,9 @@ from fastapi import Depends, FastAPI, Request
 from services.api.edge.dialect import Caller
 from services.api.partners.access import Access
 from services.api.partners.keys import keys_by
-from services.runtime.health import Health, serving
+from services.runtime.health import Health
 from services.runtime.process import run_service
+from services.runtime.serving import serving
 from services.runtime.settings import Settings, read_settings
 
 QUERY = "SELECT id, code, status, issued_at, expires_at FROM couponry.coupons WHERE id = $1"

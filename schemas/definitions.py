@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 D = TypeVar("D", bound="Definition")
 
@@ -20,6 +20,8 @@ Messages = Mapping[str, str]
 """What is said of a value that breaks its field's rule, by dotted path; `*` stands for an index of a list."""
 
 _REFUSAL = "refusal"
+MOST_ERRORS = 50
+"""Fields that one answer names: who sends ten thousand wrong ones learns nothing from the rest."""
 
 
 class InvalidDefinition(ValueError):
@@ -82,7 +84,9 @@ def _errors(model: type[Definition], invalid: ValidationError, messages: Message
     for error in invalid.errors(include_url=False):
         location = _location(model, error["loc"])
         path = ".".join(map(str, location))
-        if error["type"] == "missing" or (error["input"] is None and _is_required(model, location)):
+        if len(errors) == MOST_ERRORS and path not in errors:
+            break
+        if error["type"] == "missing" or (_is_empty(error) and _is_required(model, location)):
             text = f"The {path} field is required."
         elif error["type"] == _REFUSAL:
             text = error["msg"]
@@ -92,6 +96,12 @@ def _errors(model: type[Definition], invalid: ValidationError, messages: Message
         if text not in texts:
             texts.append(text)
     return errors
+
+
+def _is_empty(error: ErrorDetails) -> bool:
+    """Null, or a text without a character where one is the least."""
+    is_short = error["type"] == "string_too_short" and error["ctx"]["min_length"] == 1
+    return error["input"] is None or is_short
 
 
 def _location(model: type[BaseModel], loc: Sequence[str | int]) -> list[str | int]:

@@ -22,12 +22,13 @@ from pydantic import (
     BeforeValidator,
     Field,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
 
 from schemas.definitions import STORABLE, Definition, characters, refusal, validated
-from schemas.fields import Id
+from schemas.fields import MAX_ID, Id
 
 LARGEST_IMAGE_BYTES: Final = 1024 * 1024
 MAX_POINTS: Final = 2**31 - 1
@@ -142,7 +143,21 @@ class Card(Definition):
     auto_assign: bool = True
     points_enabled: bool = True
     shop_ids: Annotated[
-        list[Id], Field(max_length=10_000), BeforeValidator(lambda v: [] if v is None else v)
+        list[Id],
+        Field(max_length=10_000),
+        BeforeValidator(lambda v: [] if v is None else v),
+        WithJsonSchema(
+            {
+                "anyOf": [
+                    {
+                        "type": "array",
+                        "maxItems": 10_000,
+                        "items": {"type": "integer", "minimum": 1, "maximum": MAX_ID},
+                    },
+                    {"type": "null"},
+                ]
+            }
+        ),
     ] = Field(default_factory=list)
     initial_bonus_points: Points | None = None
     points_expiration_days: Points | None = None

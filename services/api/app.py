@@ -29,7 +29,8 @@ from services.api.partners.keys import Keys, keys_by
 from services.decisions.manner import Manner
 from services.runtime.backoff import pause
 from services.runtime.docs_page import add_docs
-from services.runtime.health import Health, add_health, serving
+from services.runtime.health import Health, add_health
+from services.runtime.serving import serving
 from services.runtime.settings import Settings, require_code_secret, required
 from services.runtime.side_by_side import side_by_side
 from services.runtime.waiting import Waiting, keep_trying
@@ -93,8 +94,8 @@ def unserved_app(dialects: Sequence[Dialect] = DIALECTS) -> FastAPI:
 async def serve(settings: Settings, health: Health) -> None:
     """Answer requests until told to stop; wait for the database as long as it takes."""
     required(settings, "postgres_dsn")
-    require_code_secret(settings)
     keys = keys_by(settings)
+    require_code_secret(settings)
     limits = Limits(settings)
     try:
         async with _pool(settings, health) as pool:
@@ -158,3 +159,6 @@ async def _watch(pool: asyncpg.Pool, health: Health, guard: ClockGuard) -> None:
     health.needs("postgres", lambda: standing.fault)
     while not await pause(health.stopping, WATCH_SECONDS):
         await standing.look(pool)
+        if standing.fault is not None:
+            # What answers there may never take writes again; a new connection may lead to a server that does.
+            await pool.expire_connections()

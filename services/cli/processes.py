@@ -67,9 +67,9 @@ def api() -> int:
     """
     settings = with_named_secret(process_settings())
     required(settings, "postgres_dsn")
-    require_code_secret(settings)
     from services.api.app import serve
     from services.api.partners.keys import keys_by
 
     keys_by(settings)
+    require_code_secret(settings)
     return run_service("api", settings, partial(serve, settings))

@@ -20,7 +20,7 @@ from aiokafka import ConsumerRecord
 
 from services.adapters.postgres import passed_over
 from services.adapters.postgres.failures import Kind, kind_of
-from services.adapters.postgres.passed_over import PassedOverRow
+from services.adapters.postgres.passed_over import NobodysRecord
 from services.adapters.postgres.pool import waking_relay
 from services.decisions.manner import USUAL, Manner
 from services.decisions.transaction import Alongside, Deciding
@@ -176,11 +176,11 @@ class Pipeline:
 
 def read(
     records: Sequence[ConsumerRecord], ignored: Container[str] = NOTHING_IGNORED
-) -> tuple[list[Incoming], list[DeadLetter], list[PassedOverRow]]:
+) -> tuple[list[Incoming], list[DeadLetter], list[NobodysRecord]]:
     """Events in deciding order, the records that cannot be read, and those that concern nobody."""
     arrivals: list[Incoming] = []
     letters: list[DeadLetter] = []
-    passed: list[PassedOverRow] = []
+    passed: list[NobodysRecord] = []
     for record in records:
         found = read_record(record, ignored)
         if isinstance(found, Incoming):
@@ -188,8 +188,7 @@ def read(
         elif isinstance(found, Poison):
             letters.append(letter_from_poison(record, found))
         else:
-            place = record.topic, record.partition
-            passed.append(PassedOverRow(*place, found.type, found.reason, record.offset))
+            passed.append((record.topic, record.partition, found.type, found.reason, record.offset))
     return in_deciding_order(arrivals), letters, passed
 
 

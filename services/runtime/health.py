@@ -9,20 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-import socket
-import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import uvicorn
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import REGISTRY, Gauge
 from prometheus_client.exposition import choose_encoder
 
 from services.runtime.docs_page import add_docs
-from services.runtime.settings import PREFIX, Settings, SettingsError
+from services.runtime.serving import serving
+from services.runtime.settings import Settings
 
 Check = Callable[[], str | None]
 """None: fine. A text: why not. Called on the event loop at every request, so it only looks, never waits."""
@@ -148,7 +145,7 @@ def add_health(app: FastAPI, health: Health) -> None:
         """Can this process do its work now: started, its servers reached, not stopping? And in spite of what?"""
         return _report(health.readiness(), warnings=health.warnings())
 
-    @app.get("/metrics")
+    @app.get("/metrics", response_class=PlainTextResponse)
     async def metrics(request: Request) -> Response:
         """Every metric of this process, in the Prometheus or the OpenMetrics text format."""
         health.measure()
@@ -164,46 +161,6 @@ def _report(answers: dict[str, str | None], **more: dict[str, str]) -> JSONRespo
     )
 
 
-class _QuietServer(uvicorn.Server):
-    """uvicorn without its signal handling: it would take the signals over and raise them again at its end."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-@contextlib.asynccontextmanager
-async def serving(
-    app: FastAPI, host: str, port: int, *, announce_as: str, grace_seconds: int = 1
-) -> AsyncIterator[str]:
-    """Serve `app` on host:port (0: any free port); yields its URL after one JSON line with it on stderr.
-
-    In the end requests in hand have `grace_seconds` to finish. SettingsError, naming the settings
-    `COUPONRY_<announce_as>_HOST` and `_PORT`, when the address cannot be had.
-    """
-    bound = _bind(host, port, f"{PREFIX}{announce_as.upper()}")
-    config = uvicorn.Config(
-        app,
-        access_log=False,
-        lifespan="off",
-        log_config=None,
-        loop="none",
-        server_header=False,
-        timeout_graceful_shutdown=grace_seconds,
-        ws="none",
-    )
-    server = _QuietServer(config)
-    task = asyncio.create_task(server.serve(sockets=[bound]))
-    reachable = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - only read here
-    url = f"http://{reachable}:{bound.getsockname()[1]}"
-    print(json.dumps({announce_as: url}), file=sys.stderr, flush=True)
-    try:
-        yield url
-    finally:
-        server.should_exit = True
-        await task
-
-
 def health_server(
     health: Health, settings: Settings
 ) -> contextlib.AbstractAsyncContextManager[str]:
@@ -211,15 +168,3 @@ def health_server(
     return serving(
         health_app(health), settings.health_host, settings.health_port, announce_as="health"
     )
-
-
-def _bind(host: str, port: int, setting: str) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family)
-    except OSError as error:
-        why = str(error.strerror).partition(" (while")[0]
-        raise SettingsError(
-            f"cannot listen on {host}:{port}: {why}; "
-            f"set {setting}_HOST and {setting}_PORT to a free address (port 0: any)"
-        ) from None

@@ -39,6 +39,7 @@ from services.runtime.settings import Settings, SettingsError, read_settings
 from services.sweeper import app as sweeper
 from services.terminal.addresses import reaching_kafka, reaching_postgres
 from services.terminal.output import CommandError
+from tests.stand.servers import CODE_SECRET
 
 RACE, OUTAGE, FAULT = Kind.LOST_RACE, Kind.OUTAGE, Kind.FAULT
 
@@ -85,14 +86,14 @@ TABLE: list[tuple[Exception, Kind, str, str, str, str, str, int, int]] = [
     # The server is busy, or not what we were promised: no record is to blame.
     (asyncpg.QueryCanceledError("statement timeout"),      OUTAGE, "waits",  "waits",  "waits", "raises", "waits",   503, 2),
     (asyncpg.LockNotAvailableError("lock timeout"),        OUTAGE, "waits",  "waits",  "waits", "raises", "waits",   503, 2),
-    (asyncpg.InvalidPasswordError("login"),                OUTAGE, "waits",  "waits",  "waits", "raises", "waits",   500, 2),
-    (asyncpg.InvalidCatalogNameError("no database"),       OUTAGE, "waits",  "waits",  "waits", "raises", "waits",   500, 2),
+    (asyncpg.InvalidPasswordError("login"),                OUTAGE, "waits",  "waits",  "waits", "raises", "waits",   503, 2),
+    (asyncpg.InvalidCatalogNameError("no database"),       OUTAGE, "waits",  "waits",  "waits", "raises", "waits",   503, 2),
     (asyncpg.UndefinedTableError("not migrated"),          OUTAGE, "waits",  "waits",  "waits", "raises", "waits",   500, 2),
     (asyncpg.InsufficientPrivilegeError("role"),           OUTAGE, "waits",  "waits",  "waits", "raises", "waits",   500, 2),
-    (asyncpg.ReadOnlySQLTransactionError("standby"),       OUTAGE, "waits",  "waits",  "waits", "raises", "waits",   500, 2),
-    (asyncpg.DiskFullError("full"),                        OUTAGE, "waits",  "waits",  "waits", "raises", "waits",   500, 2),
-    (asyncpg.OutOfMemoryError("full"),                     OUTAGE, "waits",  "waits",  "waits", "raises", "waits",   500, 2),
-    (asyncpg.PostgresIOError("disk"),                      OUTAGE, "waits",  "waits",  "waits", "raises", "waits",   500, 2),
+    (asyncpg.ReadOnlySQLTransactionError("standby"),       OUTAGE, "waits",  "waits",  "waits", "raises", "waits",   503, 2),
+    (asyncpg.DiskFullError("full"),                        OUTAGE, "waits",  "waits",  "waits", "raises", "waits",   503, 2),
+    (asyncpg.OutOfMemoryError("full"),                     OUTAGE, "waits",  "waits",  "waits", "raises", "waits",   503, 2),
+    (asyncpg.PostgresIOError("disk"),                      OUTAGE, "waits",  "waits",  "waits", "raises", "waits",   503, 2),
 ]  # fmt: skip
 IDS = [type(row[0]).__name__ for row in TABLE]
 NOWHERE = "127.0.0.1:1"
@@ -107,6 +108,7 @@ def nowhere(monkeypatch: pytest.MonkeyPatch) -> Settings:
         kafka_bootstrap_servers=NOWHERE,
         postgres_dsn=f"postgresql://nobody@{NOWHERE}/nowhere",
         redis_url=f"redis://{NOWHERE}/0",
+        code_secret=CODE_SECRET,
     )
 
 

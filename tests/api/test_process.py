@@ -36,6 +36,7 @@ def environment(settings: Settings, **changes: str) -> dict[str, str]:
     ours = {
         "POSTGRES_DSN": settings.postgres_dsn or "", "REDIS_URL": settings.redis_url or "", "JWT_SECRET": SECRET,
         "STATE_DIR": str(settings.state_dir), "TOPIC_PREFIX": settings.topic_prefix,
+        "CODE_SECRET": settings.code_secret or "",
     }  # fmt: skip
     named = {PREFIX + name: value for name, value in (ours | changes).items()}
     return {**os.environ, **named}

@@ -119,6 +119,13 @@ async def line_of(process: Process) -> list[str]:
 
 def environment(settings: Settings) -> dict[str, str]:
     """The variables under which a process meets this test's servers."""
-    fields = ("kafka_bootstrap_servers", "postgres_dsn", "redis_url", "topic_prefix", "state_dir")
+    fields = (
+        "code_secret",
+        "kafka_bootstrap_servers",
+        "postgres_dsn",
+        "redis_url",
+        "topic_prefix",
+        "state_dir",
+    )
     named = {f"{PREFIX}{name.upper()}": str(getattr(settings, name)) for name in fields}
     return {**os.environ, **named, "PYTHONUNBUFFERED": "1"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +14,7 @@ from aiokafka import ConsumerRecord
 Headers = tuple[tuple[str, bytes | None], ...]
 
 _offset = itertools.count()
+_BEGAN_MS = time.time_ns() // 1_000_000
 
 
 def completed(
@@ -51,7 +53,7 @@ def raw(
         topic="game-completed",
         partition=partition,
         offset=offset,
-        timestamp=1_777_627_800_000 + offset if timestamp_ms is None else timestamp_ms,
+        timestamp=_BEGAN_MS + offset if timestamp_ms is None else timestamp_ms,
         timestamp_type=1,
         key=key.encode(),
         value=value,

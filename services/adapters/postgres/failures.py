@@ -91,6 +91,16 @@ TRY_AGAIN: Errors = (
 )
 """The database is away, busy or gave way to somebody else: nothing was changed, and the same request may work."""
 
+UNSERVED: Errors = (
+    *TRY_AGAIN,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.PostgresSystemError,
+)
+"""The same, or the server refuses everybody: full, read-only, or not ours. Nothing is wrong with the request."""
+
 UNUSABLE: Errors = (
     *OUTAGES,
     asyncpg.InvalidAuthorizationSpecificationError,

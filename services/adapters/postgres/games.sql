@@ -94,3 +94,7 @@ ORDER BY g.id OFFSET $4 LIMIT $5;
 -- How many games the same filters leave.
 SELECT count(*) FROM games
 WHERE partner_id = $1 AND ($2::boolean IS NULL OR is_active = $2) AND ($3::text IS NULL OR game_type = $3);
+
+-- name: time_zone
+-- The partner's.
+SELECT time_zone FROM partners WHERE id = $1;

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import NamedTuple
 
 import asyncpg
 
@@ -14,18 +13,12 @@ from services.adapters.postgres.tables import columns_of
 _SQL = queries("passed_over")
 
 
-class PassedOverRow(NamedTuple):
-    """One record: where it stands, its CloudEvents type, and why it is nobody's."""
-
-    topic: str
-    partition: int
-    type: str
-    reason: str
-    offset: int
+NobodysRecord = tuple[str, int, str, str, int]
+"""One record: topic and partition, its CloudEvents type, why it is nobody's, and its offset."""
 
 
 async def note(
-    connection: Connection | asyncpg.Pool, rows: Collection[PassedOverRow]
+    connection: Connection | asyncpg.Pool, rows: Collection[NobodysRecord]
 ) -> dict[str, int]:
     """Keep where these stood. Returns how many of them were not met before, by reason."""
     met = await connection.fetch(_SQL["note"], *columns_of(rows))

@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-from services.adapters.postgres.failures import TRY_AGAIN
+from services.adapters.postgres.failures import UNSERVED
 from services.api.edge.asgi import REQUEST_ID
 from services.api.edge.dialect import DIALECT, Dialect
 from services.api.edge.problems import Problem, Reason, general, not_found
@@ -27,7 +27,7 @@ def add_answers(app: FastAPI) -> None:
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _parameters)
-    for kind in TRY_AGAIN:
+    for kind in UNSERVED:
         app.add_exception_handler(kind, _try_again)
 
 
@@ -39,7 +39,7 @@ async def _problem(request: Request, error: Exception) -> Response:
 async def _http(request: Request, error: Exception) -> Response:
     """Paths and methods that are not there."""
     assert isinstance(error, HTTPException)
-    headers = dict(error.headers or {})
+    headers = {name.lower(): value for name, value in (error.headers or {}).items()}
     if error.status_code == 405 and (allowed := _allowed(request)):
         headers["allow"] = allowed
     return _answer(request, Problem(general(error.status_code), headers=headers))

@@ -1,4 +1,7 @@
-"""The outermost layer, plain ASGI: request ids, the dialect, the size of bodies, and an end for whatever went wrong.
+"""The outermost layer, plain ASGI: request ids, the dialect, the body, and an end for whatever went wrong.
+
+The body is read here, whole, within its size and its time: nobody further in waits for a client, least of all while
+holding a connection to the database.
 
 `X-Request-Id` is taken from the request where it is one word of sensible length, else made; every answer carries it.
 """
@@ -19,13 +22,15 @@ from services.api.edge import metrics
 from services.api.edge.dialect import DIALECT, Dialect, dialect_of
 from services.api.edge.problems import Problem, Reason
 
-LARGEST_BODY_BYTES: Final = 4 * 1024 * 1024
-"""Two images of 1 MiB in base64, and everything else."""
+BODY_SECONDS: Final = 15.0
+"""How long a body may take to come."""
 
 HEADERS: Final = "couponry.headers"
 REQUEST_ID: Final = "couponry.request_id"
 """Keys of the ASGI scope: (name, value) pairs that the answer will carry, and the request's id."""
 
+CLOSING: Final = {"connection": "close"}
+"""Of an answer to a request that was not read to its end."""
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 _is_request_id = re.compile(r"[!-~]{1,128}").fullmatch
@@ -34,7 +39,7 @@ log = logging.getLogger(__name__)
 
 
 class _TooLarge(Exception):
-    """The body went on beyond the limit."""
+    """The body went on beyond the limit, in bytes."""
 
 
 class Edge:
@@ -55,15 +60,7 @@ class Edge:
         dialect = scope[DIALECT] = dialect_of(scope["path"], self._dialects)
         begun_at = time.perf_counter()
         status = 0
-        left = LARGEST_BODY_BYTES
-
-        async def limited() -> Message:
-            nonlocal left
-            message = await receive()
-            left -= len(message.get("body", b""))
-            if left < 0:
-                raise _TooLarge
-            return message
+        most = dialect.largest_body(scope["path"])
 
         async def answered(message: Message) -> None:
             nonlocal status
@@ -76,9 +73,12 @@ class Edge:
             await send(message)
 
         try:
-            if length is not None and (not length.isdigit() or int(length) > LARGEST_BODY_BYTES):
-                raise _TooLarge
-            await self._app(scope, limited, answered)
+            if length is not None and (not length.isdigit() or int(length) > most):
+                raise _TooLarge(most)
+            body = await _whole_body(receive, most)
+            if body is None:
+                return  # nobody is there any more
+            await self._app(scope, _again(body, receive), answered)
         except Exception as error:
             problem = _problem(error, request_id)
             if status:
@@ -93,11 +93,47 @@ class Edge:
             metrics.SECONDS.labels(path).observe(time.perf_counter() - begun_at)
 
 
+async def _whole_body(receive: Receive, most: int) -> bytes | None:
+    """All of it; None from a client that has gone. Raises _TooLarge, and Problem 408 for one that does not come."""
+    parts: list[bytes] = []
+    left = most
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    return None
+                parts.append(message.get("body", b""))
+                left -= len(parts[-1])
+                if left < 0:
+                    raise _TooLarge(most)
+                if not message.get("more_body", False):
+                    return b"".join(parts)
+    except TimeoutError:
+        raise Problem(Reason.BODY_LATE, headers=CLOSING) from None
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """The body as one message; after it what comes."""
+    is_told = False
+
+    async def told() -> Message:
+        nonlocal is_told
+        if is_told:
+            return await receive()
+        is_told = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return told
+
+
 def _problem(error: Exception, request_id: str) -> Problem:
+    if isinstance(error, Problem):
+        return error
     if isinstance(error, _TooLarge):
-        return Problem(Reason.BODY_TOO_LARGE, str(LARGEST_BODY_BYTES))
+        return Problem(Reason.BODY_TOO_LARGE, str(error), headers=CLOSING)
     if isinstance(error, asyncio.TimeoutError):
-        return Problem(Reason.UNAVAILABLE)
+        return Problem(Reason.UNAVAILABLE, headers={"retry-after": "1"})
     log.error("request failed", exc_info=error, extra={"request_id": request_id})
     return Problem(Reason.BROKEN)
 

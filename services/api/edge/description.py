@@ -77,6 +77,7 @@ def _described(app: FastAPI, dialects: Sequence[Dialect]) -> dict[str, Any]:
         description=app.description,
         openapi_version=app.openapi_version,
         routes=app.routes,
+        servers=[{"url": "/", "description": "This service."}],
     )
     components = document.setdefault("components", {})
     components.setdefault("schemas", {}).update(_bodies)

@@ -16,6 +16,9 @@ from fastapi import APIRouter, Request
 from services.api.edge.problems import Problem
 from services.api.edge.reply import Reply
 
+USUAL_BODY_BYTES: Final = 64 * 1024
+LARGEST_BODY_BYTES: Final = 4 * 1024 * 1024
+"""Two images of 1 MiB in base64, and everything else."""
 DIALECT: Final = "couponry.dialect"
 """Key of the ASGI scope: the dialect that the request is in."""
 
@@ -36,7 +39,8 @@ class Dialect:
 
     `prefix` matches the beginning of its paths, also of those without a route. `authenticate` raises Problem 401.
     `failure` gives status and body of a problem, with the request's id; its headers are added here. `replayed` are
-    the headers of an answer that was given before. `security` has its OpenAPI security schemes by name.
+    the headers of an answer that was given before. `security` has its OpenAPI security schemes by name. `large`
+    matches the beginning of paths that take images.
     """
 
     name: str
@@ -46,6 +50,12 @@ class Dialect:
     failure: Callable[[Problem, str], tuple[int, Mapping[str, Any]]]
     replayed: Mapping[str, str]
     security: Mapping[str, Mapping[str, Any]]
+    large: re.Pattern[str] | None = None
+
+    def largest_body(self, path: str) -> int:
+        """Bytes that a body sent to this path may have."""
+        is_large = self.large is not None and self.large.match(path)
+        return LARGEST_BODY_BYTES if is_large else USUAL_BODY_BYTES
 
     def answer(self, problem: Problem, request_id: str) -> Reply:
         """The problem in this dialect."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
+import orjson
 
 from services.adapters.postgres.failures import LostRace
 from services.adapters.postgres.queries import queries
@@ -23,6 +24,7 @@ HEADER: Final = "Idempotency-Key"
 ATTEMPTS: Final = 5
 """Of one request that lost a race: the winner has committed, so the next attempt sees its work."""
 
+_EXACT: Final = 2**53
 _is_key = re.compile(r"[\x21-\x7e]{1,255}").fullmatch
 _SQL = queries("idempotency", __package__)
 
@@ -69,7 +71,27 @@ async def _once(call: Call, connection: asyncpg.Connection, key: str, work: Work
 
 
 async def _digest(call: Call) -> bytes:
-    """What makes a request the same one: method, path, query and body."""
+    """What makes a request the same one: method, path, query, and what the body says however it is written."""
     request = call.request
     parts = (request.method, request.url.path, request.url.query)
-    return hashlib.sha256("\n".join(parts).encode() + b"\n" + await request.body()).digest()
+    return hashlib.sha256("\n".join(parts).encode() + b"\n" + _said(await request.body())).digest()
+
+
+def _said(body: bytes) -> bytes:
+    """JSON without white space, names in order, numbers by value: 1 and 1.0 are one. What is no JSON as it is."""
+    try:
+        return orjson.dumps(_plain(orjson.loads(body)), option=orjson.OPT_SORT_KEYS)
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+        return body
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case dict():
+            return {name: _plain(inner) for name, inner in value.items()}
+        case list():
+            return [_plain(inner) for inner in value]
+        case float() if value.is_integer() and abs(value) < _EXACT:
+            return int(value)
+        case _:
+            return value

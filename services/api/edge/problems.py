@@ -37,6 +37,8 @@ class Reason(StrEnum):
     BODY_NOT_JSON = "body_not_json"
     BODY_NO_OBJECT = "body_no_object"
     BODY_TOO_LARGE = "body_too_large"
+    BODY_TOO_WIDE = "body_too_wide"
+    BODY_LATE = "body_late"
     SCOPE_MISSING = "scope_missing"
     PARAMETERS_INVALID = "parameters_invalid"
     KEY_MALFORMED = "key_malformed"
@@ -59,6 +61,8 @@ STATUSES: Final[Mapping[Reason, int]] = {
     Reason.BODY_NOT_JSON: 400,
     Reason.BODY_NO_OBJECT: 400,
     Reason.BODY_TOO_LARGE: 413,
+    Reason.BODY_TOO_WIDE: 413,
+    Reason.BODY_LATE: 408,
     Reason.SCOPE_MISSING: 403,
     Reason.PARAMETERS_INVALID: 422,
     Reason.KEY_MALFORMED: 422,

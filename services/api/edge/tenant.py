@@ -6,20 +6,31 @@ pool need not clean it (which would cost a round trip per request).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, cast
+from weakref import WeakValueDictionary
 
 import asyncpg
+from asyncpg.pool import PoolConnectionProxy
 
 from services.adapters.postgres.clock import OWN_CLOCK, ClockGuard
 from services.adapters.postgres.failures import OUTAGES
 from services.adapters.postgres.pool import API_ROLE, WAKE_RELAY, open_pool
+from services.api.edge.problems import Problem, Reason
 from services.runtime.settings import Settings
 
 POOL_SIZE = 10
 ACQUIRE_SECONDS = 5.0
 """How long a request waits for a connection before it is told to try again."""
+SHARE_SECONDS = 2.0
+"""How long it waits for the others of its partner, who have as many connections as one partner may."""
+LOCK_MS = 2_000
+"""How long it waits for a lock."""
+
+_shares: WeakValueDictionary[tuple[int, int], asyncio.Semaphore] = WeakValueDictionary()
+"""By pool and partner, while anybody holds or wants one."""
 
 
 async def open_tenant_pool(settings: Settings) -> asyncpg.Pool:
@@ -30,7 +41,34 @@ async def open_tenant_pool(settings: Settings) -> asyncpg.Pool:
         role=API_ROLE,
         min_size=2,
         max_size=POOL_SIZE,
+        lock_timeout=str(LOCK_MS),
     )
+
+
+@asynccontextmanager
+async def lent(pool: asyncpg.Pool, partner_id: int) -> AsyncIterator[PoolConnectionProxy]:
+    """A connection of the pool, of which one partner has at most half. Raises Problem 503, TimeoutError.
+
+    One that a server answers on which takes no writes any more is let go: the next may lead to one that does.
+    """
+    key = (id(pool), partner_id)
+    share = _shares.get(key)
+    if share is None:
+        share = _shares[key] = asyncio.Semaphore(max(1, pool.get_max_size() // 2))
+    try:
+        async with asyncio.timeout(SHARE_SECONDS):
+            await share.acquire()
+    except TimeoutError:
+        raise Problem(Reason.UNAVAILABLE, headers={"retry-after": "1"}) from None
+    try:
+        async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
+            try:
+                yield connection
+            except asyncpg.ReadOnlySQLTransactionError:
+                connection.terminate()
+                raise
+    finally:
+        share.release()
 
 
 _BEGIN = "SELECT clock_timestamp() FROM set_config('couponry.partner_id', $1, true)"
@@ -40,7 +78,7 @@ _BEGIN = "SELECT clock_timestamp() FROM set_config('couponry.partner_id', $1, tr
 @asynccontextmanager
 async def reading(pool: asyncpg.Pool, partner_id: int) -> AsyncIterator[asyncpg.Connection]:
     """A read-only transaction of this partner, in two round trips besides its queries."""
-    async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
+    async with lent(pool, partner_id) as connection:
         try:
             # One message: a partner id is a number of ours, so it can stand in the text.
             await connection.execute(
@@ -64,7 +102,7 @@ async def writing(
 
     Raises ClockApart while the database's clock is not to be believed.
     """
-    async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
+    async with lent(pool, partner_id) as connection:
         transaction = connection.transaction()
         await transaction.start()
         try:

@@ -17,5 +17,6 @@ PARTNERS: Final = Dialect(
     authenticate=authenticate,
     failure=failure,
     replayed=REPLAYED,
+    large=re.compile(r"/[^/]+/partners/cards(/|$)"),
     security={"partnerToken": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
 )

@@ -6,20 +6,21 @@ version, which every decision made under it stores.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import asyncpg
 from fastapi import APIRouter, Depends, Path, Query
 
+from schemas.envelope import parse_time
 from schemas.fields import MAX_ID, rfc3339
 from schemas.partners.game_answers import GameAnswer, GameList, GamePreview, GameWithCounters
 from schemas.partners.games import Game, read_game
 from services.adapters.postgres.catalogue import PRODUCTS
 from services.adapters.postgres.clock import clock
-from services.adapters.postgres.games import (
-    insert_game,
-)
+from services.adapters.postgres.games import insert_game
 from services.api.edge import audit
 from services.api.edge.call import Call
 from services.api.edge.description import takes
@@ -37,6 +38,7 @@ from services.api.partners.shown_games import (
     change_alone,
     page_of_games,
     shown_game,
+    time_zone,
 )
 from services.decisions.rule_changes import MultipleInUse, count_active, update_games
 from services.domain.program import GameType, window
@@ -56,9 +58,10 @@ _LAST_SECOND = timedelta(seconds=1)
 )
 async def create_game(call: Asked) -> Reply:
     """Add a game."""
-    game = defined(read_game, await call.json_object())
+    fields = await call.json_object()
 
     async def work(connection: asyncpg.Connection) -> Reply:
+        game = defined(read_game, _days(fields, await time_zone(connection, call.partner_id)))
         await require_known(connection, call, PRODUCTS, game.product_ids)
         stored = await insert_game(connection, call.partner_id, game)
         await audit.record(connection, call, "game.created", stored.id, after=_plain(game))
@@ -117,8 +120,9 @@ async def update_game(call: Asked, game_id: GameId, dry_run: DryRun = False) -> 
 
     async def work(connection: asyncpg.Connection) -> Reply:
         await change_alone(connection, game_id)
-        before = Game.model_construct(**(await _shown(connection, call, game_id)).stored.definition)
-        game = defined(read_game, fields, before.model_dump())
+        known = await _shown(connection, call, game_id)
+        before = Game.model_construct(**known.stored.definition)
+        game = defined(read_game, _days(fields, known.time_zone), before.model_dump())
         if "product_ids" in fields:
             await require_known(connection, call, PRODUCTS, game.product_ids)
         refusals = await update_games(
@@ -147,6 +151,18 @@ async def _shown(connection: asyncpg.Connection, call: Call, game_id: int) -> Sh
     if shown is None:
         raise not_found("game_id")
     return shown
+
+
+def _days(fields: Mapping[str, Any], time_zone: str) -> dict[str, Any]:
+    """The fields, with instants given for dates as the days that they lie in there: what was shown can be sent back."""
+    days = dict(fields)
+    for name in ("start_date", "end_date"):
+        if isinstance(text := fields.get(name), str):
+            try:
+                days[name] = parse_time(text).astimezone(ZoneInfo(time_zone)).date().isoformat()
+            except (ValueError, OverflowError):
+                pass  # a day, or nothing of the kind
+    return days
 
 
 def _counts(counted: MultipleInUse) -> dict[str, int]:

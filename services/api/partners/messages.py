@@ -25,6 +25,8 @@ MESSAGES: Final[Mapping[Reason, str]] = {
     Reason.BODY_NOT_JSON: "The body is not valid JSON: {about}",
     Reason.BODY_NO_OBJECT: "The body must be a JSON object",
     Reason.BODY_TOO_LARGE: "The body must not exceed {about} bytes",
+    Reason.BODY_TOO_WIDE: "The body must not have more than {about}",
+    Reason.BODY_LATE: "The body did not come in time",
     Reason.SCOPE_MISSING: "Forbidden. The token lacks the scope {about}.",
     Reason.PARAMETERS_INVALID: INVALID,
     Reason.KEY_MALFORMED: INVALID,

@@ -46,6 +46,11 @@ async def shown_game(
     )
 
 
+async def time_zone(connection: asyncpg.Connection, partner_id: int) -> str:
+    """What the partner's dates mean."""
+    return str(await connection.fetchval(_SQL["time_zone"], partner_id))
+
+
 async def page_of_games(
     connection: asyncpg.Connection,
     partner_id: int,

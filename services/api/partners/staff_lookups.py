@@ -18,7 +18,7 @@ import asyncpg
 from services.adapters.postgres.coupons import coupon_from
 from services.adapters.postgres.queries import queries
 from services.api.edge.problems import invalid, not_found
-from services.api.edge.tenant import ACQUIRE_SECONDS
+from services.api.edge.tenant import lent
 from services.api.partners.parameters import Page
 from services.domain.coupons.codes import parse
 from services.domain.coupons.coupon import Coupon, CouponStatus
@@ -99,7 +99,7 @@ async def by_code(
 
     Tills ask for this all day, so it is one round trip: the statement sets the partner for itself.
     """
-    async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
+    async with lent(pool, partner_id) as connection:
         row = await connection.fetchrow(
             _SQL["coupon_of_code"], partner_id, code, shop_id, clock_offset
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
@@ -93,3 +94,22 @@ async def _a_day_passes(partner: Partner) -> None:
         partner.id,
     )
     await partner.database.execute("SET ROLE couponry_worker")
+
+
+async def test_idempotency_compares_what_a_body_says(partner: Partner) -> None:
+    """However it is written: names in another order, white space, escapes, a number with a point."""
+    headers = {"idempotency-key": "k", "content-type": "application/json"}
+    body = {**WHOLE, "stamps_required": 7, "name": "Ąžuolas"}
+    first = await partner.ask("POST", "/games", content=json.dumps(body), headers=headers)
+    assert first.status_code == 201
+    turned = dict(reversed(body.items()))
+    for again in (
+        json.dumps(turned, indent=2),
+        json.dumps(body, ensure_ascii=False),
+        json.dumps(body).replace(": 7", ": 7.0"),
+    ):
+        answer = await partner.ask("POST", "/games", content=again, headers=headers)
+        assert (answer.status_code, answer.content) == (201, first.content)
+    answer = await partner.post("/games", {**body, "stamps_required": 8}, headers=headers)
+    assert answer.status_code == 422
+    assert await games(partner) == 1

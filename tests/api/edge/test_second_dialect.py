@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from prometheus_client import REGISTRY
 
 from services.api.app import DIALECTS, build_app
-from services.api.edge.asgi import LARGEST_BODY_BYTES
+from services.api.edge.dialect import USUAL_BODY_BYTES
 from services.api.edge.limits import Limits
 from services.api.partners.keys import Secret
 from services.runtime.settings import Settings
@@ -21,7 +21,7 @@ from tests.api.edge.test_edge import next_window
 from tests.api.edge.toy import TOY
 from tests.api.stand import SECRET, URL, Partner
 
-LARGE = b" " * (LARGEST_BODY_BYTES + 1)
+LARGE = b" " * (USUAL_BODY_BYTES + 1)
 PROBLEMS: list[tuple[str, str, str, dict[str, Any], int, str, str | None]] = [
     # method, path, key, what else, status, reason, what about
     ("GET", "/things/1", "", {}, 401, "unauthenticated", None),
@@ -39,9 +39,9 @@ PROBLEMS: list[tuple[str, str, str, dict[str, Any], int, str, str | None]] = [
         {"content": LARGE},
         413,
         "body_too_large",
-        str(LARGEST_BODY_BYTES),
+        str(USUAL_BODY_BYTES),
     ),
-    ("GET", "/nothing", "{id}", {"content": LARGE}, 413, "body_too_large", str(LARGEST_BODY_BYTES)),
+    ("GET", "/nothing", "{id}", {"content": LARGE}, 413, "body_too_large", str(USUAL_BODY_BYTES)),
     ("POST", "/things", "{id}+", {"content": b"[]"}, 400, "body_no_object", None),
     ("GET", "/things/1?depth=0", "{id}", {}, 422, "parameters_invalid", None),
     ("GET", "/failures/bug", "{id}", {}, 500, "broken", None),

@@ -133,9 +133,11 @@ REFUSED = [
     *(case("K03", field, None, {field: [f"The {field} field is required."]})
       for field in ("description", "terms_conditions", "card_design")),
     case("K13", "title", {"lt": "Kortelė"}, {"title.en": ["The title.en field is required."]}),
+    case("K13", "title", {"lt": "Kortelė", "en": ""}, {"title.en": ["The title.en field is required."]}),
+    case("K13", "title", {"lt": " ", "en": "Card"}, {"title.lt": ["The title.lt field is required."]}),
     case("K13", "title", {"en": "Card", "lt": None}, {"title.lt": ["The title.lt field is required."]}),
     case("K13", "title", None, {f"title.{language}": [f"The title.{language} field is required."] for language in ("en", "lt")}),
-    case("K03", "title", {"en": "E" * 256, "lt": " "}, {f"title.{language}": ["Must be between 1 and 255 characters"] for language in ("en", "lt")}),
+    case("K03", "title", {"en": "E" * 256, "lt": "ž" * 256}, {f"title.{language}": ["Must be between 1 and 255 characters"] for language in ("en", "lt")}),
     case("K03", "title", "Card", {"title": ["Must be an object of texts by language"]}),
     case("K03", "description", ["x"], {"description": ["Must be an object of texts by language, each up to 10000 characters"]}),
     case("K03", "description", {"en": 7}, {"description": ["Must be an object of texts by language, each up to 10000 characters"]}),
@@ -297,3 +299,16 @@ async def test_card_k16_validity_is_deprecated(partner: Partner) -> None:
         assert answer.headers["deprecation"] == "@1767225600"
     cleared = await partner.put(path, {"default_coupon_validity_days": None})
     assert "deprecation" not in cleared.headers
+
+
+async def test_card_read_and_put_back_is_the_same(partner: Partner) -> None:
+    """Nothing but the instant of its last change."""
+    for changes in (
+        {},
+        {"shop_ids": [partner.shop_id], "points_per_currency": 1.5, "is_active": False},
+    ):
+        card_id = await a_card(partner, **changes)
+        before = await shown(partner, card_id)
+        answer = await partner.put(f"/cards/{card_id}", before)
+        assert answer.status_code == 200, answer.text
+        assert {**await shown(partner, card_id), "updated_at": ""} == {**before, "updated_at": ""}

@@ -18,7 +18,7 @@ import pytest
 from fastapi import FastAPI
 
 from services.domain.coupons.coupon import TRANSITIONS, CouponStatus, Step
-from services.runtime.health import serving
+from services.runtime.serving import serving
 from services.runtime.settings import Settings
 from tests.api.games import a_game
 from tests.api.staff_stand import STEPS, a_coupon, queued, step
