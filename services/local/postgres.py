@@ -7,6 +7,7 @@ in root's own home, data and programs are kept elsewhere: see `elsewhere`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import pwd
 import shutil
@@ -128,7 +129,8 @@ def _reachable_home(
             f"COUPONRY_STATE_DIR: Postgres' account {UNPRIVILEGED_ACCOUNT!r} cannot enter {home.parent}, and"
             f" /var/tmp cannot be used instead ({error.strerror}): choose a directory that everybody may enter"
         ) from None
-    home.rmdir()
+    with contextlib.suppress(OSError):
+        home.rmdir()
     progress(
         f"Postgres keeps its data in {place}: its account {UNPRIVILEGED_ACCOUNT!r} cannot enter {state.path}"
     )

@@ -12,7 +12,7 @@ import pytest
 from services.adapters.postgres.failures import Kind, kind_of
 from services.adapters.postgres.hosts import ReadOnlyServer, hosts_of
 from services.adapters.postgres.pool import connect, open_pool
-from services.adapters.postgres.session import are_sessions, examine
+from services.adapters.postgres.session import are_sessions, examine, keeps_sessions
 from services.runtime.settings import Settings, SettingsError
 from tests.stand.commands import CommandOn, run_process
 from tests.stand.pooler import pooled
@@ -76,6 +76,23 @@ async def test_pooler_in_transaction_mode_is_refused(
             strict=True,
         ):
             assert (told.code, "pooler" in told.err.splitlines()[-1]) == (2, True), (name, told.err)
+
+
+async def test_slow_server_is_no_pooler(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that answers nobody in time is an outage: who is starting waits for it."""
+    monkeypatch.setattr("services.adapters.postgres.session.PATIENCE_SECONDS", 0.1)
+    async with proxied(settings.postgres_dsn or "") as (proxy, address):
+        session, other = await asyncpg.connect(address), await asyncpg.connect(address)
+        proxy.fate = lambda _: "hold"
+
+        async def another() -> asyncpg.Connection:
+            return other
+
+        with pytest.raises(TimeoutError):
+            await keeps_sessions(session, another)
+        session.terminate()
 
 
 async def test_session_of_another_role_is_refused(settings: Settings) -> None:

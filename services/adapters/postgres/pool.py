@@ -10,7 +10,12 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from services.adapters.postgres.hosts import reach
-from services.adapters.postgres.session import Session, examine, keeps_sessions
+from services.adapters.postgres.session import (
+    LOST_STATEMENTS,
+    Session,
+    examine,
+    keeps_sessions,
+)
 from services.runtime.settings import Settings, SettingsError, required
 
 SCHEMA = "couponry"
@@ -123,7 +128,10 @@ async def _connected(dsn: str, role: str | None, *, writes: bool = True, **optio
     except asyncpg.ProtocolViolationError as error:
         if "startup parameter" not in str(error):
             raise
-        raise SettingsError(f"COUPONRY_POSTGRES_DSN: {POOLER} ({error})") from None
+        raise SettingsError(
+            f"COUPONRY_POSTGRES_DSN: a pooler stands before Postgres and refuses session settings ({error}): connect"
+            " to Postgres itself, or through a pooler in session mode that passes them on"
+        ) from None
     except asyncpg.InsufficientPrivilegeError as error:
         if role is None:
             raise
@@ -137,6 +145,9 @@ async def _connected(dsn: str, role: str | None, *, writes: bool = True, **optio
             if not await keeps_sessions(session, lambda: reach(dsn, writes=writes, **options)):
                 raise SettingsError(f"COUPONRY_POSTGRES_DSN: {POOLER}")
             _known.add(dsn)
+    except LOST_STATEMENTS:
+        session.terminate()
+        raise SettingsError(f"COUPONRY_POSTGRES_DSN: {POOLER}") from None
     except BaseException:
         session.terminate()
         raise

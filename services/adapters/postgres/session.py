@@ -17,6 +17,7 @@ from services.adapters.postgres.queries import queries
 from services.runtime.settings import SettingsError
 
 ROUNDS = 2
+ATTEMPTS = 2
 PATIENCE_SECONDS = 3.0
 
 LETS_GO: tuple[type[asyncpg.PostgresError], ...] = (
@@ -28,11 +29,12 @@ LETS_GO: tuple[type[asyncpg.PostgresError], ...] = (
 )
 """After these the server will not do the next thing either: look for one that does."""
 
-_LOST_STATEMENTS = (
+LOST_STATEMENTS = (
     asyncpg.InvalidSQLStatementNameError,
     asyncpg.DuplicatePreparedStatementError,
     asyncpg.ProtocolViolationError,
 )
+"""What a session hears whose statements are another's: it was lent another server process meanwhile."""
 _SQL = queries("session")
 
 
@@ -93,31 +95,46 @@ async def keeps_sessions(
     session: asyncpg.Connection, another: Callable[[], Awaitable[asyncpg.Connection]]
 ) -> bool:
     """Whether each of two sessions, at work in turns, has a server process to itself; False behind a pooler that lends
-    one out for a transaction.
+    one out for a transaction. Raises what an outage raises.
+
+    Where one waits for what the other holds, again and again while it is answered alone, there is one to be lent. A
+    server that is merely slow answers neither.
     """
-    try:
-        other = await another()
-    except (OSError, asyncpg.PostgresError, asyncpg.InternalClientError):
-        return (
-            True  # no room for a second one: nothing is known, and nothing is wrong with the first
-        )
+    for _ in range(ATTEMPTS):
+        try:
+            other = await another()
+        except (OSError, asyncpg.PostgresError, asyncpg.InternalClientError):
+            return True  # no room for a second one: nothing is known, and nothing is wrong with the first
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                return are_sessions(*await _seen_in_turns(session, other))
+        except TimeoutError:
+            other.terminate()
+            await session.execute("ROLLBACK", timeout=PATIENCE_SECONDS)
+        except LOST_STATEMENTS:
+            return False
+        except asyncpg.PostgresConnectionError as error:
+            if "pooling" not in str(error):
+                raise
+            return False  # one that lends for a statement, and refuses transactions
+        finally:
+            other.terminate()
+    return False
+
+
+async def _seen_in_turns(
+    session: asyncpg.Connection, other: asyncpg.Connection
+) -> tuple[list[str], list[str]]:
+    """The server processes that each saw: one within a transaction while the other asks, and the other way round."""
     seen: tuple[list[str], list[str]] = ([], [])
-    try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            for _ in range(ROUNDS):
-                for holder, held in ((other, 1), (session, 0)):
-                    asked = (session, other)[1 - held]
-                    await holder.execute("BEGIN")
-                    seen[held].append(await holder.fetchval(_SQL["which_process"]))
-                    seen[1 - held].append(await asked.fetchval(_SQL["which_process"]))
-                    await holder.execute("ROLLBACK")
-    except TimeoutError:
-        return False  # one waits for what the other holds
-    except _LOST_STATEMENTS:
-        return False
-    finally:
-        other.terminate()
-    return are_sessions(*seen)
+    both = (session, other)
+    for _ in range(ROUNDS):
+        for holds, asks in ((1, 0), (0, 1)):
+            await both[holds].execute("BEGIN")
+            for each in (holds, asks):
+                seen[each].append(await both[each].fetchval(_SQL["which_process"]))
+            await both[holds].execute("ROLLBACK")
+    return seen
 
 
 def are_sessions(first: Sequence[str], second: Sequence[str]) -> bool:
