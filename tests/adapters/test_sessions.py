@@ -9,10 +9,12 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
+from services.adapters.postgres.clock import ClockGuard
 from services.adapters.postgres.failures import Kind, kind_of
 from services.adapters.postgres.hosts import ReadOnlyServer, hosts_of
 from services.adapters.postgres.pool import connect, open_pool
 from services.adapters.postgres.session import are_sessions, examine, keeps_sessions
+from services.adapters.postgres.standing import Standing
 from services.runtime.settings import Settings, SettingsError
 from tests.stand.commands import CommandOn, run_process
 from tests.stand.pooler import pooled
@@ -134,6 +136,24 @@ async def test_pool_lets_go_of_a_server_that_became_read_only(settings: Settings
             await first.execute("UPDATE customers SET last_at = now()")
         assert not before & after
         pool.terminate()
+
+
+async def test_idle_process_says_that_the_server_became_read_only(
+    settings: Settings, owner: asyncpg.Connection
+) -> None:
+    """Also when its connections are gone and no new one is to be had."""
+    pool, standing = await open_pool(settings, "test"), Standing(ClockGuard())
+    await standing.look(pool)
+    assert standing.fault is None
+    name = await owner.fetchval("SELECT current_database()")
+    await owner.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    await pool.expire_connections()
+    await standing.look(pool)
+    assert str(standing.fault).startswith("Postgres refuses writes")
+    await owner.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+    await standing.look(pool)
+    assert standing.fault is None
+    pool.terminate()
 
 
 async def test_worker_passes_over_hosts_that_do_not_serve_it(

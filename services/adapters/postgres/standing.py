@@ -13,6 +13,7 @@ import asyncpg
 
 from services.adapters.postgres.clock import ClockGuard
 from services.adapters.postgres.failures import OF_POSTGRES
+from services.adapters.postgres.hosts import ReadOnlyServer
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
 
@@ -35,6 +36,8 @@ class Standing:
         try:
             async with asyncio.timeout(ANSWER_SECONDS), pool.acquire() as connection:
                 await self.ask(connection)
+        except ReadOnlyServer:
+            self.fault = REFUSES_WRITES
         except OF_POSTGRES as error:
             self.fault = f"Postgres does not answer ({type(error).__name__})"
 
