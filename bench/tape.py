@@ -27,7 +27,7 @@ from services.decisions.verdicts import rows_of
 from services.domain.arrival import LockedCustomer, Verdict
 from services.domain.folding import decide_batch
 from services.domain.program import Program
-from services.issuer.pipeline import read
+from services.issuer.parts import read
 
 CUSTOMER_COLUMNS = ("customer_no", "partner_id", "customer_id", "last_at")
 

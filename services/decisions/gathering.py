@@ -16,12 +16,13 @@ from services.adapters.postgres.coupons import coupon_from
 from services.adapters.postgres.pool import Connection
 from services.domain.arrival import CustomerKey, Incoming, LockedCustomer
 from services.domain.closed_orders import ClosedOrders
-from services.domain.coupons.coupon import Coupon
+from services.domain.coupons.coupon import Coupon, CouponStatus
 from services.domain.coupons.held import Coupons
 from services.domain.needs import Needs
 from services.domain.program import Game
 from services.domain.stamps import Stamp, StampCard, Stamps
 from services.domain.state import CustomerState
+from services.domain.unjudged import Unjudgeable
 
 Customers = Mapping[CustomerKey, LockedCustomer]
 Rows = Iterable[asyncpg.Record]
@@ -62,6 +63,7 @@ class Gathering:
         self._customers = customers
         self._by_number = {locked.number: key for key, locked in customers.items()}
         self._states: dict[CustomerKey, _Gathered] = {}
+        self._unread: dict[tuple[CustomerKey, int], str] = {}
 
     def states(self) -> dict[CustomerKey, CustomerState]:
         """The state of every customer that has something to know; the others are new to the rules."""
@@ -75,7 +77,21 @@ class Gathering:
     def keep_coupons(self, rows: Rows) -> None:
         """Coupons of the customers at hand, from whichever look-up."""
         for row in rows:
-            self._of_number(row["customer_no"]).keep(row)
+            self._keep(self._by_number[row["customer_no"]], row)
+
+    def judgeable(self) -> None:
+        """Raises Unjudgeable if coupons were met that this release cannot read."""
+        if self._unread:
+            raise Unjudgeable(coupons=self._unread)
+
+    def _keep(self, customer: CustomerKey, row: asyncpg.Record) -> None:
+        try:
+            self._of(customer).keep(row)
+        except Exception as error:
+            why = f"coupon {row['id']} cannot be read ({type(error).__name__}: {error})"
+            if row["status"] not in set(CouponStatus):
+                why = f"coupon {row['id']} has a status that this release does not know: {row['status']!r}"
+            self._unread[customer, row["game_id"]] = why
 
     async def gather_orders(self, arrivals: Sequence[tuple[Incoming, Needs]]) -> None:
         """What orders name, and what is known of them: codes, reversals, stamps, and the customers' cards."""
@@ -121,7 +137,7 @@ class Gathering:
         for row in await coupons.of_codes(self._connection, askers):
             for customer in askers[row["code"]]:
                 if row["customer_no"] == self._customers[customer].number:
-                    self._of(customer).keep(row)
+                    self._keep(customer, row)
                 elif row["partner_id"] == customer[0]:
                     self._of(customer).foreign_codes.add(row["code"])
 

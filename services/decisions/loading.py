@@ -10,11 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from services.adapters.postgres.pool import Connection
 from services.decisions.gathering import Customers, Gathering, Rows
-from services.decisions.programs import Programs
+from services.decisions.programs import Programs, UnreadGames
 from services.domain.arrival import CustomerKey, Incoming
 from services.domain.needs import Needs, needs
 from services.domain.program import Program
 from services.domain.state import NEW_CUSTOMER, CustomerState
+from services.domain.unjudged import Unjudgeable
 
 NO_CHANGES: Mapping[CustomerKey, CustomerState] = {}
 
@@ -33,6 +34,8 @@ async def load(
 
     `holders` of the single places asked for, where they have been looked up. `changes`: what customers would be by
     decisions that nobody records; it is only looked at, to load what reversals of those may come upon.
+
+    Raises Unjudgeable.
     """
     orders = [(incoming, wanted) for incoming, wanted in asked if wanted.order_id is not None]
     gathering = Gathering(connection, customers)
@@ -47,6 +50,7 @@ async def load(
     await gathering.gather_issues(
         (incoming.customer, game) for incoming, wanted in asked for game in wanted.looks_at
     )
+    gathering.judgeable()
     return gathering.states(), program
 
 
@@ -67,7 +71,12 @@ async def _given_back(
         changed = changes.get(customer, NEW_CUSTOMER).coupons.by_id.values()
         found |= {(customer, game_id) for game_id in gathering.games_of_coupons(customer)}
         found |= {(customer, coupon.game_id) for coupon in changed}
-    program = await programs.with_games(connection, program, {game_id for _, game_id in found})
+    try:
+        program = await programs.with_games(connection, program, {game for _, game in found})
+    except UnreadGames as error:
+        whys = {game.id: game.why for game in error.games}
+        unread = {(who, game): whys[game] for who, game in found if game in whys}
+        raise Unjudgeable(coupons=unread) from error
     await gathering.gather_holders(
         {
             (customer, game_id)

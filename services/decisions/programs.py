@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from services.adapters.postgres import rules
@@ -10,8 +10,17 @@ from services.adapters.postgres.pool import Connection
 from services.domain.events import Event
 from services.domain.needs import names
 from services.domain.program import Game, GameType, Program
+from services.domain.unjudged import Unjudgeable, UnreadGame
 
 MAX_CACHED_GAMES = 20_000
+
+
+class UnreadGames(Exception):
+    """Games that were asked for beyond what events name."""
+
+    def __init__(self, games: Iterable[UnreadGame]) -> None:
+        self.games = tuple(games)
+        super().__init__("; ".join(game.why for game in self.games[:3]))
 
 
 class Programs:
@@ -20,8 +29,8 @@ class Programs:
     def __init__(self) -> None:
         self._games: dict[int, Game] = {}
 
-    async def load(self, connection: Connection, events: Iterable[Event]) -> Program:
-        """The games that these events name, and the stamp games their orders may stamp."""
+    async def load(self, connection: Connection, events: Sequence[Event]) -> Program:
+        """The games that these events name, and the stamp games their orders may stamp. Raises Unjudgeable."""
         ids: set[int] = set()
         stamping: set[int] = set()
         skus: set[tuple[int, str]] = set()
@@ -36,7 +45,9 @@ class Programs:
             versions = await rules.stamp_game_versions(connection, stamping)
             self.forget(id_ for id_, version in versions.items() if self._is_other(id_, version))
             ids |= versions.keys()
-        games = await self._games_of(connection, ids)
+        games, unread = await self._games_of(connection, ids)
+        if any(game.concerns(event) for game in unread for event in events):
+            raise Unjudgeable(games=unread)
         if skus:
             asking = {
                 game.partner_id
@@ -50,7 +61,9 @@ class Programs:
         """The same program with these games too."""
         if ids <= program.games.keys():
             return program
-        more = await self._games_of(connection, ids - program.games.keys())
+        more, unread = await self._games_of(connection, ids - program.games.keys())
+        if unread:
+            raise UnreadGames(unread)
         return replace(program, games={**program.games, **more})
 
     def forget(self, ids: Iterable[int]) -> None:
@@ -61,11 +74,13 @@ class Programs:
     def _is_other(self, id_: int, version: int) -> bool:
         return id_ in self._games and self._games[id_].version != version
 
-    async def _games_of(self, connection: Connection, ids: set[int]) -> dict[int, Game]:
+    async def _games_of(
+        self, connection: Connection, ids: set[int]
+    ) -> tuple[dict[int, Game], list[UnreadGame]]:
         # What the cache holds is taken before waiting: another lane may empty it meanwhile.
         games = {id_: self._games[id_] for id_ in ids if id_ in self._games}
-        loaded = await rules.load_games(connection, ids - games.keys())
+        loaded, unread = await rules.load_readable(connection, ids - games.keys())
         if len(self._games) + len(loaded) > MAX_CACHED_GAMES:
             self._games.clear()
         self._games.update(loaded)
-        return games | loaded
+        return games | loaded, list(unread.values())

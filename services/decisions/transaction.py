@@ -7,7 +7,7 @@ Whoever has events to decide (the issuer, an operator's replay, shop staff) open
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
@@ -21,7 +21,7 @@ from services.decisions.manner import Manner
 from services.decisions.programs import Programs
 from services.decisions.recording import RulesChanged, keep, write
 from services.decisions.verdicts import rows_of
-from services.domain.arrival import Incoming, Verdict
+from services.domain.arrival import CustomerKey, Incoming, Verdict
 from services.domain.coupons.issuing import Draw
 from services.domain.folding import decide_batch, issued_by_game
 from services.domain.letters import DeadLetter
@@ -65,11 +65,16 @@ class Deciding:
         self._programs = Programs()
         self._has_collided = False
 
-    async def decide(self, connection: Connection, arrivals: Sequence[Incoming]) -> Decided:
+    async def decide(
+        self,
+        connection: Connection,
+        arrivals: Sequence[Incoming],
+        waiting: Container[CustomerKey] | None = None,
+    ) -> Decided:
         """Decide these events, in their order, upon what is stored; their customers stay locked.
 
         The customers' rows come first, since they serialise everything read after. Raises RuleFailed, KeyCollision,
-        ClockApart.
+        ClockApart, Unjudgeable, SomebodyWaits (of a customer not among the `waiting`; None: whoever waits).
         """
         if not arrivals:
             return Decided()
@@ -83,6 +88,7 @@ class Deciding:
                 places(asked),
                 self.manner.clock_offset,
                 self.manner.guard,
+                waiting,
             )
         if not opened.fresh:
             return Decided()

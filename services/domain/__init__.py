@@ -6,5 +6,6 @@ Clocks: `clocks` (is the database's to be believed). Facts: `events` (what happe
 decided). Rules in force: `program`. State and effects of a customer, by family: `coupons/`, `stamps`, `closed_orders`;
 `decision` (what may come of an event: outcome, reason, effects), `state` (the families put together, and how effects
 change them). Rules: `needs` (what an event needs to be decided), `orders`, `decide` (one event). Batches: `arrival` (an
-event on its way), `folding` (every event sees the ones before it).
+event on its way), `folding` (every event sees the ones before it), `unjudged` (what
+nobody can judge now, through our fault).
 """

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from services.domain.arrival import CustomerKey, Incoming, LockedCustomer, Verdict
 from services.domain.coupons.effects import IssueCoupon
 from services.domain.coupons.issuing import Draw, Quota
 from services.domain.decide import decide, is_from_the_future
+from services.domain.decision import Decision
+from services.domain.events import OrderPlaced
 from services.domain.program import Program
+from services.domain.stamps import AddStamp, Stamp, Stamps, laid_over
 from services.domain.state import NEW_CUSTOMER, CustomerState, evolve
+
+StampedOrders = dict[tuple[int, str], dict[int, tuple[CustomerKey, int]]]
+"""By partner and order: in which games a stamp was given for it, to whom and on which card."""
 
 
 class RuleFailed(Exception):
@@ -37,6 +44,7 @@ def decide_batch(
     decided: set[tuple[str, str]] = set()
     folded = dict(states)
     left = dict(quota)
+    stamped: StampedOrders = {}
     to_come = Counter(incoming.customer for incoming in arrivals)
     for incoming, mine in zip(arrivals, draws, strict=True):
         event, customer = incoming.event, incoming.customer
@@ -48,6 +56,8 @@ def decide_batch(
             too_early.append(incoming)
             continue
         state = folded.get(customer, NEW_CUSTOMER)
+        if stamped and isinstance(event, OrderPlaced):
+            state = _with_stamps_of_others(state, event, stamped)
         try:
             decision = decide(event, program, state, left, at=locked.at, draws=mine)
             # The state of a customer's last event is nobody's business.
@@ -58,10 +68,36 @@ def decide_batch(
         decided.add(incoming.identity)
         verdict = Verdict(incoming=incoming, decision=decision, customer_no=locked.number)
         verdicts.append(verdict)
+        if isinstance(event, OrderPlaced):
+            _note_stamps(stamped, customer, decision)
         if left:
             for game_id, count in issued_by_game([verdict], left).items():
                 left[game_id] -= count
     return verdicts, too_early
+
+
+def _note_stamps(stamped: StampedOrders, customer: CustomerKey, decision: Decision) -> None:
+    """Keep what this order has stamped, for whoever tells of the same order as somebody else's."""
+    for effect in decision.effects:
+        if isinstance(effect, AddStamp):
+            order = stamped.setdefault((customer[0], effect.order_id), {})
+            order[effect.game_id] = (customer, effect.card_no)
+
+
+def _with_stamps_of_others(
+    state: CustomerState, event: OrderPlaced, stamped: StampedOrders
+) -> CustomerState:
+    """The state with what another customer's event has stamped for the same order."""
+    others = {
+        (event.order_id, game_id): Stamp(card_no=card_no, is_mine=False)
+        for game_id, (customer, card_no) in stamped.get(
+            (event.partner_id, event.order_id), {}
+        ).items()
+        if customer[1] != event.customer_id
+    }
+    if not others:
+        return state
+    return replace(state, stamps=laid_over(state.stamps, Stamps(of_orders=others)))
 
 
 def issued_by_game(verdicts: Iterable[Verdict], games: Container[int]) -> dict[int, int]:

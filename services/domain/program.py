@@ -40,6 +40,11 @@ class CustomerLimits:
         limits = (self.lifetime, self.per_day, self.per_week, self.per_month)
         return max((limit for limit in limits if limit is not None), default=None)
 
+    @property
+    def is_by_calendar(self) -> bool:
+        """Whether any limit begins anew with a day, a week or a month."""
+        return (self.per_day, self.per_week, self.per_month) != (None, None, None)
+
 
 NO_LIMITS = CustomerLimits()
 
@@ -115,6 +120,8 @@ def window(
     From midnight that begins `start_date` to midnight that ends `end_date`. Midnight is resolved as
     Python does for a wall time: in a zone that skips it, the offset before the change applies.
     """
+    if start_date is None and end_date is None:
+        return None, None  # whatever the zone, known here or not
     zone = ZoneInfo(time_zone)
     return (
         midnight(start_date, zone) if start_date is not None else None,

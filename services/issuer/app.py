@@ -24,6 +24,7 @@ from services.adapters.postgres.schema import require_schema
 from services.adapters.postgres.standing import Standing
 from services.adapters.redis_locks import CustomerLocks
 from services.decisions.manner import Manner
+from services.issuer.again import Again
 from services.issuer.brake import Brake
 from services.issuer.lane import Lane
 from services.issuer.pipeline import Pipeline
@@ -40,6 +41,8 @@ FETCH_MIN_BYTES = 64 * 1024
 """A broker answers at once when it has this much, a hundred records; otherwise when `batch_timeout_ms` have passed. The
 cost of a small batch is in its round trips, so one of forty records costs hardly more than one of four."""
 MONITOR_SECONDS = 1.0
+STOP_SECONDS = 5.0
+"""What waits and is being tried has this long to be done when the process stops; nothing is lost by less."""
 
 log = logging.getLogger(__name__)
 
@@ -59,13 +62,17 @@ async def serve(settings: Settings, health: Health) -> None:
     try:
         async with _started(settings, health, locks, guard, bug) as started:
             if started is not None and not health.stopping.is_set():
-                _, pool, lanes = started
+                _, pool, lanes, again = started
+                health.warns("waiting", again.warning)
                 stop = asyncio.ensure_future(health.stopping.wait())
                 monitor = asyncio.ensure_future(_monitor(lanes, locks, pool, standing))
+                trying = asyncio.ensure_future(again.run())
                 ends: set[asyncio.Future[Any]] = {stop, monitor, bug}
                 await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
                 stop.cancel()
                 monitor.cancel()
+                await asyncio.wait([trying], timeout=STOP_SECONDS)
+                trying.cancel()
                 if bug.done():
                     bug.result()
                 if monitor.done() and not monitor.cancelled():
@@ -74,7 +81,7 @@ async def serve(settings: Settings, health: Health) -> None:
         await locks.close()
 
 
-_Connected = tuple[KafkaBroker, asyncpg.Pool, list[Lane]]
+_Connected = tuple[KafkaBroker, asyncpg.Pool, list[Lane], Again]
 
 
 @asynccontextmanager
@@ -98,7 +105,7 @@ async def _started(
     if started is None:
         yield None
         return
-    broker, pool, lanes = started
+    broker, pool, lanes, _ = started
     for number, lane in enumerate(lanes):
         health.live(lane.liveness, f"lane-{number}")
         health.needs("kafka", partial(lane.waits_for, "kafka"))
@@ -142,7 +149,7 @@ async def _start(
     except Exception:
         await _close(broker, pool)
         raise
-    return broker, pool, lanes
+    return broker, pool, lanes, Again(pool, pipeline, health)
 
 
 async def _close(broker: KafkaBroker | None, pool: asyncpg.Pool | None) -> None:
@@ -162,7 +169,7 @@ async def _open_pool(settings: Settings) -> asyncpg.Pool:
         settings,
         "couponry-issuer",
         min_size=settings.issuer_lanes,
-        max_size=settings.issuer_lanes + 1,
+        max_size=settings.issuer_lanes + 2,
         enable_seqscan="off",
     )
 

@@ -91,7 +91,7 @@ class Lane:
         self._hear(records)
         try:
             records = await self.brake.let_through(self.consumer, records)
-            report = await self._pipeline.process(records)
+            report = await self._pipeline.process(records, self._moved)
         except Exception as error:
             if kind_of(error) is not Kind.OUTAGE:
                 self._seek_back(records)
@@ -109,6 +109,9 @@ class Lane:
         await self._commit(records)
         self._progress_at = time.monotonic()
         worked_on(len(records))
+
+    def _moved(self) -> None:
+        self._progress_at = time.monotonic()
 
     def _hear(self, records: Sequence[ConsumerRecord]) -> None:
         """Tell the guard how late it is at the broker: as late as at the append of a record that was not there before.

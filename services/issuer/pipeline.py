@@ -8,36 +8,48 @@ A batch is a work list of parts. A part that keeps failing is divided, until the
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import deque
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import asyncpg
 from aiokafka import ConsumerRecord
 
-from services.adapters.postgres import passed_over
-from services.adapters.postgres.failures import Kind, kind_of
+from services.adapters.postgres import passed_over, waiting
+from services.adapters.postgres.failures import Kind, SomebodyWaits, is_timeout, kind_of
 from services.adapters.postgres.passed_over import NobodysRecord
 from services.adapters.postgres.pool import waking_relay
+from services.adapters.postgres.waiting import Aside
 from services.decisions.manner import USUAL, Manner
 from services.decisions.transaction import Alongside, Deciding
-from services.domain.arrival import CustomerKey, Incoming, Verdict, in_deciding_order
-from services.domain.decide import MAX_PRODUCER_SKEW
-from services.domain.folding import RuleFailed
-from services.domain.letters import DeadLetter, Stage
+from services.domain.arrival import CustomerKey
+from services.domain.events import Position
+from services.domain.letters import Stage
+from services.domain.unjudged import Unjudgeable
 from services.issuer import metrics
-from services.issuer.codec import NOTHING_IGNORED, Poison, read_record
-from services.issuer.letters import letter_for, letter_from_poison
+from services.issuer.aside import let_go, place_of, put_aside, set_aside, tell, why_of
+from services.issuer.codec import NOTHING_IGNORED
+from services.issuer.letters import letter_for
+from services.issuer.parts import Part, Report, read, why_too_early
+from services.runtime.backoff import delays
 from services.runtime.crashpoints import reach
 
 LOST_RACES_IN_A_ROW = 8
 """A race is lost to somebody who won, so this many in a row are no race but a fault of the batch."""
 FAULTS_BEFORE_HALVING = 2
+TIMEOUTS_BEFORE_HALVING = 3
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.005, 0.2
+"""Between lost races: who wins needs a moment to be done."""
 
-T = TypeVar("T")
+HURRY = "SET LOCAL lock_timeout = 1000"
+
+
+def _nothing() -> None:
+    """For who does not ask whether work moves."""
+
 
 log = logging.getLogger(__name__)
 
@@ -46,48 +58,6 @@ class Locks(Protocol):
     """Held around a batch; yields whether the locks were had. Decides nothing."""
 
     def held(self, customers: Sequence[CustomerKey]) -> AbstractAsyncContextManager[bool]: ...
-
-
-@dataclass(slots=True, kw_only=True)
-class Report:
-    """What became of a batch."""
-
-    read: int = 0
-    verdicts: list[Verdict] = field(default_factory=list)
-    letters: list[DeadLetter] = field(default_factory=list)
-    new_letters: list[DeadLetter] = field(default_factory=list)
-    """Those of the letters whose records have not come before."""
-    passed_over: int = 0
-    """Records that concern nobody."""
-
-    @property
-    def already_decided(self) -> int:
-        return self.read - len(self.verdicts) - len(self.letters) - self.passed_over
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """What is tried in one transaction: events in deciding order, and records that have been given up."""
-
-    arrivals: Sequence[Incoming] = ()
-    letters: Sequence[DeadLetter] = ()
-
-    def divided(self, records: Sequence[ConsumerRecord], error: Exception) -> Sequence[Part]:
-        """Smaller parts; of a single event the dead letter. Raises `error` for a letter that cannot be kept.
-
-        That would be a bug: stop rather than lose it.
-        """
-        arrivals, letters = self.arrivals, self.letters
-        if arrivals and letters:
-            return Part(letters=letters), Part(arrivals=arrivals)
-        if len(arrivals) > 1:
-            return tuple(Part(arrivals=half) for half in _halves(arrivals))
-        if len(letters) > 1:
-            return tuple(Part(letters=half) for half in _halves(letters))
-        if not arrivals:
-            raise error
-        stage = Stage.DECIDE if isinstance(error, RuleFailed) else Stage.STORE
-        return (Part(letters=[letter_for(records, arrivals[0], stage, error)]),)
 
 
 class Pipeline:
@@ -105,41 +75,109 @@ class Pipeline:
         self._pool = pool
         self._ignored = ignored
         self._locks = locks
+        self.look_first = False
+        """Whether records wait, as far as is known: then who comes is asked first whether it waits behind them."""
+        self._timeouts = 0
         self._deciding = Deciding(manner, alongside=alongside, timed=metrics.step)
 
-    async def process(self, records: Sequence[ConsumerRecord]) -> Report:
+    async def process(
+        self, records: Sequence[ConsumerRecord], moved: Callable[[], None] = _nothing
+    ) -> Report:
         """Decide these records. Raises what an outage raises: present the same records again later.
 
-        After an exception some of them may be decided; presented again, those are repeats.
+        After an exception some of them may be decided; presented again, those are repeats. `moved` is called whenever a
+        part of them is done with, or divided.
         """
         report = Report(read=len(records))
         with metrics.step("decode"):
-            arrivals, letters, passed = read(records, self._ignored)
+            part, passed = self._read(records)
         if passed:
             # Before the offsets are committed; met again, they are noted again.
             report.passed_over = len(passed)
             metrics.count_passed_over(await passed_over.note(self._pool, passed))
-        parts = deque([Part(arrivals=arrivals, letters=letters)])
-        while parts:
-            part = parts.popleft()
-            if part.arrivals or part.letters:
-                error = await self._committed(records, part, report)
-                if error is not None:
-                    parts.extendleft(reversed(part.divided(records, error)))
+        await self._work(records, part, report, moved=moved)
         metrics.count(report.read, report.already_decided, report.verdicts, report.new_letters)
         return report
 
+    async def again(self, rows: Sequence[asyncpg.Record]) -> int:
+        """Try these records that wait, each in its place. Returns how many of them wait no longer.
+
+        Raises what an outage raises, or an error of a letter that cannot be kept.
+        """
+        records = [waiting.record_of(row) for row in rows]
+        held = {place_of(record): row["place"] for record, row in zip(records, rows, strict=True)}
+        report = Report(read=len(records))
+        part, passed = self._read(records)
+        if passed:
+            metrics.count_passed_over(await passed_over.note(self._pool, passed))
+            gone = [
+                Position(topic=topic, partition=partition, offset=offset)
+                for topic, partition, _type, _reason, offset in passed
+            ]
+            async with self._pool.acquire() as connection:
+                await waiting.remove(connection, [held[position] for position in gone])
+        await self._work(records, part, report, held=held)
+        metrics.count(0, 0, report.verdicts, report.new_letters)
+        return len(records) - len(report.waiting)
+
+    def _read(self, records: Sequence[ConsumerRecord]) -> tuple[Part, Sequence[NobodysRecord]]:
+        asides: list[Aside] = []
+
+        def failed(record: ConsumerRecord, error: Exception) -> None:
+            why, todo = why_of(error)
+            asides.append(Aside(record=record, why=why, todo=todo))
+
+        arrivals, letters, passed = read(records, self._ignored, failed)
+        return Part(arrivals=arrivals, letters=letters, asides=asides), passed
+
+    async def _work(
+        self,
+        records: Sequence[ConsumerRecord],
+        whole: Part,
+        report: Report,
+        *,
+        held: Mapping[Position, int] | None = None,
+        moved: Callable[[], None] = _nothing,
+    ) -> None:
+        """Get all of it committed, in parts if need be. `held`: the places of records that wait already."""
+        parts, hurried = deque([whole]), held is not None
+        while parts:
+            part = parts.popleft()
+            if part:
+                error = await self._committed(records, part, report, held, hurried=hurried)
+                if error is not None:
+                    hurried |= isinstance(error, asyncpg.LockNotAvailableError)
+                    parts.extendleft(reversed(part.divided(records, error)))
+                moved()
+        self._timeouts = 0
+
     async def _committed(
-        self, records: Sequence[ConsumerRecord], part: Part, report: Report
+        self,
+        records: Sequence[ConsumerRecord],
+        part: Part,
+        report: Report,
+        held: Mapping[Position, int] | None,
+        *,
+        hurried: bool,
     ) -> Exception | None:
         """Get a part committed: again after a lost race. Returns why not when it keeps failing."""
         races = faults = 0
+        waits = delays(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
         while True:
             try:
-                await self._attempt(records, part, report)
+                await self._attempt(records, part, report, held, hurried=hurried)
                 return None
+            except Unjudgeable as error:
+                log.debug("some events cannot be judged: %s", error)
+                return error
+            except SomebodyWaits:
+                self.look_first = True
             except Exception as error:
                 kind = kind_of(error)
+                if self._is_to_divide(error):
+                    # At once: it has taken its time.
+                    log.warning("a batch of %d timed out: %s", len(part.arrivals), error)
+                    return error
                 if kind is Kind.OUTAGE:
                     raise
                 if kind is Kind.LOST_RACE:
@@ -151,56 +189,67 @@ class Pipeline:
                     log.warning("a batch failed (%s: %s)", type(error).__name__, error)
                 if races >= LOST_RACES_IN_A_ROW or faults >= FAULTS_BEFORE_HALVING:
                     return error
+                if races > 1:
+                    await asyncio.sleep(next(waits))
 
-    async def _attempt(self, records: Sequence[ConsumerRecord], part: Part, report: Report) -> None:
-        """One try at one transaction."""
-        customers = sorted({incoming.customer for incoming in part.arrivals})
+    def _is_to_divide(self, error: Exception) -> bool:
+        """A server that says that it timed out is there; one that says nothing is away, unless that goes on and on."""
+        if is_timeout(error):
+            return True
+        self._timeouts += isinstance(error, TimeoutError)
+        return isinstance(error, TimeoutError) and self._timeouts > TIMEOUTS_BEFORE_HALVING
+
+    async def _attempt(
+        self,
+        records: Sequence[ConsumerRecord],
+        part: Part,
+        report: Report,
+        held: Mapping[Position, int] | None,
+        *,
+        hurried: bool,
+    ) -> None:
+        """One try at one transaction; `hurried`: somebody holds a lock for too long, wait less for it."""
+        arrivals, letters, asides = part.arrivals, part.letters, list(part.asides)
+        customers = sorted({incoming.customer for incoming in arrivals})
         async with self._pool.acquire() as connection, self._locks.held(customers) as are_locked:
             if customers and not are_locked:
                 metrics.WITHOUT_LOCKS.inc()
             reach("issuer.after_lock")
+            known: Container[CustomerKey] | None = None  # whoever waits
+            if held is None and self.look_first and arrivals:
+                queues = await waiting.queues_of(connection, customers)
+                arrivals, behind = set_aside(records, arrivals, lambda _: None, queues)
+                asides += behind
+                known = {customer for customer, _ in queues}
+            elif held is None:
+                known = ()
             async with waking_relay(connection):
-                decided = await self._deciding.decide(connection, part.arrivals)
+                if hurried:
+                    await connection.execute(HURRY)
+                if held is not None:
+                    mine = await waiting.hold(connection, list(held.values()))
+                    arrivals = [one for one in arrivals if held[one.position] in mine]
+                    letters = [one for one in letters if held[one.position] in mine]
+                    asides = [one for one in asides if held[place_of(one.record)] in mine]
+                decided = await self._deciding.decide(connection, arrivals, known)
                 early = [
                     letter_for(records, incoming, Stage.TIME, why_too_early(incoming))
                     for incoming in decided.too_early
                 ]
-                letters = [*part.letters, *early]
+                if asides:
+                    await put_aside(connection, asides)
+                if held is not None:
+                    done = [one.position for one in arrivals] + [one.position for one in letters]
+                    await let_go(connection, [held[position] for position in done])
+                letters = [*letters, *early]
                 new_letters = await self._deciding.record(connection, decided, letters)
             reach("issuer.after_commit")
         reach("issuer.after_unlock")
+        if asides:
+            self.look_first = True
+            if held is None:
+                tell(asides)
         report.verdicts.extend(decided.verdicts)
         report.letters.extend(letters)
         report.new_letters.extend(new_letters)
-
-
-def read(
-    records: Sequence[ConsumerRecord], ignored: Container[str] = NOTHING_IGNORED
-) -> tuple[list[Incoming], list[DeadLetter], list[NobodysRecord]]:
-    """Events in deciding order, the records that cannot be read, and those that concern nobody."""
-    arrivals: list[Incoming] = []
-    letters: list[DeadLetter] = []
-    passed: list[NobodysRecord] = []
-    for record in records:
-        found = read_record(record, ignored)
-        if isinstance(found, Incoming):
-            arrivals.append(found)
-        elif isinstance(found, Poison):
-            letters.append(letter_from_poison(record, found))
-        else:
-            passed.append((record.topic, record.partition, found.type, found.reason, record.offset))
-    return in_deciding_order(arrivals), letters, passed
-
-
-def _halves(items: Sequence[T]) -> tuple[Sequence[T], Sequence[T]]:
-    middle = len(items) // 2
-    return items[:middle], items[middle:]
-
-
-def why_too_early(incoming: Incoming) -> ValueError:
-    """What the dead letter of an event from the future says."""
-    limit = int(MAX_PRODUCER_SKEW.total_seconds() // 60)
-    return ValueError(
-        f"ce_time {incoming.event.occurred_at.isoformat()} is more than {limit} minutes in the future: "
-        "set the producer's clock right, then redrive this record"
-    )
+        report.waiting.extend(place_of(aside.record) for aside in asides)

@@ -14,9 +14,10 @@ from datetime import timedelta
 from aiokafka import ConsumerRecord
 
 from services.adapters.draws import Drawing
-from services.adapters.postgres import inbox, quota
+from services.adapters.postgres import inbox, quota, waiting
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
+from services.adapters.postgres.waiting import Queue, queue_of
 from services.decisions.loading import load, what_they_need
 from services.decisions.programs import Programs
 from services.decisions.transaction import most_issued
@@ -31,9 +32,11 @@ from services.domain.program import Program
 from services.domain.stamps import AddStamp, Stamp, Stamps, laid_over
 from services.domain.state import NEW_CUSTOMER, CustomerState, with_effects
 from services.domain.state import laid_over as state_laid_over
+from services.domain.unjudged import Unjudgeable
+from services.issuer.aside import Why, place_of, set_aside
 from services.issuer.codec import NOTHING_IGNORED
 from services.issuer.letters import letter_for
-from services.issuer.pipeline import Report, read, why_too_early
+from services.issuer.parts import Report, read, why_too_early
 
 _SQL = queries("rehearsal", __package__)
 
@@ -57,6 +60,7 @@ class DryRun:
         self._connection = connection
         self._clock_offset = clock_offset
         self._decided: set[str] = set()
+        self._waiting: set[Queue] = set()
         self._changes: dict[CustomerKey, CustomerState] = {}
         self._stamped: dict[tuple[int, str], dict[int, tuple[CustomerKey, int]]] = {}
         self._issued: Counter[int] = Counter()
@@ -70,8 +74,21 @@ class DryRun:
         async with self._connection.transaction(readonly=True, isolation="repeatable_read"):
             undecided = await inbox.undecided(self._connection, arrivals)
             fresh = [incoming for incoming in undecided if incoming.event_key not in self._decided]
-            if fresh:
-                await self._decide(records, fresh, report)
+            queues = await waiting.queues_of(
+                self._connection, {incoming.customer for incoming in fresh}
+            )
+            why: Why = _nothing_known
+            while fresh:
+                fresh, asides = set_aside(records, fresh, why, queues | self._waiting)
+                report.waiting += [place_of(aside.record) for aside in asides]
+                self._waiting |= {queue_of(one.incoming) for one in asides if one.incoming}
+                if not fresh:
+                    break
+                try:
+                    await self._decide(records, fresh, report)
+                    break
+                except Unjudgeable as error:
+                    why = error.of
         return report
 
     async def new_letters(self, letters: Collection[DeadLetter]) -> int:
@@ -157,6 +174,10 @@ class DryRun:
             if isinstance(effect, AddStamp):
                 order = self._stamped.setdefault((incoming.customer[0], effect.order_id), {})
                 order[effect.game_id] = (incoming.customer, effect.card_no)
+
+
+def _nothing_known(_incoming: Incoming) -> None:
+    """Whether anything cannot be judged is not known yet."""
 
 
 def _matters_later(effect: Effect, program: Program) -> bool:

@@ -32,7 +32,8 @@ from services.domain.coupons.lifecycle import StepRefusal
 from services.domain.letters import DeadLetter, Stage
 from services.insight.what_if.run import mismatches, what_if
 from services.issuer.letters import letter_for
-from services.issuer.pipeline import Pipeline, Report, read, why_too_early
+from services.issuer.parts import Report, read, why_too_early
+from services.issuer.pipeline import Pipeline
 from services.repair.rehearsal import DryRun
 from services.runtime.settings import Settings
 from services.sweeper.app import sweep_once
@@ -180,7 +181,7 @@ async def in_the_room(
         events, letters, _ = read([record])
         for event in events:
             if event.identity in house.unstorable:
-                refusal = ValueError(CANNOT_BE_STORED)
+                refusal = asyncpg.CheckViolationError(CANNOT_BE_STORED)
                 letters, events = [letter_for([record], event, Stage.STORE, refusal)], []
         async with house.database.transaction():
             decided = await deciding.decide(house.database, events)
@@ -239,7 +240,7 @@ def _unstorable(house: House) -> Alongside:
     ) -> None:
         for verdict in verdicts:
             if verdict.incoming.identity in house.unstorable:
-                raise ValueError(CANNOT_BE_STORED)
+                raise asyncpg.CheckViolationError(CANNOT_BE_STORED)
 
     return refused
 

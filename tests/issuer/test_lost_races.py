@@ -17,6 +17,7 @@ from services.issuer import metrics
 from services.issuer.pipeline import LOST_RACES_IN_A_ROW, Pipeline
 from tests.stand.issuing import a_game, audit, blocked_by, letters, outcomes
 from tests.stand.records import completed
+from tests.stand.till import Till
 from tests.stand.waiting import eventually
 
 
@@ -235,3 +236,27 @@ async def test_rule_switch_against_issuing_never_leaves_two_active(
         issued = {row["rule_allow_multiple"]: row["count"] for row in rows}
         assert issued == ({False: 5} if switched else {True: 60}), (attempt, switched, issued)
     await audit(database)
+
+
+async def test_order_told_by_several_customers_in_one_poll_is_decided_in_one_try(
+    database: asyncpg.Connection, pipeline: Pipeline, partner_id: int
+) -> None:
+    """Whoever comes first has the stamp; the others see that in the fold, and no race is lost to oneself."""
+    await a_game(database, partner_id, game_type="stamps", stamps_required=3)
+    till = Till(partner_id)
+    before = metrics.LOST_RACES._value.get()
+
+    await pipeline.process(
+        [
+            *(till.placed(f"o-{n}", customer_id=who) for n in range(5) for who in ("a", "b", "c")),
+            till.cancelled("o-4", "a"),
+            till.placed("o-4", customer_id="b"),
+        ]
+    )
+
+    assert metrics.LOST_RACES._value.get() == before
+    stamps = await database.fetch(
+        "SELECT customer_id, count(*) AS given FROM order_stamps JOIN customers USING (customer_no) GROUP BY 1"
+    )
+    assert [tuple(row) for row in stamps] == [("a", 5)]
+    assert len(await outcomes(database)) == 17

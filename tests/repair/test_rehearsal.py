@@ -16,7 +16,8 @@ from services.adapters.postgres.pool import connect
 from services.domain.arrival import Verdict
 from services.domain.coupons.codes import display
 from services.domain.coupons.effects import ChangeCoupon
-from services.issuer.pipeline import Pipeline, Report
+from services.issuer.parts import Report
+from services.issuer.pipeline import Pipeline
 from services.repair.rehearsal import DryRun
 from services.repair.replay.recognition import unrecognised
 from services.runtime.settings import Settings

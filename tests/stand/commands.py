@@ -18,7 +18,8 @@ from aiokafka import ConsumerRecord
 from services.adapters.postgres.pool import open_pool
 from services.adapters.redis_locks import CustomerLocks
 from services.cli.commands import execute
-from services.issuer.pipeline import Pipeline, Report
+from services.issuer.parts import Report
+from services.issuer.pipeline import Pipeline
 from services.runtime.settings import PREFIX, Settings
 from tests.stand.copies import Copies, database_name
 from tests.stand.issuing import a_game, a_partner

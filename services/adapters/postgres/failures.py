@@ -11,7 +11,11 @@ Of the four kinds of error (a refusal, poison, an outage, a bug) the database ca
                 migrated, no right
     FAULT       what data can cause (SQLSTATE 22, 23, 54,     halves the batch until  OF_POSTGRES waits;
                 P0), and whatever is not of Postgres at all:  the guilty record is a  the rest is a bug and
-                a bug                                         dead letter             ends the process
+                a bug                                         dead letter, or waits   ends the process
+                                                              for us (a bug)
+
+A timeout (`is_timeout`) is an outage to everybody but who decides records: a batch is divided then, and the record
+that times out alone waits.
 
 An outage is waited for: treating it as poison would turn good events into dead letters. Whoever decides records (the
 issuer, redrive, replay) asks `kind_of`. The others name what they can do something about, and why it is not the same:
@@ -33,6 +37,14 @@ import asyncpg
 
 class LostRace(Exception):
     """Somebody else changed what this batch was decided upon: roll back, load again, decide again."""
+
+
+class SomebodyWaits(Exception):
+    """A record waits for one of these customers: see first whether theirs wait behind it."""
+
+
+class KeyCollision(Exception):
+    """Two different events share an event key: told apart by their full texts, never dropped as a repeat."""
 
 
 class ClockApart(Exception):
@@ -117,6 +129,8 @@ which of `verify` means that an invariant is violated."""
 
 # SQLSTATE classes that a record's data can cause: data exceptions, integrity violations, limits of a row or an index
 # exceeded, and whatever a trigger or function raises.
+TRANSACTION_TIMEOUT = "25P04"
+
 _FAULT_CLASSES = ("22", "23", "54", "P0")
 
 
@@ -127,6 +141,14 @@ def kind_of(error: Exception) -> Kind:
     if isinstance(error, asyncpg.PostgresError):  # also for a value that the client itself refuses
         return Kind.FAULT if (error.sqlstate or "").startswith(_FAULT_CLASSES) else Kind.OUTAGE
     return Kind.OUTAGE if isinstance(error, OUTAGES) else Kind.FAULT
+
+
+def is_timeout(error: Exception) -> bool:
+    """Whether a server that is there gave up waiting: for a lock, a statement or us."""
+    timeouts = asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError
+    if isinstance(error, (*timeouts, asyncpg.IdleInTransactionSessionTimeoutError)):
+        return True
+    return isinstance(error, asyncpg.PostgresError) and error.sqlstate == TRANSACTION_TIMEOUT
 
 
 def is_of_postgres(error: Exception) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -10,6 +10,7 @@ from typing import NamedTuple
 import asyncpg
 
 from services.adapters.postgres.clock import OWN_CLOCK, ClockGuard
+from services.adapters.postgres.failures import KeyCollision, SomebodyWaits
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
 from services.domain.arrival import CustomerKey, Incoming, LockedCustomer
@@ -18,10 +19,6 @@ _SQL = queries("inbox")
 
 Place = tuple[CustomerKey, int]
 """A customer's single place in a game."""
-
-
-class KeyCollision(Exception):
-    """Two different events share an event key: told apart by their full texts, never dropped as a repeat."""
 
 
 class DecisionRow(NamedTuple):
@@ -64,11 +61,13 @@ async def open_batch(
     places: Iterable[Place],
     clock_offset: timedelta,
     guard: ClockGuard = OWN_CLOCK,
+    waiting: Container[CustomerKey] | None = None,
 ) -> Opened:
     """What a batch reads first: one round trip, and one more if some of its events are decided already.
 
     Customers are locked in one order for every process, until the end of the transaction; those of decided events are
-    left alone. Raises KeyCollision when a stored key belongs to another event, ClockApart.
+    left alone. Raises KeyCollision when a stored key belongs to another event, ClockApart, SomebodyWaits of a customer
+    that is not among the `waiting`, of whom that is known; with None of nobody.
     """
     fresh, wanted = arrivals, set(places)
     while fresh:
@@ -86,11 +85,15 @@ async def open_batch(
         )
         if rows[0]["event_key"] is None:
             guard.check(rows[0]["now"])
+            if waiting is not None:
+                for customer, row in zip(customers, rows, strict=False):
+                    if row["is_new"] is None and customer not in waiting:
+                        raise SomebodyWaits
             return Opened(
                 fresh=fresh,
                 customers={
                     customer: LockedCustomer(
-                        number=row["customer_no"], at=row["at"], is_new=row["is_new"]
+                        number=row["customer_no"], at=row["at"], is_new=bool(row["is_new"])
                     )
                     for customer, row in zip(customers, rows, strict=False)
                 },

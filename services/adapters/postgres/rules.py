@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from typing import Any, TypeAlias
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import asyncpg
 
@@ -11,6 +12,7 @@ from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
 from services.adapters.postgres.tables import fetch_by
 from services.domain.program import NO_LIMITS, CustomerLimits, Game, GameType, window
+from services.domain.unjudged import REPORT, UPGRADE, UnreadGame
 
 _SQL = queries("rules")
 
@@ -21,6 +23,51 @@ async def load_games(connection: Connection, ids: Collection[int]) -> dict[int, 
     """The games of these ids that exist."""
     rows = await connection.fetch(_SQL["games"], sorted(ids)) if ids else []
     return {row["id"]: game_from(row) for row in rows}
+
+
+async def load_readable(
+    connection: Connection, ids: Collection[int]
+) -> tuple[dict[int, Game], dict[int, UnreadGame]]:
+    """The games of these ids that exist, and those that exist and cannot be read."""
+    games: dict[int, Game] = {}
+    unread: dict[int, UnreadGame] = {}
+    for row in await connection.fetch(_SQL["games"], sorted(ids)) if ids else []:
+        try:
+            games[row["id"]] = game_from(row)
+        except Exception as error:
+            unread[row["id"]] = _unread(row, error)
+    return games, unread
+
+
+def _unread(row: _Row, error: Exception) -> UnreadGame:
+    name = f"game {row['id']}"
+    if row["game_type"] not in set(GameType):
+        why, todo = (
+            f"{name} is of a type that this release does not know: {row['game_type']!r}",
+            UPGRADE,
+        )
+    elif isinstance(error, (ZoneInfoNotFoundError, ValueError, OSError)) and _lacks(
+        row["time_zone"]
+    ):
+        why = f"{name} needs the time zone {row['time_zone']!r} of partner {row['partner_id']}, unknown here"
+        todo = "install the package tzdata where the issuer runs, or give the partner a zone that exists"
+    else:
+        why, todo = f"{name} cannot be read ({type(error).__name__}: {error})", REPORT
+    return UnreadGame(
+        id=row["id"],
+        partner_id=row["partner_id"],
+        takes_stamps=row["game_type"] == GameType.STAMPS,
+        why=why,
+        todo=todo,
+    )
+
+
+def _lacks(time_zone: str) -> bool:
+    try:
+        ZoneInfo(time_zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return True
+    return False
 
 
 async def stamp_game_versions(
@@ -44,6 +91,9 @@ async def products_of_skus(
 def game_from(row: _Row) -> Game:
     """A game's rules from a row that has its columns and the partner's `time_zone`."""
     starts_at, ends_at = window(row["start_date"], row["end_date"], row["time_zone"])
+    limits = _customer_limits(row)
+    if limits.is_by_calendar:
+        ZoneInfo(row["time_zone"])  # now, not when the rules ask for it
     return Game(
         id=row["id"],
         partner_id=row["partner_id"],
@@ -58,7 +108,7 @@ def game_from(row: _Row) -> Game:
         game_type=GameType(row["game_type"]),
         code_prefix=row["code_prefix"],
         stamps_required=row["stamps_required"],
-        customer_limits=_customer_limits(row),
+        customer_limits=limits,
         total_limit=row["total_limit"],
         time_zone=row["time_zone"],
     )

@@ -58,6 +58,8 @@ def _facts(figures: Figures) -> Iterator[tuple[str, Any]]:
     yield "outbox depth", figures["outbox"]["depth"]
     yield "outbox age in seconds", round(figures["outbox"]["oldest_age_seconds"], 1)
     yield "unpublishable", figures["unpublishable"]
+    if waiting := figures.get("waiting"):
+        yield "records that wait", len(waiting)
     for state in STATES:
         yield f"dead letters {state}", figures["dead_letters"][state]
     for stage, count in figures["open_dead_letters"]["by_stage"].items():

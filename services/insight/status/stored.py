@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from services.adapters.postgres import waiting
 from services.adapters.postgres.clock import own_clock
 from services.adapters.postgres.dead_letters import STATES
 from services.adapters.postgres.migrate import migrations
@@ -19,6 +20,9 @@ RATE_SECONDS = 10
 """Decisions per second is the mean over this long."""
 MOST_OVERDUE = 10_000
 """Counted no further: whether a sweeper is needed shows before that."""
+
+MOST_WAITING = 1_000
+"""Named one by one."""
 
 _SQL = queries("status", __package__)
 
@@ -47,6 +51,13 @@ async def stored(connection: Connection, settings: Settings) -> dict[str, Any]:
         },
         "unpublishable": outbox["unpublishable"],
         "unpublishable_reason": outbox["unpublishable_reason"],
+        "waiting": [
+            {
+                name: row[name]
+                for name in ("partner_id", "topic", "partition", "offset", "why", "todo")
+            }
+            for row in await waiting.listed(connection, MOST_WAITING)
+        ],
         **_letters(await connection.fetch(_SQL["dead_letters"])),
         "sweeper": dict(sweeping),
         "operations": [dict(row) for row in operations],

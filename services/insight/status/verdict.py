@@ -117,6 +117,13 @@ def _late(figures: Figures) -> Iterator[Problem]:
 
 def _left(figures: Figures) -> Iterator[Problem]:
     """What waits for an operator."""
+    by_reason: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for one in figures.get("waiting", ()):
+        by_reason.setdefault((one["why"], one["todo"]), []).append(one)
+    for (why, todo), some in by_reason.items():
+        place = f"{some[0]['topic']}:{some[0]['partition']}:{some[0]['offset']}"
+        what = f"{many(len(some), 'record')} undecided, {place} of partner {some[0]['partner_id']} first: {why}"
+        yield Problem(what=what, do=todo)
     if count := figures["dead_letters"]["open"]:
         age = span(figures["open_dead_letters"]["oldest_age_seconds"])
         what = f"{many(count, 'dead letter')} open, the oldest for {age}"

@@ -161,11 +161,13 @@ SELECT named.number FROM unnest($1::uuid[]) WITH ORDINALITY AS named (event_key,
 WHERE (SELECT true FROM decisions d WHERE d.event_key = named.event_key LIMIT 1) IS NULL;
 
 -- name: not_dead
--- Which of these records have no dead letter.
+-- Which of these records have no dead letter, and do not wait.
 SELECT named.topic, named.partition, named."offset"
 FROM unnest($1::text[], $2::integer[], $3::bigint[]) AS named (topic, partition, "offset")
 WHERE (SELECT true FROM dead_letters l
-       WHERE l.topic = named.topic AND l.partition = named.partition AND l."offset" = named."offset" LIMIT 1) IS NULL;
+       WHERE l.topic = named.topic AND l.partition = named.partition AND l."offset" = named."offset" LIMIT 1) IS NULL
+  AND (SELECT true FROM waiting_records w
+       WHERE w.topic = named.topic AND w.partition = named.partition AND w."offset" = named."offset" LIMIT 1) IS NULL;
 
 -- name: codes_used_twice
 -- Codes of more than one coupon. Reads the whole table.

@@ -187,6 +187,7 @@ class Redriver:
         reach("redrive.after_decision")
         handled = {verdict.incoming.position for verdict in report.verdicts}
         handled |= {letter.position for letter in report.letters}
+        handled |= set(report.waiting)  # its letter stays until it is decided
         # The others are repeats, perhaps of one another, or concern nobody by now.
         closed |= {id_ for position, id_ in self._by_position.items() if position not in handled}
         counts = Counter(already_decided=await self._close(closed), dead=len(report.letters))

@@ -39,17 +39,19 @@ def declined_by_reason(counts: Mapping[str, int]) -> dict[str, int]:
 
 
 def document(counts: Mapping[str, int], *, dry_run: bool) -> dict[str, Any]:
-    """The report as JSON has it. Every record that was read is in one of the six numbers after `read`."""
-    read, dead, passed = (counts.get(name, 0) for name in ("read", "dead", "passed_over"))
+    """The report as JSON has it. Every record that was read is in one of the seven numbers after `read`."""
+    names = ("read", "dead", "passed_over", "waiting")
+    read, dead, passed, waiting = (counts.get(name, 0) for name in names)
     new = {outcome: counts.get(outcome, 0) for outcome in Outcome}
     return {
         "read": read,
-        "already_decided": read - dead - passed - sum(new.values()),
+        "already_decided": read - dead - passed - waiting - sum(new.values()),
         "newly_issued": new[Outcome.ISSUED],
         "newly_declined": new[Outcome.DECLINED],
         "newly_recorded": new[Outcome.RECORDED],
         "dead": dead,
         "passed_over": passed,
+        "waiting": waiting,
         "dry_run": dry_run,
         "declined": declined_by_reason(counts),
         **{

@@ -40,6 +40,7 @@ than a tenth of a machine that issues 13,000 a second. While nobody else decides
 BATCHES_PER_SECOND = 10
 """Of a replay with a limit: many small steps rather than a few that others would feel."""
 CHECKPOINT_SECONDS = 1.0
+COUNTED_OF_READING = ("read", "dead", "passed_over", "waiting")
 
 _SQL = queries("replay", __package__)
 
@@ -112,7 +113,7 @@ class Reading:
         came = await decide(fresh) if fresh else Counter()
         came["read"] = len(batch)
         self.counts += came
-        self._unsaved += Counter({name: came[name] for name in ("read", "dead", "passed_over")})
+        self._unsaved += Counter({name: came[name] for name in COUNTED_OF_READING})
         for record in batch:
             self._span.next[record.partition] = record.offset + 1
 
@@ -178,7 +179,9 @@ async def pipeline_of(settings: Settings, operation: Operation) -> AsyncIterator
     async def decide(records: Sequence[ConsumerRecord]) -> Counter[str]:
         report = await through_outages(lambda: pipeline.process(records))
         return counts_of(report.verdicts) + Counter(
-            dead=len(report.letters), passed_over=report.passed_over
+            dead=len(report.letters),
+            passed_over=report.passed_over,
+            waiting=len(report.waiting),
         )
 
     try:
@@ -196,7 +199,9 @@ def dry_run_of(settings: Settings, connection: Connection) -> Decide:
         report = await dry.process(records)
         new_letters = await dry.new_letters(report.letters)
         return counts_of(report.verdicts, new_letters) + Counter(
-            dead=len(report.letters), passed_over=report.passed_over
+            dead=len(report.letters),
+            passed_over=report.passed_over,
+            waiting=len(report.waiting),
         )
 
     return decide
