@@ -143,8 +143,8 @@ async def _relay(
         database = await outbox.database_id()
         async with answered_within(RECOVERY_SECONDS):
             published = await last_published(settings, database)
-        await outbox.delete(published)
-        log.info("publishing", extra={"recovered_rows": len(published)})
+        recovered = await outbox.delete_published(published)
+        log.info("publishing", extra={"recovered_rows": recovered})
         condition.works()
         metrics.ACTIVE.set(1)
         while not stopping.is_set():

@@ -14,6 +14,7 @@ import asyncpg
 from services.adapters.postgres.pool import connect
 from services.adapters.postgres.queries import queries
 from services.relay import metrics
+from services.relay.progress import name_of
 from services.runtime.settings import Settings
 
 SQL = queries("relay", __package__)
@@ -48,8 +49,12 @@ class WaitingRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
-    """A dead letter as it is published: the original bytes, and the original headers with the reason added."""
+    """A dead letter as it is published: the original bytes, and the original headers with the reason added.
 
+    `place` is where its record stood, as `topic:partition:offset`.
+    """
+
+    place: str
     key: bytes | None
     value: bytes | None
     headers: list[tuple[str, bytes | None]]
@@ -120,6 +125,20 @@ class Outbox:
         with metrics.step("delete"):
             await self._connection.execute(SQL["delete_rows"], ids, timeout=self._timeout_seconds)
 
+    async def delete_published(self, published: Mapping[int, bytes | None]) -> int:
+        """Take out what an earlier relay published: rows of these numbers that say what is named. Returns how many."""
+        rows = await self._connection.fetch(
+            SQL["named_rows"], list(published), timeout=self._timeout_seconds
+        )
+        ids = [
+            row["id"]
+            for row in rows
+            if (name := published[row["id"]]) is None
+            or name == name_of((row["ce_id"] or _place(row)).encode())
+        ]
+        await self.delete(ids)
+        return len(ids)
+
     async def refuse(self, reasons: Mapping[int, str]) -> None:
         """Set rows aside, each with the reason why Kafka never takes it."""
         await self._connection.executemany(
@@ -141,6 +160,10 @@ async def open_outbox(settings: Settings) -> AsyncIterator[Outbox]:
         connection.terminate()
 
 
+def _place(row: Any) -> str:
+    return f"{row['topic']}:{row['partition']}:{row['offset']}"
+
+
 def _letter(row: Any) -> Letter:
     added = (
         ("topic", row["topic"]),
@@ -151,6 +174,7 @@ def _letter(row: Any) -> Letter:
         ("exception.message", row["message"]),
     )
     return Letter(
+        place=_place(row),
         key=row["key"],
         value=row["value"],
         headers=[

@@ -13,6 +13,7 @@ from typing import Protocol
 from services.adapters.wire import instant
 from services.relay.outbox import Batch
 from services.relay.partitions import partition_of
+from services.relay.progress import name_of
 
 LARGEST_MESSAGE_BYTES = 4 * 1024 * 1024 + 64 * 1024
 """What no topic of ours takes: their limit, and room for the headers. A broker drops the connection of a client
@@ -43,12 +44,13 @@ class Builder(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class Parcel:
-    """One Kafka record batch for one partition, and the outbox ids of its messages in order."""
+    """One Kafka record batch for one partition, and the outbox ids and names of its messages in order."""
 
     topic: str
     partition: int
     builder: Builder
     ids: list[int] = field(default_factory=list)
+    names: list[bytes] = field(default_factory=list)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -61,6 +63,11 @@ class Packed:
     @property
     def ids(self) -> list[int]:
         return [id for parcel in self.parcels for id in parcel.ids]
+
+    @property
+    def names(self) -> list[bytes]:
+        """What those rows say, in the same order; see `progress`."""
+        return [name for parcel in self.parcels for name in parcel.names]
 
 
 class EventHeaders:
@@ -114,6 +121,7 @@ def pack(
                 continue
             key = None if key_text is None else key_text.encode()
             value = value_text.encode()
+            name = name_of(ce_id.encode())
             headers = headers_of.event(ce_type, ce_id, subject, ce_time)
             if again:
                 headers.append(REPUBLISHED)
@@ -123,6 +131,7 @@ def pack(
                 packed.unfit[id] = f"dead letter {letter_id} does not exist"
                 continue
             key, value, headers = letter.key, letter.value, letter.headers
+            name = name_of(letter.place.encode())
         if (size := len(value or b"") + len(key or b"")) > LARGEST_MESSAGE_BYTES:
             packed.unfit[id] = f"{size} bytes are more than any topic takes"
             continue
@@ -142,4 +151,5 @@ def pack(
             if id in alone:
                 del filling[target]
         parcel.ids.append(id)
+        parcel.names.append(name)
     return packed

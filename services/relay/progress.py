@@ -4,11 +4,15 @@ A record is written in the same Kafka transaction as the messages, keyed by the 
 crash between the commit and the deletion the next relay deletes those rows instead of publishing them again. A
 batch is begun only when the one before is deleted, so the last record of this database is all that matters; an
 older topic that outlived a restored backup names another UUID and is ignored.
+
+Rows are named by their number and what they say. A standby that lagged behind when it was promoted hands numbers out
+again: a row that only has the number of a published one is another row.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import blake2b
 from uuid import UUID
 
 import orjson
@@ -19,19 +23,39 @@ from services.adapters.kafka import client_options
 from services.runtime.settings import Settings
 
 PARTITION = 0
+NAME_BYTES = 8
 FETCH_WAIT_MS = 100
 TAIL_OFFSETS = 1_000
 """Looked through first: the record of a database that is in use is the last or nearly. Reading from the beginning
 would take as long as the topic's compaction is behind, and a successor has only seconds."""
 
 
-def progress_record(database: UUID, ids: Sequence[int]) -> tuple[bytes, bytes]:
+def name_of(identity: bytes) -> bytes:
+    """A short name for what a row says: an event's `ce_id`, or the place of a dead letter's record."""
+    return blake2b(identity, digest_size=NAME_BYTES).digest()
+
+
+def progress_record(
+    database: UUID, ids: Sequence[int], names: Sequence[bytes]
+) -> tuple[bytes, bytes]:
     """Key and value of the record that says: these outbox rows are published."""
-    return str(database).encode(), orjson.dumps({"database": str(database), "outbox_ids": ids})
+    value = {"database": str(database), "outbox_ids": ids, "names": b"".join(names).hex()}
+    return str(database).encode(), orjson.dumps(value)
 
 
-async def last_published(settings: Settings, database: UUID) -> list[int]:
-    """Outbox ids of the last committed batch of this database; [] if there is none.
+def rows_named(value: bytes) -> dict[int, bytes | None]:
+    """Names by outbox id of such a record; None where an older release wrote it, which named rows by number alone."""
+    read = orjson.loads(value)
+    ids: list[int] = read["outbox_ids"]
+    joined = bytes.fromhex(read.get("names", ""))
+    if not joined:
+        return dict.fromkeys(ids)
+    names = [joined[at : at + NAME_BYTES] for at in range(0, len(joined), NAME_BYTES)]
+    return dict(zip(ids, names, strict=True))
+
+
+async def last_published(settings: Settings, database: UUID) -> dict[int, bytes | None]:
+    """The rows of the last committed batch of this database, as `rows_named`; none if there is no batch.
 
     Call it after the producer's initialisation: that ended every earlier transaction, so all that was ever
     committed lies below the end taken here. Raises KafkaError.
@@ -52,7 +76,7 @@ async def last_published(settings: Settings, database: UUID) -> list[int]:
         last = await _last_of(consumer, partition, database, max(first, end - TAIL_OFFSETS), end)
         if last is None and first < end - TAIL_OFFSETS:
             last = await _last_of(consumer, partition, database, first, end)
-        return orjson.loads(last)["outbox_ids"] if last else []
+        return rows_named(last) if last else {}
     finally:
         await consumer.stop()
 

@@ -123,15 +123,15 @@ class Publisher:
             with _as_kafka_error():
                 await self._producer.begin_transaction()
                 with metrics.step("send"):
-                    await self._send([*packed.parcels, self._progress(packed.ids, database)])
+                    await self._send([*packed.parcels, self._progress(packed, database)])
                 reach("relay.after_send")
                 with metrics.step("commit"):
                     await self._producer.commit_transaction()
         for parcel in packed.parcels:
             metrics.PUBLISHED.labels(parcel.topic).inc(len(parcel.ids))
 
-    def _progress(self, ids: Sequence[int], database: UUID) -> Parcel:
-        key, value = progress_record(database, ids)
+    def _progress(self, packed: Packed, database: UUID) -> Parcel:
+        key, value = progress_record(database, packed.ids, packed.names)
         builder = self._producer.create_batch()
         builder.append(timestamp=None, key=key, value=value)
         return Parcel(topic=topics.RELAY_PROGRESS, partition=PROGRESS_PARTITION, builder=builder)

@@ -33,6 +33,12 @@ ORDER BY id;
 SELECT id, topic, partition, "offset", stage, exception, message, key, value, header_names, header_values
 FROM dead_letters WHERE id = ANY ($1::bigint[]);
 
+-- name: named_rows
+-- Rows of these numbers, with what tells each from another that had its number before.
+SELECT o.id, o.ce_id, d.topic, d.partition, d."offset"
+FROM outbox o LEFT JOIN dead_letters d ON d.id = o.dead_letter_id
+WHERE o.id = ANY ($1::bigint[]);
+
 -- name: delete_rows
 -- Exactly the rows that were published, by their ids: sequences commit out of order, so a range would lose some.
 DELETE FROM outbox WHERE id = ANY ($1::bigint[]);

@@ -14,7 +14,7 @@ from schemas.topics import COUPON_ISSUED, DEAD_LETTERS
 from services.adapters.kafka import client_options
 from services.relay import progress
 from services.relay.packing import Packed, Parcel
-from services.relay.progress import last_published
+from services.relay.progress import last_published, name_of, progress_record, rows_named
 from services.relay.publisher import InvalidRecordError, Publisher, open_publisher
 from services.runtime.settings import Settings
 from tests.relay.stand import create_topics, published
@@ -101,7 +101,9 @@ def _packed(publisher: Publisher, *ids: int) -> Packed:
     builder = producer.create_batch()
     for id in ids:
         builder.append(timestamp=None, key=b"key", value=b"", headers=[("ce_id", str(id).encode())])
-    return Packed(parcels=[Parcel(topic=COUPON_ISSUED, partition=0, builder=builder, ids=[*ids])])
+    names = [name_of(str(id).encode()) for id in ids]
+    parcel = Parcel(topic=COUPON_ISSUED, partition=0, builder=builder, ids=[*ids], names=names)
+    return Packed(parcels=[parcel])
 
 
 async def test_new_publisher_fences_the_old_one_and_ends_its_transaction(topics: Settings) -> None:
@@ -113,28 +115,28 @@ async def test_new_publisher_fences_the_old_one_and_ends_its_transaction(topics:
         await producer.begin_transaction()
         await old._send(_packed(old, 3).parcels)
         async with open_publisher(topics) as new:
-            assert await last_published(topics, database) == [1, 2]
+            assert list(await last_published(topics, database)) == [1, 2]
             with pytest.raises(KafkaError):
                 await producer.commit_transaction()
             with pytest.raises(KafkaError):
                 await old.publish(_packed(old, 3), database)
             await new.publish(_packed(new, 3), database)
-            assert await last_published(topics, database) == [3]
-            assert await last_published(topics, uuid4()) == []
+            assert list(await last_published(topics, database)) == [3]
+            assert list(await last_published(topics, uuid4())) == []
     assert len(await published(topics)) == 3
 
 
 async def test_progress_is_found_among_aborted_records_and_markers(topics: Settings) -> None:
     """The log may end with markers and aborted batches, which no reader is ever given."""
     database = uuid4()
-    assert await last_published(topics, database) == []
+    assert list(await last_published(topics, database)) == []
     for number in range(3):
         async with open_publisher(topics) as publisher:
             await publisher.publish(_packed(publisher, number), database)
             await publisher._producer.begin_transaction()
-            await publisher._send([publisher._progress([99], database)])
+            await publisher._send([publisher._progress(_packed(publisher, 99), database)])
     async with open_publisher(topics):
-        assert await last_published(topics, database) == [2]
+        assert list(await last_published(topics, database)) == [2]
 
 
 async def test_progress_of_a_database_is_found_however_far_back(
@@ -147,5 +149,14 @@ async def test_progress_of_a_database_is_found_however_far_back(
         await publisher.publish(_packed(publisher, 1), quiet)
         for number in range(2, 5):
             await publisher.publish(_packed(publisher, number), busy)
-    assert await last_published(topics, quiet) == [1]
-    assert await last_published(topics, busy) == [4]
+    assert list(await last_published(topics, quiet)) == [1]
+    assert list(await last_published(topics, busy)) == [4]
+
+
+def test_progress_names_rows_by_what_they_say() -> None:
+    """And what an older release wrote is read as it meant it."""
+    database, names = uuid4(), [name_of(b"a.issued"), name_of(b"orders:0:7")]
+    _, value = progress_record(database, [7, 9], names)
+    assert rows_named(value) == {7: names[0], 9: names[1]}
+    assert rows_named(b'{"database":"x","outbox_ids":[7,9]}') == {7: None, 9: None}
+    assert rows_named(progress_record(database, [], [])[1]) == {}
