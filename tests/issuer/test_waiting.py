@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections import Counter
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -20,6 +22,8 @@ from services.issuer import aside
 from services.issuer.again import Again
 from services.issuer.codec import read_record
 from services.issuer.pipeline import Pipeline
+from services.repair.rehearsal import DryRun
+from services.repair.replay.result import counts_of, document
 from services.runtime.health import Health
 from services.runtime.settings import Settings
 from tests.stand.feed import feed, finished, forget_dead_members
@@ -385,3 +389,24 @@ async def test_crash_while_a_record_is_put_aside_or_let_go(
     assert sorted(name for name, *_ in await outcomes(database)) == [f"e-{n}" for n in range(5)]
     assert await letters(database) == []
     await audit(database)
+
+
+async def test_dry_run_knows_what_waits_and_what_would(
+    database: asyncpg.Connection, pipeline: Pipeline, partner_id: int
+) -> None:
+    """Neither decided nor dead: the waiting record, who would wait behind it, and who would wait."""
+    game_id, free = await a_game(database, partner_id, **DATED), await a_game(database, partner_id)
+    await database.execute("UPDATE partners SET time_zone = $1", NOWHERE)
+    first, behind, other = (
+        completed(name, name[0], partner_id=partner_id, game_id=game_id)
+        for name in ("a1", "a2", "b1")
+    )
+    await pipeline.process([first])
+    fine = completed("a3", "a", partner_id=partner_id, game_id=free)
+
+    report = await DryRun(database, clock_offset=timedelta()).process([first, behind, other, fine])
+
+    assert (len(report.verdicts), len(report.waiting), report.already_decided) == (1, 3, 0)
+    counts = counts_of(report.verdicts) + Counter(read=4, waiting=len(report.waiting))
+    shown = document(counts, dry_run=True)
+    assert (shown["waiting"], shown["already_decided"], shown["newly_issued"]) == (3, 0, 1)

@@ -186,7 +186,7 @@ def _tell(report: Mapping[str, Any]) -> None:
         for name in ("read", "already_decided", "newly_issued", "newly_declined", "newly_recorded")
     ]
     facts += [(f"  declined: {reason}", number) for reason, number in report["declined"].items()]
-    names = ("dead", "passed_over", "new_dead_letters", "new_coupons", "new_messages")
-    facts += [(name.replace("_", " "), report[name]) for name in names]
+    names = ("dead", "passed_over", "waiting", "new_dead_letters", "new_coupons", "new_messages")
+    facts += [(name.replace("_", " "), report[name]) for name in names if name in report]
     print_facts(facts)
     print(report["unchanged"])

@@ -39,7 +39,7 @@ def declined_by_reason(counts: Mapping[str, int]) -> dict[str, int]:
 
 
 def document(counts: Mapping[str, int], *, dry_run: bool) -> dict[str, Any]:
-    """The report as JSON has it. Every record that was read is in one of the seven numbers after `read`."""
+    """The report as JSON has it. Every record read is in one of the numbers after `read`; `waiting` where any does."""
     names = ("read", "dead", "passed_over", "waiting")
     read, dead, passed, waiting = (counts.get(name, 0) for name in names)
     new = {outcome: counts.get(outcome, 0) for outcome in Outcome}
@@ -51,7 +51,7 @@ def document(counts: Mapping[str, int], *, dry_run: bool) -> dict[str, Any]:
         "newly_recorded": new[Outcome.RECORDED],
         "dead": dead,
         "passed_over": passed,
-        "waiting": waiting,
+        **({"waiting": waiting} if waiting else {}),
         "dry_run": dry_run,
         "declined": declined_by_reason(counts),
         **{
