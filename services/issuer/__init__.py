@@ -5,5 +5,6 @@ read, and how), `amounts` (money with all its digits), `codec` (from a record to
 an unreadable record looks like), `letters` (dead letters of what cannot be read or decided), `metrics`, `aside` (what
 waits, and why), `parts` (what a batch is divided into, and what became of it), `pipeline` (one
 batch: read, lock, decide, record, commit), `again` (what waits, tried again), `brake` (a partition that is mostly
-poison stops), `lane` (one consumer: poll, pipeline, offsets), `app` (the process, put together).
+poison stops), `bookmarks` (where reading goes on), `lane` (one consumer: poll, pipeline, offsets), `app` (the process,
+put together).
 """

@@ -25,6 +25,7 @@ from services.adapters.postgres.standing import Standing
 from services.adapters.redis_locks import CustomerLocks
 from services.decisions.manner import Manner
 from services.issuer.again import Again
+from services.issuer.bookmarks import Bookmarks
 from services.issuer.brake import Brake
 from services.issuer.lane import Lane
 from services.issuer.pipeline import Pipeline
@@ -41,6 +42,8 @@ FETCH_MIN_BYTES = 64 * 1024
 """A broker answers at once when it has this much, a hundred records; otherwise when `batch_timeout_ms` have passed. The
 cost of a small batch is in its round trips, so one of forty records costs hardly more than one of four."""
 MONITOR_SECONDS = 1.0
+METADATA_MS = 5_000
+"""How long a topic that was made anew, or a new partition, goes unnoticed; the client's own five minutes are long."""
 STOP_SECONDS = 5.0
 """What waits and is being tried has this long to be done when the process stops; nothing is lost by less."""
 
@@ -196,6 +199,7 @@ def _broker(
     broker = KafkaBroker(
         **broker_options(settings),
         client_id="couponry-issuer",
+        metadata_max_age_ms=METADATA_MS,
         consumer_only=True,
         allow_auto_create_topics=False,
         apply_types=False,
@@ -223,13 +227,9 @@ def _broker(
             heartbeat_interval_ms=HEARTBEAT_MS,
         )
         lane = Lane(
-            subscriber,
-            pipeline,
-            Brake(pool, settings.dead_letter_limit),
-            guard=guard,
-            stopping=health.stopping,
-            on_bug=on_bug,
-        )
+            subscriber, pipeline, Brake(pool, settings.dead_letter_limit), bookmarks=Bookmarks(pool),
+            guard=guard, stopping=health.stopping, on_bug=on_bug,
+        )  # fmt: skip
         subscriber(lane.handle)
         lanes.append(lane)
     return broker, lanes
@@ -253,6 +253,7 @@ async def _monitor(
         await standing.look(pool)
         for lane in lanes:
             try:
+                await lane.look_back()
                 await lane.measure_lag()
                 if lane.consumer is not None:
                     await lane.brake.release(lane.consumer)

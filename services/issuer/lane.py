@@ -21,8 +21,9 @@ from faststream.kafka import KafkaMessage
 
 from services.adapters.failures import server_of
 from services.adapters.postgres.clock import ClockGuard
-from services.adapters.postgres.failures import Kind, kind_of
+from services.adapters.postgres.failures import OF_POSTGRES, Kind, kind_of
 from services.issuer import metrics
+from services.issuer.bookmarks import Bookmarks
 from services.issuer.brake import Brake
 from services.issuer.pipeline import Pipeline
 from services.runtime.backoff import delays, pause
@@ -58,6 +59,7 @@ class Lane:
         pipeline: Pipeline,
         brake: Brake,
         *,
+        bookmarks: Bookmarks,
         guard: ClockGuard,
         stopping: asyncio.Event,
         on_bug: Callable[[Exception], None],
@@ -65,6 +67,7 @@ class Lane:
         self._subscriber = subscriber
         self._pipeline = pipeline
         self.brake = brake
+        self._bookmarks = bookmarks
         self._guard = guard
         self._stopping = stopping
         self._on_bug = on_bug
@@ -90,6 +93,7 @@ class Lane:
         reach("issuer.after_poll")
         self._hear(records)
         try:
+            records = await self._bookmarks.let_through(self.consumer, records)
             records = await self.brake.let_through(self.consumer, records)
             report = await self._pipeline.process(records, self._moved)
         except Exception as error:
@@ -145,12 +149,28 @@ class Lane:
         offsets = {partition: end for partition, end in ends.items() if partition in assigned}
         if not offsets:
             return
+        await asyncio.gather(
+            self._bookmarks.note(self.consumer, offsets), self._commit_to_kafka(offsets)
+        )
+        reach("issuer.after_offsets")
+
+    async def _commit_to_kafka(self, offsets: Mapping[TopicPartition, int]) -> None:
+        assert self.consumer is not None
         try:
             await self.consumer.commit(offsets)
         except KafkaError as error:
             # Committing late is always safe, and a later commit covers this one.
             log.warning("offsets were not committed: %s", error)
-        reach("issuer.after_offsets")
+
+    async def look_back(self) -> None:
+        """See whether partitions without a record to come go on where the database does."""
+        if self.consumer is None or self._outage:
+            return
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await self._bookmarks.look(self.consumer)
+        except (*OF_POSTGRES, KafkaError) as error:
+            log.info("where the database goes on is not known yet: %r", error)
 
     def _seek_back(self, records: Sequence[ConsumerRecord]) -> None:
         assert self.consumer is not None

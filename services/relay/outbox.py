@@ -11,6 +11,7 @@ from uuid import UUID
 
 import asyncpg
 
+from services.adapters.postgres.dead_letters import topic_name
 from services.adapters.postgres.pool import connect
 from services.adapters.postgres.queries import queries
 from services.relay import metrics
@@ -161,12 +162,12 @@ async def open_outbox(settings: Settings) -> AsyncIterator[Outbox]:
 
 
 def _place(row: Any) -> str:
-    return f"{row['topic']}:{row['partition']}:{row['offset']}"
+    return f"{topic_name(row['topic'])}:{row['partition']}:{row['offset']}"
 
 
 def _letter(row: Any) -> Letter:
     added = (
-        ("topic", row["topic"]),
+        ("topic", topic_name(row["topic"])),
         ("partition", row["partition"]),
         ("offset", row["offset"]),
         ("stage", row["stage"]),

@@ -159,6 +159,11 @@ async def at_a_wrong_hour(ground: Ground) -> World:
         yield settings
 
 
+async def failed_over(ground: Ground) -> World:
+    """It is over: what happened in between is `tests/issuer/test_moved_topics.py`."""
+    yield ground.copied
+
+
 WORLDS: dict[str, Callable[[Ground], World]] = {
     "A topic must be replayed": replayed,
     "A partner says a customer got no coupon": asked,
@@ -166,6 +171,7 @@ WORLDS: dict[str, Callable[[Ground], World]] = {
     "Redis is gone": without_redis,
     "The outbox grows": growing,
     "The database's clock is wrong": at_a_wrong_hour,
+    "Postgres failed over to a standby": failed_over,
     "Postgres was restored from a backup": restored,
 }
 

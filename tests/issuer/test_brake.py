@@ -13,6 +13,7 @@ from aiokafka import ConsumerRecord, TopicPartition
 
 from services.adapters.postgres.clock import OWN_CLOCK
 from services.domain.letters import Stage
+from services.issuer.bookmarks import Bookmarks
 from services.issuer.brake import WINDOW_RECORDS, Brake
 from services.issuer.codec import Poison
 from services.issuer.lane import STALLED_SECONDS, Lane
@@ -135,6 +136,7 @@ async def test_paused_partition_does_not_make_the_process_look_dead(
         SimpleNamespace(consumer=None),
         pipeline,
         brake,
+        bookmarks=Bookmarks(pool),
         guard=OWN_CLOCK,
         stopping=asyncio.Event(),
         on_bug=print,

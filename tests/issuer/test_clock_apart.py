@@ -18,6 +18,7 @@ from aiokafka import ConsumerRecord, TopicPartition
 from services.adapters.postgres.clock import ClockGuard
 from services.adapters.postgres.failures import ClockApart
 from services.issuer import app
+from services.issuer.bookmarks import Bookmarks
 from services.issuer.brake import Brake
 from services.issuer.lane import Lane
 from services.issuer.pipeline import Pipeline
@@ -129,7 +130,7 @@ async def test_only_a_record_that_was_not_there_before_tells_the_time(
         guard = ClockGuard(lambda: now + ahead)
         lane = Lane(
             SimpleNamespace(consumer=None), pipeline, Brake(pool, 500),
-            guard=guard, stopping=asyncio.Event(), on_bug=print,
+            bookmarks=Bookmarks(pool), guard=guard, stopping=asyncio.Event(), on_bug=print,
         )  # fmt: skip
         began_at = time.monotonic() - changes.pop("age_seconds", 10)
         ends = changes.pop("ends", (5, 7))

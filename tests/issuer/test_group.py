@@ -19,6 +19,7 @@ from services.adapters.kafka import client_options
 from services.adapters.postgres.clock import OWN_CLOCK
 from services.adapters.records import group_offsets
 from services.issuer.app import SESSION_TIMEOUT_MS
+from services.issuer.bookmarks import Bookmarks
 from services.issuer.brake import Brake
 from services.issuer.lane import Lane
 from services.issuer.pipeline import Pipeline
@@ -202,7 +203,7 @@ async def test_overlong_batch_goes_to_the_next_owner_and_its_late_commit_is_harm
     def lane(consumer: AIOKafkaConsumer) -> Lane:
         return Lane(
             SimpleNamespace(consumer=consumer), pipeline, Brake(pool, 500),
-            guard=OWN_CLOCK, stopping=asyncio.Event(), on_bug=lambda error: pytest.fail(repr(error)),
+            bookmarks=Bookmarks(pool), guard=OWN_CLOCK, stopping=asyncio.Event(), on_bug=lambda error: pytest.fail(repr(error)),
         )  # fmt: skip
 
     def consumer(**limits: int) -> AIOKafkaConsumer:

@@ -165,7 +165,10 @@ class LetterRow(NamedTuple):
 
 
 async def bury(connection: Connection, letter: DeadLetter) -> int | None:
-    """Keep a dead letter; its number, or None if the record has one already."""
+    """Keep a dead letter; its number, or None if the record has one already.
+
+    One of another record at its place is of a topic that was made anew since: it gives way, under a name that says so.
+    """
     row = LetterRow(
         topic=letter.position.topic,
         partition=letter.position.partition,
@@ -183,7 +186,17 @@ async def bury(connection: Connection, letter: DeadLetter) -> int | None:
         header_values=[value for _, value in letter.headers],
     )
     number: int | None = await connection.fetchval(_SQL["bury"], *row)
+    if number is None and await connection.fetchval(
+        _SQL["give_way"],
+        row.topic, row.partition, row.offset, row.record_time, row.key, row.value,
+    ):  # fmt: skip
+        number = await connection.fetchval(_SQL["bury"], *row)
     return number
+
+
+def topic_name(stored: str) -> str:
+    """The name of the topic of a letter, also of one that was made anew since."""
+    return stored.partition("#")[0]
 
 
 def position_of(row: asyncpg.Record) -> Position:

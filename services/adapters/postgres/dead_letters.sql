@@ -8,16 +8,23 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 ON CONFLICT (topic, partition, "offset") DO NOTHING
 RETURNING id;
 
+-- name: give_way
+-- If the letter at this place is of another record than this one, the topic was made anew: the letter gives way.
+UPDATE dead_letters SET topic = topic || '#' || id
+WHERE topic = $1 AND partition = $2 AND "offset" = $3
+  AND (record_time, key, value) IS DISTINCT FROM ($4::timestamptz, $5::bytea, $6::bytea)
+RETURNING id;
+
 -- name: page
 -- Letters above an id that every filter lets through (a null one lets all), oldest first; without those that operation
 -- $15 has handled. Texts are looked for in the message and the bytes of key and value.
-SELECT id, topic, partition, "offset", stage, exception, message, created_at, state, attempts, event_id,
-       event_source AS source, event_type AS type,
+SELECT id, split_part(topic, '#', 1) AS topic, partition, "offset", stage, exception, message, created_at, state,
+       attempts, event_id, event_source AS source, event_type AS type,
        coalesce(octet_length(key), 0) + coalesce(octet_length(value), 0) AS bytes
 FROM dead_letters l
 WHERE id > $1
   AND ($3::bigint[] IS NULL OR id = ANY ($3))
-  AND ($4::text[] IS NULL OR topic = ANY ($4))
+  AND ($4::text[] IS NULL OR split_part(topic, '#', 1) = ANY ($4))
   AND ($5::integer[] IS NULL OR partition = ANY ($5))
   AND ($6::bigint[] IS NULL OR "offset" = ANY ($6))
   AND ($7::text[] IS NULL OR stage = ANY ($7))

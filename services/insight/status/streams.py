@@ -4,27 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from typing import Any
 
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from redis.asyncio import Redis
 
 from schemas import topics
 from services.adapters.failures import REDIS_AWAY
 from services.adapters.postgres.failures import Errors
-from services.adapters.records import bounds_of, group_offsets, partitions_of, side_reader
+from services.adapters.records import (
+    Bounds,
+    bounds_of,
+    group_offsets,
+    partitions_of,
+    side_reader,
+    written,
+)
 from services.runtime.settings import Settings
 from services.terminal.addresses import reaching_kafka
 
 PATIENCE_SECONDS = 15.0
 """A cluster that takes longer to answer is away, as far as a glance is concerned."""
+PEEK_SECONDS = 2.0
+"""A partition that has not shown a record by then is taken for one that has some."""
+PEEK_POLL_MS = 100
 REDIS_PATIENCE_SECONDS = 2.0
 _REDIS_UNUSABLE: Errors = (*REDIS_AWAY, ValueError)
 """ValueError: what is wrong with the address itself."""
 
 
 async def lag(settings: Settings, trend_seconds: float) -> list[dict[str, Any]]:
-    """Per partition of the incoming topics: what is retained and not yet committed by the group.
+    """Per partition of the incoming topics: what is retained and not yet committed by the group, markers
+    of transactions not counted; `held` is how much lies behind a producer's transaction that is still open.
 
     With `trend_seconds`, looked at twice so far apart: `per_second` is how fast the lag grows. Raises CommandError.
     """
@@ -39,7 +51,12 @@ async def lag(settings: Settings, trend_seconds: float) -> list[dict[str, Any]]:
             await asyncio.sleep(trend_seconds)
             now, seconds = await _look(settings, partitions), time.monotonic() - then
     return [
-        late | {"per_second": round((late["lag"] - early["lag"]) / seconds, 1)}
+        late
+        | {
+            "per_second": round((late["lag"] - early["lag"]) / seconds, 1),
+            # Transactions come and go: what holds a partition is one that has let nothing pass in the meantime.
+            "held": late["held"] if early["held"] and late["end"] == early["end"] else 0,
+        }
         for early, late in zip(before, now, strict=True)
     ]
 
@@ -48,19 +65,48 @@ async def _look(settings: Settings, partitions: list[TopicPartition]) -> list[di
     committed = await group_offsets(settings, settings.consumer_group)
     async with side_reader(settings) as consumer:
         bounds = await bounds_of(consumer, partitions)
+        starts = {at: max(committed.get(at, 0), bounds[at].first) for at in partitions}
+        empty = await _without_records(
+            consumer, {at: start for at, start in starts.items() if start < bounds[at].end}, bounds
+        )
+    ends = await written(settings, partitions)
     return [
         {
-            "topic": partition.topic,
-            "partition": partition.partition,
-            "committed": committed.get(partition),
-            "end": bounds[partition].end,
-            "lag": max(
-                0, bounds[partition].end - max(committed.get(partition, 0), bounds[partition].first)
-            ),
+            "topic": at.topic,
+            "partition": at.partition,
+            "committed": committed.get(at),
+            "end": bounds[at].end,
+            "lag": 0 if at in empty else max(0, bounds[at].end - starts[at]),
             "per_second": None,
+            "held": max(0, ends[at] - bounds[at].end),
         }
-        for partition in partitions
+        for at in partitions
     ]
+
+
+async def _without_records(
+    consumer: AIOKafkaConsumer,
+    starts: dict[TopicPartition, int],
+    bounds: Mapping[TopicPartition, Bounds],
+) -> set[TopicPartition]:
+    """Of partitions that do not end at these offsets, those with nothing behind but markers and aborted records."""
+    if not starts:
+        return set()
+    consumer.assign(list(starts))
+    for at, start in starts.items():
+        consumer.seek(at, start)
+    waiting, empty = set(starts), set()
+    deadline = time.monotonic() + PEEK_SECONDS
+    while waiting and time.monotonic() < deadline:
+        polled = await consumer.getmany(*waiting, timeout_ms=PEEK_POLL_MS, max_records=1)
+        for at in list(waiting):
+            if polled.get(at):
+                waiting.discard(at)
+                consumer.pause(at)
+            elif await consumer.position(at) >= bounds[at].end:
+                waiting.discard(at)
+                empty.add(at)
+    return empty
 
 
 async def redis_version(settings: Settings) -> str | None:

@@ -80,6 +80,14 @@ def _stopped(figures: Figures) -> Iterator[Problem]:
     if figures["total_lag"] and not figures["sessions"]["issuer"]:
         what = f"{many(figures['total_lag'], 'record')} waiting and no issuer connected"
         yield Problem(what=what, do="start `couponry issuer`")
+    for part in figures.get("lag") or ():
+        if part.get("held"):
+            name = f"{part['topic']}:{part['partition']}"
+            what = f"an open transaction holds {name} at {part['end']}, {many(part['held'], 'offset')} behind it"
+            yield Problem(
+                what=what,
+                do="have its producer commit or abort; Kafka ends it after its transaction.timeout.ms",
+            )
     if figures["unpublishable"]:
         what = f"{many(figures['unpublishable'], 'event')} refused by Kafka for good: {figures['unpublishable_reason']}"
         yield Problem(what=what, do=section("The outbox grows"))

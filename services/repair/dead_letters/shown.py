@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 from aiokafka import ConsumerRecord
 
+from services.adapters.postgres.dead_letters import topic_name
 from services.domain.arrival import Incoming
 from services.domain.letters import Stage
 from services.issuer.codec import PassedOver, Poison, read_record
@@ -48,6 +49,7 @@ def document(row: asyncpg.Record, actions: list[dict[str, Any]]) -> dict[str, An
     read = read_record(record_of(row))
     return {
         **{name: row[name] for name in plain},
+        "topic": topic_name(row["topic"]),
         "source": row["event_source"],
         "type": row["event_type"],
         "explained": EXPLAINED[row["stage"]],
