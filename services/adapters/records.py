@@ -160,6 +160,14 @@ async def group_offsets(settings: Settings, group: str) -> dict[TopicPartition, 
         return {partition: at.offset for partition, at in committed.items() if at.offset >= 0}
 
 
+async def has_members(settings: Settings, group: str) -> bool:
+    """Whether anybody consumes as this group at the moment."""
+    async with admin_client(settings) as admin:
+        (response,) = await _once_coordinated(lambda: admin.describe_consumer_groups([group]))
+    (_, _, _, _, _, members, *_), *_ = response.groups
+    return bool(members)
+
+
 async def _once_coordinated(ask: Callable[[], Awaitable[T]]) -> T:
     """On a new cluster the first question of all makes the broker create what answers it."""
     deadline = time.monotonic() + STALLED_SECONDS

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from schemas.topics import GAME_COMPLETED
@@ -168,6 +168,46 @@ async def test_replay_refuses_in_one_line(
     assert named in result.err
 
 
+async def committed(settings: Settings, offsets: Mapping[int, int]) -> None:
+    """As if the live group had come so far in the partitions, and then stopped."""
+    topic = settings.topic(GAME_COMPLETED)
+    group = {"group_id": settings.consumer_group, "enable_auto_commit": False}
+    async with AIOKafkaConsumer(**client_options(settings), **group) as consumer:
+        consumer.assign([TopicPartition(topic, partition) for partition in offsets])
+        await consumer.commit({TopicPartition(topic, n): at for n, at in offsets.items()})
+
+
+async def test_replay_decides_nothing_before_the_live_group_does(
+    topics: Settings, couponry: Command
+) -> None:
+    """It ends where the group stands, also where that is not yet begun; the rest is named, and read when asked for."""
+    await feed(topics, poison(6), partition=1)
+    await feed(topics, poison(3), partition=2)
+    await committed(topics, {1: 4})
+    arguments = ("replay", "--topic", GAME_COMPLETED, "--json")
+    for more, read in (
+        (("--dry-run",), 4),
+        ((), 4),
+        (("--partition", "1", "--from-offset", "2"), 2),
+        (("--partition", "1", "--from-offset", "5"), 0),
+    ):
+        result = await couponry(*arguments, *more)
+        assert result.json()["read"] == read, more
+        assert result.json()["left_to_live"][0] == {
+            "partition": 1, "from_offset": 4 if read else 5, "to_offset": 6,
+        }  # fmt: skip
+        assert "to before 6 are left to the live group" in result.err
+    result = await couponry(*arguments, "--partition", "2")
+    assert (result.json()["read"], len(result.json()["left_to_live"])) == (0, 1)
+    inside = await couponry(
+        *arguments, "--partition", "1", "--from-offset", "1", "--to-offset", "4"
+    )
+    assert (inside.json()["read"], inside.json()["left_to_live"]) == (3, [])
+
+    report = (await couponry(*arguments, "--beyond-live")).json()
+    assert (report["read"], report["left_to_live"]) == (9, [])
+
+
 async def test_replay_says_what_the_topic_keeps_no_more(
     topics: Settings, couponry: Command
 ) -> None:
@@ -226,6 +266,7 @@ async def test_replay_goes_on_after_a_kill_and_counts_every_record_once(
     report = (await couponry("replay", "--resume", "--json")).json()
     assert report["resumed"]
     assert report | {"missing": [], "unchanged": "", "topic": "", "operation": 0} == {
+        "left_to_live": [],
         "read": 137, "already_decided": 12, "newly_issued": 120, "newly_declined": 0,
         "newly_recorded": 0, "dead": 5, "passed_over": 0, "dry_run": False, "declined": {}, "new_coupons": 120,
         "new_messages": 125, "new_dead_letters": 5, "missing": [], "unchanged": "", "topic": "",

@@ -22,7 +22,15 @@ from services.repair.bulk import (
 )
 from services.repair.replay.result import document, unchanged
 from services.repair.replay.run import BESIDE_LIVE_PER_SECOND, Reading, dry_run_of, pipeline_of
-from services.repair.replay.span import Asked, Span, broker_topic, find_span, gap_line, topic_choice
+from services.repair.replay.span import (
+    Asked,
+    Span,
+    broker_topic,
+    find_span,
+    gap_line,
+    live_line,
+    topic_choice,
+)
 from services.runtime import crashpoints
 from services.runtime.settings import Settings, require_code_secret, required
 from services.terminal.addresses import (
@@ -63,6 +71,12 @@ NAME = "replay"
 @click.option(
     "--to-offset", type=click.IntRange(0), metavar="N", help="Of one partition, not included."
 )
+@click.option(
+    "--beyond-live",
+    is_flag=True,
+    default=None,
+    help="Read on where the live group has not come yet, or is stopped by too many dead letters.",
+)
 @dry_run_option
 @rate_option(
     f"Default: {BESIDE_LIVE_PER_SECOND:,} while anybody else decides events, no limit otherwise."
@@ -77,6 +91,9 @@ def replay(
 
     What was decided stays decided, what is new is decided now, and the report says which is which. Times are the
     broker's: when a record arrived. With --dry-run all of it happens in memory and nothing is written.
+
+    It reads as far as the live group has come and no further, or a customer's later events would be decided before
+    the earlier ones; what is left to the live group is told.
 
     The live consumer group is not touched: a replay reads beside it, and commits no offsets. There is no need to
     rewind the group either; Kafka refuses that while it has members, because they would go on from where they are and
@@ -158,6 +175,8 @@ async def _span(settings: Settings, consumer: AIOKafkaConsumer, asked: Mapping[s
     span = await find_span(settings, consumer, Asked(**asked))
     for gap in span.missing:
         progress(gap_line(gap))
+    for left in span.left_to_live:
+        progress(live_line(left))
     return span
 
 
@@ -175,6 +194,7 @@ def _report(
         report |= {"operation": operation.id, "resumed": operation.resumed}
     return report | {
         "missing": span.missing,
+        "left_to_live": span.left_to_live,
         "unchanged": unchanged(report, settings.consumer_group),
     }
 

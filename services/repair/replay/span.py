@@ -1,4 +1,6 @@
-"""Which offsets a replay reads, and which of those that were asked for the topic has let go of already."""
+"""Which offsets a replay reads; which of those that were asked for the topic has let go of already, and which are the
+live group's to decide first.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +12,24 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas import topics
-from services.adapters.records import Bounds, bounds_of, first_since, partitions_of
+from services.adapters.records import (
+    Bounds,
+    bounds_of,
+    first_since,
+    group_offsets,
+    has_members,
+    partitions_of,
+)
 from services.runtime.settings import Settings
 from services.terminal.output import CommandError, instant_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What the operator wants read again: half-open, and without a bound as far as the topic goes."""
+    """What the operator wants read again: half-open, and without a bound as far as the live group has come.
+
+    `beyond_live`: as far as the topic goes.
+    """
 
     topic: str
     partitions: Sequence[int] = ()
@@ -25,16 +37,22 @@ class Asked:
     to_at: datetime | None = None
     from_offset: int | None = None
     to_offset: int | None = None
+    beyond_live: bool | None = None
 
 
 @dataclass(slots=True, kw_only=True)
 class Span:
-    """What is read: from `next` (moves on) to before `ends`, by partition. `missing`: see `_gap`."""
+    """What is read: from `next` (moves on) to before `ends`, by partition. `missing`: see `_gap`.
+
+    `left_to_live`: what was asked for and not read, because the live group has not come to it: from `from_offset` to
+    before `to_offset`.
+    """
 
     topic: str
     next: dict[int, int]
     ends: dict[int, int]
     missing: list[dict[str, Any]]
+    left_to_live: list[dict[str, int]]
 
     def as_progress(self) -> dict[str, Any]:
         """As kept with an operation."""
@@ -43,6 +61,7 @@ class Span:
             "next": {str(number): at for number, at in self.next.items()},
             "ends": {str(number): at for number, at in self.ends.items()},
             "missing": self.missing,
+            "left_to_live": self.left_to_live,
         }
 
     @classmethod
@@ -53,6 +72,7 @@ class Span:
             next={int(number): at for number, at in kept["next"].items()},
             ends={int(number): at for number, at in kept["ends"].items()},
             missing=kept["missing"],
+            left_to_live=kept.get("left_to_live", []),  # an older release kept none
         )
 
     def by_partition(self, offsets: Mapping[int, int]) -> dict[TopicPartition, int]:
@@ -83,7 +103,8 @@ async def find_span(settings: Settings, consumer: AIOKafkaConsumer, asked: Asked
     oldest = await first_since(consumer, partitions)
     since = await first_since(consumer, partitions, asked.from_at) if asked.from_at else {}
     until = await first_since(consumer, partitions, asked.to_at) if asked.to_at else {}
-    span = Span(topic=asked.topic, next={}, ends={}, missing=[])
+    live = None if asked.beyond_live else await _live_offsets(settings, asked.topic)
+    span = Span(topic=asked.topic, next={}, ends={}, missing=[], left_to_live=[])
     for partition in partitions:
         first, end = bounds[partition].first, bounds[partition].end
         start, stop = first, end
@@ -93,10 +114,32 @@ async def find_span(settings: Settings, consumer: AIOKafkaConsumer, asked: Asked
             stop = found[0] if (found := until[partition]) else end
         start = max(start, asked.from_offset or 0)
         stop = min(stop, end, end if asked.to_offset is None else asked.to_offset)
-        span.next[partition.partition], span.ends[partition.partition] = start, max(start, stop)
+        stop = max(start, stop)
+        if live is not None and (ahead := max(start, live.get(partition, first))) < stop:
+            span.left_to_live.append(
+                {"partition": partition.partition, "from_offset": ahead, "to_offset": stop}
+            )
+            stop = ahead
+        span.next[partition.partition], span.ends[partition.partition] = start, stop
         if gap := _gap(asked, bounds[partition], oldest[partition]):
             span.missing.append({"partition": partition.partition, **gap})
     return span
+
+
+async def _live_offsets(settings: Settings, topic: str) -> dict[TopicPartition, int] | None:
+    """How far the live group has come in each partition that it has begun; None if there is no such group.
+
+    Beyond that a replay would decide a customer's later events before the earlier ones, or what the brake holds. A
+    group that nobody is in and that has never committed anything here holds nothing up: whoever reads first decides.
+    """
+    committed = {
+        partition: offset
+        for partition, offset in (await group_offsets(settings, settings.consumer_group)).items()
+        if partition.topic == topic
+    }
+    if committed or await has_members(settings, settings.consumer_group):
+        return committed
+    return None
 
 
 async def _asked_for(settings: Settings, asked: Asked) -> list[TopicPartition]:
@@ -144,3 +187,11 @@ def gap_line(gap: Mapping[str, Any]) -> str:
     since = f"from {gap['from']} " if gap["from"] else ""
     until = f"to before {gap['to']}" if gap["to"] else "to the end"
     return f"partition {gap['partition']}: offsets {offsets} are no longer kept, {since}{until}"
+
+
+def live_line(left: Mapping[str, int]) -> str:
+    """In words, what is the live group's to decide first."""
+    return (
+        f"partition {left['partition']}: offsets from {left['from_offset']} to before {left['to_offset']} are left to"
+        " the live group, which has not come to them; --beyond-live reads them too"
+    )
