@@ -112,13 +112,17 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
 
 
 async def ensure_topics(
-    settings: Settings, plan_only: bool = False, note: topic_settings.Note = log.warning
+    settings: Settings,
+    plan_only: bool = False,
+    note: topic_settings.Note = log.warning,
+    keep: Collection[str] = (),
 ) -> list[str]:
     """Create what is missing, add partitions, set what differs; never take partitions away. Idempotent.
 
-    Returns one line per change made (or, with `plan_only`, to be made). Values that somebody set on a topic and
-    that we have no opinion about stay; what a service forbids is told to `note`, and the rest is done. Raises
-    KafkaError when the cluster refuses or is away.
+    Topics named in `keep` get no more partitions than they have. Returns one line per change made (or, with
+    `plan_only`, to be made; how often a missing topic will be replicated is not known before). Values that somebody
+    set on a topic and that we have no opinion about stay; what a service forbids is told to `note`, and the rest is
+    done. Raises KafkaError when the cluster refuses or is away.
     """
     specs = topic_specs(settings)
     async with admin_client(settings) as admin:
@@ -128,16 +132,21 @@ async def ensure_topics(
         grow = {
             spec.name: (len(existing[spec.name]["partitions"]), spec.partitions)
             for spec in present
-            if len(existing[spec.name]["partitions"]) < spec.partitions
-        }
-        current = await _topic_config(admin, [spec.name for spec in present])
-        changes = {
-            spec.name: difference
-            for spec in present
-            if (difference := dict(spec.config.items() - current[spec.name].items()))
+            if spec.name not in keep and len(existing[spec.name]["partitions"]) < spec.partitions
         }
         if not plan_only:
             await _create(admin, missing, note)
+            existing = {topic["topic"]: topic for topic in await admin.describe_topics()}
+        there = [spec for spec in specs if spec.name in existing]
+        current, effective = await _topic_config(admin, [spec.name for spec in there])
+        wanted = {
+            spec.name: topic_settings.insync(_replicas(existing[spec.name]), effective[spec.name])
+            for spec in there
+        }
+        for spec in present:
+            wanted[spec.name] |= dict(spec.config.items() - current[spec.name].items())
+        changes = {name: difference for name, difference in wanted.items() if difference}
+        if not plan_only:
             if grow:
                 await admin.create_partitions(
                     {name: NewPartitions(total) for name, (_, total) in grow.items()}
@@ -223,16 +232,22 @@ async def _create(
 
 async def _topic_config(
     admin: AIOKafkaAdminClient, names: Collection[str]
-) -> dict[str, dict[str, str]]:
-    """What is set on each topic itself, without the broker's defaults."""
+) -> tuple[dict[str, dict[str, str]], dict[str, dict[str, str]]]:
+    """By topic: what is set on each itself, and what holds for it, the broker's defaults included."""
     if not names:
-        return {}
+        return {}, {}
     resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
     (response,) = await admin.describe_configs(resources)
+    answers = {name: entries for _, _, _, name, entries in response.resources}
     return {
         name: {entry[0]: entry[1] for entry in entries if entry[3] == TOPIC_CONFIG_SOURCE}
-        for _, _, _, name, entries in response.resources
-    }
+        for name, entries in answers.items()
+    }, {name: {entry[0]: entry[1] for entry in entries} for name, entries in answers.items()}
+
+
+def _replicas(topic: Mapping[str, Any]) -> int:
+    """Of the partition that has the fewest."""
+    return min(len(partition["replicas"]) for partition in topic["partitions"])
 
 
 async def _set_config(

@@ -13,6 +13,10 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import InvalidConfigurationError, PolicyViolationError, for_code
 
 BROKER_DEFAULT = -1
+MIN_INSYNC = "min.insync.replicas"
+ENOUGH_REPLICAS, ENOUGH_INSYNC = 3, 2
+"""With three replicas one may be away without harm, so that an acknowledgement can mean two: a record that only one
+broker had would be lost with it. With fewer replicas that would stop every producer with the first broker."""
 REFUSED = frozenset({InvalidConfigurationError.errno, PolicyViolationError.errno})
 """Of a topic or a change: not as asked for. Asked for less, it may be granted."""
 
@@ -27,6 +31,13 @@ def new_topic(name: str, partitions: int, config: Mapping[str, str]) -> NewTopic
     return NewTopic(
         name, partitions, BROKER_DEFAULT, replica_assignments={}, topic_configs=dict(config)
     )
+
+
+def insync(replicas: int, effective: Mapping[str, str]) -> dict[str, str]:
+    """What is to be set so that an acknowledged record outlives a broker; empty where that cannot be, or is so."""
+    if replicas < ENOUGH_REPLICAS or int(effective.get(MIN_INSYNC, "1")) >= ENOUGH_INSYNC:
+        return {}
+    return {MIN_INSYNC: str(ENOUGH_INSYNC)}
 
 
 async def create(

@@ -112,7 +112,7 @@ async def prepare(servers: Servers, settings: Settings, progress: Callable[[str]
         except MigrationError as error:
             raise CommandError(str(error)) from None
     progress("creating the topics")
-    await apply_topics(complete)
+    await apply_topics(complete, insist=False)
 
 
 async def start_children(

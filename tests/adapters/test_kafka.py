@@ -27,7 +27,7 @@ from schemas.topics import (
     RELAY_PROGRESS,
 )
 from services.adapters import kafka as adapter
-from services.adapters import kafka_tokens
+from services.adapters import kafka_tokens, topic_settings
 from services.adapters.kafka import (
     TopicSpec,
     broker_options,
@@ -100,6 +100,51 @@ async def test_topics_grow_and_keep_what_others_set(topics: Settings) -> None:
     (answer,) = await admin.describe_configs([request])
     assert answer.resources[0][4][0][1] == "2000000"
     await admin.close()
+
+
+@pytest.mark.parametrize(
+    ("replicas", "holds", "is_set"),
+    [
+        (1, "1", {}),
+        (2, "1", {}),  # the first broker that is away would stop every producer
+        (3, "1", {"min.insync.replicas": "2"}),
+        (3, None, {"min.insync.replicas": "2"}),
+        (3, "2", {}),
+        (3, "3", {}),  # somebody's wish
+        (5, "1", {"min.insync.replicas": "2"}),
+    ],
+)
+def test_acknowledged_means_two_brokers_where_there_are_three(
+    replicas: int, holds: str | None, is_set: dict[str, str]
+) -> None:
+    """Set where it holds not yet, on the topic itself or by the broker, and where one broker may still be away."""
+    effective = {} if holds is None else {"min.insync.replicas": holds}
+    assert topic_settings.insync(replicas, effective) == is_set
+
+
+async def test_topics_that_are_there_and_new_ones_are_made_safe(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a cluster that replicates three times: set with creation, named by a plan, and then done."""
+    monkeypatch.setattr(adapter, "_replicas", lambda _: 3)
+    created = await ensure_topics(settings)
+    name = settings.topic(ORDERS)
+    assert f"set {name} min.insync.replicas=2" in created
+    assert f"create {name} with 4 partitions" in created
+
+    async def settled() -> bool:
+        return await ensure_topics(settings, plan_only=True) == []
+
+    await eventually(settled, "nothing is left to be set")
+    async with adapter.admin_client(settings) as admin:
+        resource = ConfigResource(ConfigResourceType.TOPIC, name, {"min.insync.replicas": "1"})
+        await admin.alter_configs([resource])
+
+    async def planned() -> bool:
+        plan = await ensure_topics(settings, plan_only=True)
+        return f"set {name} min.insync.replicas=2" in plan
+
+    await eventually(planned, "what somebody weakened is to be set again")
 
 
 async def test_topics_do_without_what_a_service_forbids(
