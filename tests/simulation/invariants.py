@@ -58,10 +58,10 @@ CHECKS: Mapping[str, str] = {
     "an event told twice": "SELECT ce_id FROM outbox WHERE ce_id IS NOT NULL GROUP BY ce_id HAVING count(*) > 1 LIMIT 1",
     "a customer beyond the limit": """
         SELECT c.customer_no::text FROM coupons c JOIN games g ON g.id = c.game_id
-        GROUP BY c.customer_no, g.id HAVING count(*) > g.customer_limit LIMIT 1""",
+        WHERE c.status <> 'cancelled' GROUP BY c.customer_no, g.id HAVING count(*) > g.customer_limit LIMIT 1""",
     "a game beyond its limit, or quota that is lost": """
         SELECT g.id::text FROM games g WHERE g.total_limit IS NOT NULL AND g.total_limit <>
-            (SELECT count(*) FROM coupons c WHERE c.game_id = g.id)
+            (SELECT count(*) FROM coupons c WHERE c.game_id = g.id AND c.status <> 'cancelled')
             + (SELECT sum(remaining) FROM game_quota q WHERE q.game_id = g.id AND q.epoch = g.quota_epoch) LIMIT 1""",
     "a card whose stamps do not add up": """
         SELECT s.game_id::text FROM stamp_cards s WHERE s.stamps <> (

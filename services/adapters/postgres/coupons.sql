@@ -34,12 +34,12 @@ CROSS JOIN LATERAL (
 ) AS used;
 
 -- name: past_issues
--- Instants of the newest issues, as many as asked for, of each (customer, game) pair.
+-- Instants of the newest issues, as many as asked for, of each (customer, game) pair; what was cancelled counts no more.
 SELECT named.customer_no, named.game_id, past.issued_at
 FROM unnest($1::bigint[], $2::bigint[], $3::integer[]) AS named (customer_no, game_id, wanted)
 CROSS JOIN LATERAL (
     SELECT c.issued_at FROM coupons c
-    WHERE c.customer_no = named.customer_no AND c.game_id = named.game_id
+    WHERE c.customer_no = named.customer_no AND c.game_id = named.game_id AND c.status <> 'cancelled'
     ORDER BY c.issued_at DESC LIMIT named.wanted
 ) AS past;
 

@@ -68,6 +68,14 @@ def real_steps(happened: Happened) -> tuple[RealStep, ...]:
     )
 
 
+def cancellation(happened: Happened) -> datetime | None:
+    """When the coupon was cancelled, if it ever was."""
+    for word, at in zip(happened.words or (), happened.instants or (), strict=True):
+        if word == Step.CANCELLED:
+            return at
+    return None
+
+
 def _given(column: list[Any] | None) -> list[Any]:
     assert column is not None
     return column

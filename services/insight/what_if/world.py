@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from struct import pack, unpack
+from datetime import datetime
+from heapq import heappop, heappush
+from struct import iter_unpack, pack
 from typing import NamedTuple
 
 from services.domain.closed_orders import ClosedOrders
@@ -22,7 +24,7 @@ from services.domain.events import Cause, Event, GameCompleted, OrderPlaced, Ord
 from services.domain.program import Game, Program
 from services.domain.stamps import AddStamp, Stamp, StampCard, Stamps
 from services.domain.state import NEW_CUSTOMER, CustomerState, evolve
-from services.insight.what_if.history import Happened, real_steps
+from services.insight.what_if.history import Happened, cancellation, real_steps
 from services.insight.what_if.holdings import (
     Holdings,
     Moment,
@@ -41,6 +43,9 @@ PLACED = "order.placed"
 
 Bought = Callable[[Happened, Game], frozenset[int]]
 """The products of an order, as far as this game asks for them."""
+
+NEVER = 2**63 - 1
+"""Later than any instant, in microseconds."""
 
 _CAUSE = Cause(source="", id="", type="")
 _CUSTOMER = ""
@@ -77,6 +82,9 @@ class World:
         self._remembers = self._is_single or bool(self._most_issues)
         self._holdings: dict[int, bytes | Holdings] = {}
         self._issues: dict[int, bytes] = {}
+        self._places_back: list[datetime] = []
+        """When coupons issued here are cancelled, the next one first: a place in the total limit each."""
+        self._in_place = 0
         self._cards = Cards(reversals=set(), stamps={}, filling={})
         self.coupons_issued = 0
 
@@ -85,7 +93,10 @@ class World:
         program = self._program(happened)
         game = program.games.get(self._game_id)
         limit = None if game is None else game.total_limit
-        quota = {} if limit is None else {self._game_id: limit - self.coupons_issued}
+        while self._places_back and self._places_back[0] <= happened.decided_at:
+            heappop(self._places_back)
+            self._in_place -= 1
+        quota = {} if limit is None else {self._game_id: limit - self._in_place}
         holdings = self._held(happened) if self._is_single else ()
         state = self._state(happened, holdings)
         decision = decide(
@@ -99,6 +110,9 @@ class World:
         answer = _answer(happened, decision)
         if answer.outcome == ISSUED:
             self.coupons_issued += 1
+            self._in_place += 1
+            if (cancelled_at := cancellation(happened)) is not None:
+                heappush(self._places_back, cancelled_at)
         if self._remembers or happened.order_id is not None:
             self._keep(happened, holdings, state, decision)
         return answer
@@ -174,7 +188,12 @@ class World:
         }
         issues = {}
         if past is not None:
-            issues[self._game_id] = tuple(map(instant_of, unpack(f"<{len(past) // 8}q", past)))
+            now = microseconds(happened.decided_at)
+            issues[self._game_id] = tuple(
+                instant_of(issued)
+                for issued, cancelled in iter_unpack("<qq", past)
+                if now < cancelled
+            )
         if happened.order_id is None:
             return replace(NEW_CUSTOMER, coupons=Coupons(by_id=coupons, issues=issues))
         order_id, customer_no, cards = happened.order_id, happened.customer_no, self._cards
@@ -201,9 +220,7 @@ class World:
         customer_no = happened.customer_no
         for effect in decision.effects:
             if isinstance(effect, IssueCoupon) and self._most_issues:
-                newest = pack("<q", microseconds(effect.issued_at))
-                past = self._issues.get(customer_no, b"")
-                self._issues[customer_no] = (newest + past)[: 8 * self._most_issues]
+                self._issues[customer_no] = self._with_issue(effect.issued_at, happened)
         if not holdings and happened.order_id is None:
             # Nearly everybody's first coupon; what follows costs as much as deciding.
             (first,) = decision.effects
@@ -224,6 +241,19 @@ class World:
             cards.stamps[order_id] = (customer_no, stamp.card_no, stamp.is_in_effect)
         if (card := new.stamps.cards.get(self._game_id)) is not None:
             cards.filling[customer_no] = (card.card_no, card.stamps)
+
+    def _with_issue(self, issued_at: datetime, happened: Happened) -> bytes:
+        """The customer's issues, newest first, each with the instant of its cancellation; as many as limits look at."""
+        cancelled_at = cancellation(happened)
+        cancelled = NEVER if cancelled_at is None else microseconds(cancelled_at)
+        past = self._issues.get(happened.customer_no, b"")
+        kept, counted = b"", 0
+        for issue in iter_unpack("<qq", pack("<qq", microseconds(issued_at), cancelled) + past):
+            if counted == self._most_issues:
+                break
+            kept += pack("<qq", *issue)
+            counted += issue[1] == NEVER
+        return kept
 
 
 def _draw(happened: Happened) -> Draw:

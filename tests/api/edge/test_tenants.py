@@ -26,6 +26,10 @@ game AS (
 card AS (INSERT INTO cards (id, partner_id, title, is_active, settings) VALUES ($1, $1, '{}', true, '{}')),
 audit AS (
     INSERT INTO audit_log (partner_id, actor, request_id, action, subject_id) VALUES ($1, 'a', 'r', 'game.created', '1')),
+waiting AS (
+    INSERT INTO waiting_records (topic, partition, "offset", event_key, timestamp_ms, timestamp_type, header_names,
+                                 header_values, partner_id, why, todo)
+    VALUES ('t', 0, $1, 'k', 0, 1, '{}', '{}', $1, 'w', 't')),
 key AS (INSERT INTO idempotency_keys (partner_id, key, request_hash) VALUES ($1, 'k', '')),
 counters AS (INSERT INTO game_counters (game_id, partner_id, players, completions, cards_begun) VALUES ($1, $1, 1, 1, 1)),
 player AS (INSERT INTO game_players (game_id, customer_no, partner_id) VALUES ($1, $1, $1)),

@@ -134,5 +134,5 @@ async def test_coupons_by_hand_and_steps_of_staff_are_history_too(
     asked = ("what-if", "--game-id", game["id"], "--json")
     report = (await couponry(*asked)).json()
     assert (report["reproduced"], report["outcomes"]["issued"]["before"]) == (True, 4)
-    report = (await couponry(*asked, "--set", "customer_limit=3")).json()
+    report = (await couponry(*asked, "--set", "customer_limit=2")).json()
     assert report["reasons"]["customer_limit_reached"]["after"] == 1

@@ -1,0 +1,118 @@
+"""Limits count what was not cancelled: a cancelled coupon gives its place back, also when others want it at that moment."""
+
+from __future__ import annotations
+
+import asyncio
+
+import asyncpg
+import pytest
+
+from services.adapters.postgres.failures import LostRace
+from services.decisions.manner import USUAL
+from services.decisions.steps import StepRequest, take_step
+from services.domain.coupons.coupon import Step
+from services.issuer.pipeline import Pipeline
+from tests.stand.issuing import a_game, outcomes
+from tests.stand.records import completed
+
+IN_PLACE = "SELECT count(*) FROM coupons WHERE game_id = $1 AND status <> 'cancelled'"
+LEFT = """
+    SELECT sum(q.remaining) - coalesce((SELECT debt FROM game_quota_debt d WHERE d.game_id = g.id AND d.epoch = g.quota_epoch), 0)
+    FROM games g JOIN game_quota q ON q.game_id = g.id AND q.epoch = g.quota_epoch WHERE g.id = $1
+    GROUP BY g.id, g.quota_epoch"""
+
+
+async def cancel(pool: asyncpg.Pool, coupon_id: str) -> None:
+    """By staff."""
+    request = StepRequest(coupon_id=coupon_id, step=Step.CANCELLED, shop_id=1, actor="test")
+    while True:
+        try:
+            async with pool.acquire() as connection, connection.transaction():
+                answer = await take_step(connection, request, USUAL)
+                assert answer is not None
+                assert answer.refusal is None
+                return
+        except LostRace:
+            continue
+
+
+async def coupons_of(database: asyncpg.Connection, game_id: int) -> list[str]:
+    """Ids of those that were not cancelled, oldest first."""
+    query = "SELECT id FROM coupons WHERE game_id = $1 AND status <> 'cancelled' ORDER BY id"
+    return [str(row["id"]) for row in await database.fetch(query, game_id)]
+
+
+@pytest.mark.parametrize(
+    ("limit", "reason"),
+    [
+        ({"customer_limit": 1}, "customer_limit_reached"),
+        ({"customer_limit_per_day": 1}, "customer_limit_reached"),
+        ({"customer_limit_per_month": 1}, "customer_limit_reached"),
+        ({"total_limit": 1}, "game_limit_reached"),
+    ],
+)
+async def test_cancelled_coupon_gives_its_place_back(
+    database: asyncpg.Connection,
+    pool: asyncpg.Pool,
+    pipeline: Pipeline,
+    partner_id: int,
+    limit: dict[str, int],
+    reason: str,
+) -> None:
+    """One place: taken, refused to the next, given back, taken again."""
+    game_id = await a_game(database, partner_id, allow_multiple_active_coupons=True, **limit)
+    for number in range(2):
+        for event in ("first", "second"):
+            name = f"{event}-{number}"
+            await pipeline.process([completed(name, partner_id=partner_id, game_id=game_id)])
+        assert (await outcomes(database))[-2:] == [
+            (f"first-{number}", "issued", None),
+            (f"second-{number}", "declined", reason),
+        ]
+        (coupon_id,) = await coupons_of(database, game_id)
+        await cancel(pool, coupon_id)
+
+
+async def test_place_that_comes_back_makes_up_for_a_limit_set_too_low(
+    database: asyncpg.Connection, pool: asyncpg.Pool, pipeline: Pipeline, partner_id: int
+) -> None:
+    """Five were issued, three may be: two places that come back are nobody's, the third is."""
+    game_id = await a_game(database, partner_id, allow_multiple_active_coupons=True, total_limit=5)
+    records = [
+        completed(f"e-{number}", f"c-{number}", partner_id=partner_id, game_id=game_id)
+        for number in range(9)
+    ]
+    await pipeline.process(records[:5])
+    await database.execute("UPDATE games SET total_limit = 3 WHERE id = $1", game_id)
+    for number, coupon_id in enumerate((await coupons_of(database, game_id))[:3]):
+        await pipeline.process([records[5 + number]])
+        await cancel(pool, coupon_id)
+    await pipeline.process([records[8]])
+    assert [reason for _, _, reason in (await outcomes(database))[5:]] == [
+        "game_limit_reached", "game_limit_reached", "game_limit_reached", None,
+    ]  # fmt: skip
+    assert await database.fetchval(IN_PLACE, game_id) == 3
+    assert await database.fetchval(LEFT, game_id) == 0
+
+
+async def test_last_places_are_raced_for_while_some_come_back(
+    database: asyncpg.Connection, pool: asyncpg.Pool, pipeline: Pipeline, partner_id: int
+) -> None:
+    """Never more than the limit, none lost: what is in place and what is left are the limit, whoever was first."""
+    limit = 20
+    game_id = await a_game(
+        database, partner_id, allow_multiple_active_coupons=True, total_limit=limit
+    )
+    records = [
+        completed(f"e-{number}", f"c-{number % 30}", partner_id=partner_id, game_id=game_id)
+        for number in range(120)
+    ]
+    await pipeline.process(records[:limit])
+    first = await coupons_of(database, game_id)
+    await asyncio.gather(
+        *(pipeline.process(records[start : start + 10]) for start in range(limit, 120, 10)),
+        *(cancel(pool, coupon_id) for coupon_id in first[:12]),
+    )
+    in_place = await database.fetchval(IN_PLACE, game_id)
+    assert in_place <= limit
+    assert in_place + await database.fetchval(LEFT, game_id) == limit
