@@ -14,6 +14,7 @@ class Stage(StrEnum):
     HEADER = "header"
     DECODE = "decode"
     SCHEMA = "schema"
+    SOURCE = "source"
     TIME = "time"
     DECIDE = "decide"
     STORE = "store"

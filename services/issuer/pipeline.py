@@ -34,6 +34,7 @@ from services.issuer.aside import let_go, place_of, put_aside, set_aside, tell, 
 from services.issuer.codec import NOTHING_IGNORED
 from services.issuer.letters import letter_for
 from services.issuer.parts import Part, Report, read, why_too_early
+from services.issuer.speakers import Speakers
 from services.runtime.backoff import delays
 from services.runtime.crashpoints import reach
 
@@ -75,6 +76,7 @@ class Pipeline:
         self._pool = pool
         self._ignored = ignored
         self._locks = locks
+        self.speakers = Speakers(pool)
         self.look_first = False
         """Whether records wait, as far as is known: then who comes is asked first whether it waits behind them."""
         self._timeouts = 0
@@ -95,6 +97,7 @@ class Pipeline:
             # Before the offsets are committed; met again, they are noted again.
             report.passed_over = len(passed)
             metrics.count_passed_over(await passed_over.note(self._pool, passed))
+        part = await self.speakers.judged(records, part)
         await self._work(records, part, report, moved=moved)
         metrics.count(report.read, report.already_decided, report.verdicts, report.new_letters)
         return report
@@ -116,6 +119,7 @@ class Pipeline:
             ]
             async with self._pool.acquire() as connection:
                 await waiting.remove(connection, [held[position] for position in gone])
+        part = await self.speakers.judged(records, part)
         await self._work(records, part, report, held=held)
         metrics.count(0, 0, report.verdicts, report.new_letters)
         return len(records) - len(report.waiting)

@@ -36,7 +36,8 @@ from services.domain.unjudged import Unjudgeable
 from services.issuer.aside import Why, place_of, set_aside
 from services.issuer.codec import NOTHING_IGNORED
 from services.issuer.letters import letter_for
-from services.issuer.parts import Report, read, why_too_early
+from services.issuer.parts import Part, Report, read, why_too_early
+from services.issuer.speakers import Speakers
 
 _SQL = queries("rehearsal", __package__)
 
@@ -70,6 +71,10 @@ class DryRun:
         report = Report(read=len(records))
         arrivals, letters, passed = read(records, self._ignored)
         report.passed_over = len(passed)
+        part = await Speakers(self._connection).judged(
+            records, Part(arrivals=arrivals, letters=letters)
+        )
+        arrivals, letters = list(part.arrivals), list(part.letters)
         report.letters += letters
         async with self._connection.transaction(readonly=True, isolation="repeatable_read"):
             undecided = await inbox.undecided(self._connection, arrivals)

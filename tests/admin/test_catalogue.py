@@ -26,7 +26,7 @@ async def test_partner_is_added_with_keys_and_a_shop(couponry: Command, settings
     )
     partner = added.json()
     assert list(partner) == [
-        "id", "name", "time_zone", "store_id", "api_key", "secret_key", "default_shop_id",
+        "id", "name", "time_zone", "store_id", "api_key", "secret_key", "default_shop_id", "sources",
     ]  # fmt: skip
     assert (partner["name"], partner["time_zone"]) == ("Kavinė Ąžuolas", "Europe/Vilnius")
     row = await _one_row(settings, "SELECT * FROM partners")

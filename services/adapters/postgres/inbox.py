@@ -116,7 +116,9 @@ def _undecided(arrivals: Sequence[Incoming], decided: Collection[asyncpg.Record]
     return fresh
 
 
-async def undecided(connection: Connection, arrivals: Sequence[Incoming]) -> list[Incoming]:
+async def undecided(
+    connection: Connection | asyncpg.Pool, arrivals: Sequence[Incoming]
+) -> list[Incoming]:
     """Those that have no decision yet, nobody locked. Raises KeyCollision like `open_batch`."""
     rows = await connection.fetch(_SQL["decided"], [incoming.event_key for incoming in arrivals])
     return _undecided(arrivals, rows)

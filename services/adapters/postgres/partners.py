@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import asyncpg
@@ -27,10 +27,13 @@ class NewPartner:
     api_key: str
     secret_key: str
     default_shop_id: int
+    sources: list[str]
 
 
-async def add_partner(connection: Connection, name: str, time_zone: str) -> NewPartner:
-    """Add a partner with a first shop of the same name, in one transaction."""
+async def add_partner(
+    connection: Connection, name: str, time_zone: str, sources: Sequence[str] = ()
+) -> NewPartner:
+    """Add a partner with a first shop of the same name, in one transaction. `sources`: who may speak for it."""
     store_id, api_key, secret_key = (
         secrets.token_hex(8),
         secrets.token_urlsafe(24),
@@ -38,8 +41,9 @@ async def add_partner(connection: Connection, name: str, time_zone: str) -> NewP
     )
     async with connection.transaction():
         partner_id = await connection.fetchval(
-            _SQL["insert_partner"], name, time_zone, store_id, digest(api_key), digest(secret_key)
-        )
+            _SQL["insert_partner"], name, time_zone, store_id, digest(api_key), digest(secret_key),
+            list(sources),
+        )  # fmt: skip
         shop = await insert_entry(connection, SHOPS, partner_id, {"name": name})
     return NewPartner(
         id=partner_id,
@@ -49,6 +53,7 @@ async def add_partner(connection: Connection, name: str, time_zone: str) -> NewP
         api_key=api_key,
         secret_key=secret_key,
         default_shop_id=shop.id,
+        sources=list(sources),
     )
 
 
@@ -58,7 +63,7 @@ def digest(key: str) -> bytes:
 
 
 async def list_partners(connection: Connection) -> list[asyncpg.Record]:
-    """`id, name, time_zone, store_id, created_at`, oldest first."""
+    """`id, name, time_zone, store_id, sources, created_at`, oldest first."""
     rows: list[asyncpg.Record] = await connection.fetch(_SQL["list_partners"])
     return rows
 
@@ -66,3 +71,19 @@ async def list_partners(connection: Connection) -> list[asyncpg.Record]:
 async def known_partners(connection: Connection, ids: Collection[int]) -> set[int]:
     """Those of the ids that are partners."""
     return {row["id"] for row in await connection.fetch(_SQL["known_partners"], list(ids))}
+
+
+async def set_sources(
+    connection: Connection, partner_id: int, sources: Sequence[str]
+) -> list[str] | None:
+    """Say who may speak for the partner, nobody named: anybody. Returns who might before; None: no such partner."""
+    rows = await connection.fetch(_SQL["set_sources"], partner_id, list(sources))
+    return list(rows[0]["before"]) if rows else None
+
+
+async def sources_of(
+    connection: Connection | asyncpg.Pool, ids: Collection[int]
+) -> dict[int, tuple[str, ...]]:
+    """Who may speak for these partners, where anybody is named."""
+    rows = await connection.fetch(_SQL["sources"], list(ids))
+    return {row["id"]: tuple(row["sources"]) for row in rows}

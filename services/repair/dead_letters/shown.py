@@ -27,6 +27,10 @@ EXPLAINED: Mapping[str, str] = {
         "The value is JSON, but not what its type asks for: the message names the field. It will die again until"
         " this release reads it. If the producer is at fault, have it send the event again, and discard."
     ),
+    Stage.SOURCE: (
+        "It comes from a source that may not speak for its partner. If it may, add the source with `couponry partners"
+        " set` and redrive it; if not, somebody sends in this partner's name: discard, and find out who."
+    ),
     Stage.TIME: (
         "The event's own time was more than 5 minutes in the future: the producer's clock is ahead. Nothing is wrong"
         " with the event: redrive it once its time has come."

@@ -1,0 +1,96 @@
+"""Who may speak for a partner: events from another source are dead letters, until the source is allowed."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import asyncpg
+import pytest
+
+from services.adapters.postgres.partners import set_sources
+from services.domain.sources import may_speak
+from services.issuer.pipeline import Pipeline
+from services.runtime.settings import Settings
+from tests.stand.commands import CommandOn
+from tests.stand.issuing import a_game, letters, outcomes
+from tests.stand.records import again, completed
+
+
+@pytest.mark.parametrize(
+    ("source", "patterns", "may"),
+    [
+        ("/games/a", (), True),
+        ("/games/a", ("/games/a",), True),
+        ("/games/a", ("/games/b", "/games/a"), True),
+        ("/games/a", ("/games/*",), True),
+        ("/games/", ("/games/*",), True),
+        ("/games/a/b", ("/games/*/b",), True),
+        ("/games/a", ("*",), True),
+        ("", ("*",), True),
+        ("/games/a\n", ("/games/*",), True),
+        ("/games/a", ("/games",), False),
+        ("x/games/a", ("/games/*",), False),
+        ("/Games/a", ("/games/*",), False),
+        ("/games/ab", ("/games/a",), False),
+        ("/gamesXa", ("/games.a",), False),
+        ("/games/a", ("[a-z/]+",), False),
+    ],
+)
+def test_pattern_is_the_whole_of_a_source(
+    source: str, patterns: tuple[str, ...], may: bool
+) -> None:
+    """With case; nothing but a star is special."""
+    assert may_speak(source, patterns) is may
+
+
+def test_pattern_of_many_stars_takes_no_time() -> None:
+    """Whatever an operator types."""
+    began_at = time.process_time()
+    assert not may_speak("a" * 1_000, ("*" * 500 + "b",))
+    assert time.process_time() - began_at < 5
+
+
+async def test_stranger_speaks_for_nobody(
+    database: asyncpg.Connection, pipeline: Pipeline, partner_id: int
+) -> None:
+    """His event is a dead letter, of every kind of event; what was decided before stays a repeat."""
+    game_id = await a_game(database, partner_id, allow_multiple_active_coupons=True)
+    play: dict[str, Any] = {"partner_id": partner_id, "game_id": game_id}
+    before = completed("before", source="/stranger", **play)
+    await pipeline.process([before])
+    await set_sources(database, partner_id, ["/games/*"])
+    own, strange = completed("own", source="/games/1", **play), completed("s", source="/x", **play)
+    await pipeline.speakers.refresh()
+    report = await pipeline.process([again(before), strange, own])
+    assert (len(report.verdicts), report.already_decided) == (1, 1)
+    (letter,) = await letters(database)
+    assert (letter["stage"], letter["event_id"]) == ("source", "s")
+    assert f"couponry partners set {partner_id} --source" in letter["message"]
+    assert [name for name, *_ in await outcomes(database)] == ["before", "own"]
+
+
+async def test_source_is_allowed_and_its_letters_redriven(
+    settings: Settings, database: asyncpg.Connection, pipeline: Pipeline, couponry_on: CommandOn
+) -> None:
+    """By command, at once for a partner just added; every change says what was before."""
+    couponry = couponry_on(settings)
+    added = (
+        await couponry("partners", "add", "Kava", "--source", "/a/*", "--source", "/b", "--json")
+    ).json()
+    assert added["sources"] == ["/a/*", "/b"]
+    partner_id = added["id"]
+    game_id = await a_game(database, partner_id)
+    await pipeline.process([completed("e", source="/c", partner_id=partner_id, game_id=game_id)])
+    assert (await couponry("partners", "set", partner_id)).code == 2
+    assert (
+        await couponry("partners", "set", partner_id, "--source", "/c", "--any-source")
+    ).code == 2
+    assert (await couponry("partners", "set", 2**40, "--source", "/c")).code == 2
+    redrive = ("dead-letters", "redrive", "--filter", "stage=source", "--json")
+    assert (await couponry(*redrive)).json()["dead"] == 1
+    changed = (await couponry("partners", "set", partner_id, "--source", "/c", "--json")).json()
+    assert changed == {"id": partner_id, "sources": ["/c"], "before": ["/a/*", "/b"]}
+    assert (await couponry(*redrive)).json()["decided"] == 1
+    said = (await couponry("partners", "set", partner_id, "--any-source")).out
+    assert said == f"partner {partner_id}: events from any source, was events from /c\n"
