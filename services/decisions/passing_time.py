@@ -16,6 +16,7 @@ import asyncpg
 from services.adapters.postgres import coupons
 from services.adapters.postgres.clock import clock
 from services.adapters.postgres.coupons import coupon_from
+from services.adapters.postgres.failures import Kind, kind_of
 from services.adapters.postgres.inbox import lock_customers
 from services.adapters.postgres.pool import Connection
 from services.decisions.manner import Manner
@@ -43,16 +44,35 @@ class Settlement:
         return self.expired + self.released + self.notified
 
 
+class CannotSettle(Exception):
+    """Of some of these coupons nothing can be recorded, through no fault of the server; the cause says why."""
+
+    def __init__(self, ids: list[str]) -> None:
+        super().__init__(f"{len(ids)} coupons cannot be settled together")
+        self.ids = ids
+
+
 async def settle_due(
-    connection: Connection, manner: Manner, *, actor: str, limit: int
+    connection: Connection,
+    manner: Manner,
+    *,
+    actor: str,
+    limit: int,
+    without: Collection[str] = (),
 ) -> Settlement:
     """Settle up to `limit` coupons that are due, in the caller's transaction; nothing recorded: nothing was due.
 
-    Raises ClockApart.
+    `without`: coupons to leave alone. Raises ClockApart, CannotSettle.
     """
     at = await clock(connection, manner.clock_offset)
     manner.guard.check(at - manner.clock_offset)
-    return await _settle(connection, await coupons.due(connection, at, limit), manner, actor)
+    candidates = await coupons.due(connection, at, limit, without)
+    try:
+        return await _settle(connection, candidates, manner, actor)
+    except Exception as error:
+        if kind_of(error) is Kind.FAULT:
+            raise CannotSettle([str(row["id"]) for row in candidates]) from error
+        raise
 
 
 async def close_lapsed(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Collection
 
 import asyncpg
 from prometheus_client import Counter, Gauge
@@ -21,7 +22,7 @@ from services.adapters.postgres.pool import WAKE_RELAY, connect
 from services.adapters.postgres.schema import require_schema
 from services.adapters.postgres.standing import Pace
 from services.decisions.manner import Manner
-from services.decisions.passing_time import Settlement, settle_due
+from services.decisions.passing_time import CannotSettle, Settlement, settle_due
 from services.runtime import crashpoints
 from services.runtime.backoff import pause
 from services.runtime.crashpoints import reach
@@ -38,6 +39,8 @@ COUPONS_PER_SECOND = 8_000
 """Of one sweeper at most, so that issuers keep their part of Postgres: a million take two minutes or more."""
 QUEUED_AT_MOST = 2_000
 """What it queues leaves in one line with new coupons, so it adds nothing while a batch of the relay is waiting."""
+TRIED_AGAIN_AFTER_SECONDS = 60.0
+"""A coupon that could not be settled rests so long."""
 ROOM_POLL_SECONDS = 0.05
 LONGEST_WAIT_SECONDS = 1.0
 """Then it goes on whatever waits: without a relay what is over must still be closed."""
@@ -46,6 +49,47 @@ SETTLED = Counter("couponry_settled_coupons", "What the sweeper recorded, by kin
 SWEPT_AT = Gauge("couponry_swept_at_seconds", "When nothing was left to sweep, as Unix time.")
 
 log = logging.getLogger(__name__)
+
+
+class Aside:
+    """Coupons that cannot be settled, so that one bad row stops nothing but itself; each is tried again after a while.
+
+    Found by halving: what is due first comes first, so the batch shrinks until the guilty one stands alone in it.
+    """
+
+    def __init__(self) -> None:
+        self.batch = BATCH_COUPONS
+        self._until: dict[str, float] = {}
+        self._why: dict[str, str] = {}
+
+    def ids(self) -> list[str]:
+        """Those to leave alone now."""
+        now = time.monotonic()
+        return [id_ for id_, until in self._until.items() if until > now]
+
+    def failed(self, error: CannotSettle) -> None:
+        """Of these at least one is bad."""
+        if len(error.ids) > 1:
+            self.batch = max(1, len(error.ids) // 2)
+            return
+        for id_ in error.ids:
+            self._until[id_] = time.monotonic() + TRIED_AGAIN_AFTER_SECONDS
+            self._why[id_] = repr(error.__cause__)
+            log.error("coupon %s cannot be settled: %r", id_, error.__cause__)
+        self.batch = BATCH_COUPONS
+
+    def worked(self) -> None:
+        """What was asked for was settled: back to whole batches, and those whose time has come were among them."""
+        self.batch = min(BATCH_COUPONS, self.batch * 2)
+        now = time.monotonic()
+        for id_ in [id_ for id_, until in self._until.items() if until <= now]:
+            del self._until[id_], self._why[id_]
+
+    def warning(self) -> str | None:
+        """None, or how many are set aside, and the first of them."""
+        for id_, why in self._why.items():
+            return f"{len(self._why)} coupons cannot be settled, the first is {id_}: {why}"
+        return None
 
 
 async def serve(settings: Settings, health: Health) -> None:
@@ -58,7 +102,8 @@ async def serve(settings: Settings, health: Health) -> None:
 async def _sweep(settings: Settings, health: Health) -> None:
     """At once while something is due, every few seconds otherwise; an outage is waited out."""
     waiting = Waiting("waiting for Postgres", log)
-    pace, guard = Pace(), ClockGuard()
+    pace, guard, aside = Pace(), ClockGuard(), Aside()
+    health.warns("row", aside.warning)
     health.needs("postgres", lambda: _away(waiting) or pace.fault)
     health.needs("clock", lambda: guard.fault)
 
@@ -68,7 +113,7 @@ async def _sweep(settings: Settings, health: Health) -> None:
         try:
             waiting.over()
             health.started()
-            await sweep_until_stopped(connection, settings, health, pace, guard)
+            await sweep_until_stopped(connection, settings, health, pace, guard, aside)
         finally:
             await connection.close(timeout=5)
 
@@ -86,6 +131,7 @@ async def sweep_until_stopped(
     health: Health,
     pace: Pace,
     guard: ClockGuard,
+    aside: Aside,
 ) -> None:
     """Batch after batch, as fast as the relay publishes; a pause after each that found nothing."""
     floor = 0
@@ -93,7 +139,14 @@ async def sweep_until_stopped(
         floor = await wait_for_room(connection, floor, health.stopping)
         began = time.monotonic()
         with pace:
-            settlement = await sweep_once(connection, settings, guard=guard)
+            try:
+                settlement = await sweep_once(
+                    connection, settings, aside.batch, guard=guard, without=aside.ids()
+                )
+            except CannotSettle as error:
+                aside.failed(error)
+                continue
+            aside.worked()
         if not settlement.total:
             SWEPT_AT.set_to_current_time()
             await pause(health.stopping, settings.sweep_interval_seconds)
@@ -118,15 +171,20 @@ async def sweep_once(
     batch: int = BATCH_COUPONS,
     *,
     guard: ClockGuard = OWN_CLOCK,
+    without: Collection[str] = (),
 ) -> Settlement:
     """Settle one batch of what is due, and wake the relay; a lost race settles nothing and is no harm.
 
-    Raises ClockApart, and what an outage raises.
+    Raises ClockApart, CannotSettle, and what an outage raises.
     """
     try:
         async with connection.transaction():
             settlement = await settle_due(
-                connection, Manner.by(settings, guard), actor=ACTOR, limit=batch
+                connection,
+                Manner.by(settings, guard),
+                actor=ACTOR,
+                limit=batch,
+                without=without,
             )
             reach("sweeper.before_commit")
     except OVERTAKEN as error:

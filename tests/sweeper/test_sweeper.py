@@ -11,16 +11,22 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 
+from services.adapters.postgres.clock import OWN_CLOCK
 from services.adapters.postgres.pool import connect
+from services.adapters.postgres.standing import Pace
+from services.runtime.health import Health
 from services.runtime.settings import Settings
 from services.sweeper.app import (
     LONGEST_WAIT_SECONDS,
     QUEUED_AT_MOST,
+    Aside,
     sweep_once,
+    sweep_until_stopped,
     wait_for_room,
 )
 from tests.stand.database import connected
 from tests.stand.issuing import a_game, a_partner
+from tests.stand.waiting import eventually
 
 HOUR_SECONDS = 3600
 
@@ -179,3 +185,47 @@ async def test_several_sweepers_share_the_work(database, settings):
 
     assert sum(shares) == len(ids)
     assert sorted(subject for _, subject in await told(database)) == sorted(ids)
+
+
+async def test_bad_row_stops_nothing_but_itself(
+    settings: Settings, database: asyncpg.Connection
+) -> None:
+    """Two of forty can never be recorded: the others end, those are named, and are tried again when their time comes."""
+    ids = await coupons(database, 40, 1)
+    bad = {ids[0], ids[17]}
+    async with connected(settings, role=None) as owner:
+        await owner.execute(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            f" IF NEW.coupon_id = ANY (ARRAY['{ids[0]}', '{ids[17]}']::uuid[])"
+            " THEN RAISE EXCEPTION 'a bad row'; END IF; RETURN NEW; END $$"
+        )
+        await owner.execute(
+            "CREATE TRIGGER refuse BEFORE INSERT ON coupon_history FOR EACH ROW EXECUTE FUNCTION refuse()"
+        )
+        moved, health, aside = later(settings, 30), Health("test"), Aside()
+        sweeping = asyncio.create_task(
+            sweep_until_stopped(database, moved, health, Pace(), OWN_CLOCK, aside)
+        )
+
+        async def closed() -> bool:
+            query = "SELECT count(*) FROM coupons WHERE status = 'expired'"
+            return int(await owner.fetchval(query)) == 40 - len(bad)
+
+        await eventually(closed, "all others are closed")
+
+        async def named() -> bool:
+            return set(aside.ids()) == bad
+
+        await eventually(named, "the bad ones are named")
+        assert "a bad row" in (aside.warning() or "")
+        await owner.execute("DROP TRIGGER refuse ON coupon_history")
+        aside._until = dict.fromkeys(bad, 0.0)
+        bad = set()
+        await eventually(closed, "they are closed too")
+
+        async def silent() -> bool:
+            return aside.warning() is None
+
+        await eventually(silent, "nothing is named any more")
+        health.stopping.set()
+        await sweeping

@@ -129,9 +129,11 @@ async def with_owners(connection: Connection, ids: Collection[object]) -> list[a
     return await connection.fetch(_SQL["coupons"], list(ids))
 
 
-async def due(connection: Connection, at: datetime, limit: int) -> list[asyncpg.Record]:
+async def due(
+    connection: Connection, at: datetime, limit: int, without: Collection[str] = ()
+) -> list[asyncpg.Record]:
     """(id, partner id, customer id) of coupons that time has changed; their customers are locked by nobody else."""
-    return await connection.fetch(_SQL["due"], at, limit)
+    return await connection.fetch(_SQL["due"], at, limit, list(without))
 
 
 async def lapsed_of_games(

@@ -65,12 +65,12 @@ FROM coupons c JOIN customers cu USING (customer_no)
 WHERE c.id = ANY($1::uuid[]) ORDER BY c.id;
 
 -- name: due
--- Customers nobody else is working on, of the coupons due first: several sweepers do not step on each other.
+-- Customers nobody else is working on, of the coupons due first but for $3: several sweepers do not step on each other.
 SELECT due.id, cu.partner_id, cu.customer_id
 FROM (
     SELECT c.id, c.customer_no FROM coupons c
     WHERE c.status IN ('active', 'reserved') AND (c.expires_at IS NOT NULL OR c.reserved_until IS NOT NULL)
-      AND least(c.notice_at, c.reserved_until, c.expires_at) <= $1::timestamptz
+      AND least(c.notice_at, c.reserved_until, c.expires_at) <= $1::timestamptz AND c.id <> ALL ($3::uuid[])
     ORDER BY least(c.notice_at, c.reserved_until, c.expires_at) LIMIT $2
 ) AS due
 JOIN customers cu USING (customer_no)
