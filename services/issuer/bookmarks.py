@@ -59,6 +59,10 @@ class Bookmarks:
             )
         except OF_POSTGRES as error:
             log.warning("next offsets were not noted: %r", error)
+            # Whoever answers next may be a standby that has not heard of the batch: where it does not know what was
+            # to be noted, this is read again.
+            for at, end in ends.items():
+                self._noted[at] = max(end, self._noted.get(at) or 0)
             return
         for at, end in ends.items():
             if _key(at) in back:
