@@ -144,7 +144,7 @@ async def _start(
         pool = await _open_pool(settings)
         await require_topics(settings, topics.INCOMING)
         manner = Manner.by(settings, guard)
-        pipeline = Pipeline(pool, locks, manner, ignored=settings.ignored_types)
+        pipeline = Pipeline(pool, locks, manner, ignored=settings.ignored_types, is_live=True)
         broker, lanes = _broker(settings, pool, pipeline, health, guard, bug)
         await broker.start()
     except asyncpg.ClientConfigurationError as error:

@@ -15,6 +15,9 @@ DECISIONS = Counter(
     "couponry_decisions", "Events decided, by outcome and reason.", ["outcome", "reason"]
 )
 REPEATS = Counter("couponry_repeats", "Records whose event had its decision already.")
+IDS_REUSED = Counter(
+    "couponry_id_reused", "Repeats that name another partner, customer or type than was decided."
+)
 LETTERS = Counter("couponry_dead_letters", "Records given up, by stage.", ["stage"])
 PASSED_OVER = Counter("couponry_passed_over", "Records that concern nobody, by reason.", ["reason"])
 LOST_RACES = Counter("couponry_lost_races", "Batches rolled back and decided again.")

@@ -18,14 +18,14 @@ from typing import Protocol
 import asyncpg
 from aiokafka import ConsumerRecord
 
-from services.adapters.postgres import passed_over, waiting
+from services.adapters.postgres import passed_over, reused_ids, waiting
 from services.adapters.postgres.failures import Kind, SomebodyWaits, is_timeout, kind_of
 from services.adapters.postgres.passed_over import NobodysRecord
 from services.adapters.postgres.pool import waking_relay
 from services.adapters.postgres.waiting import Aside
 from services.decisions.manner import USUAL, Manner
 from services.decisions.transaction import Alongside, Deciding
-from services.domain.arrival import CustomerKey
+from services.domain.arrival import CustomerKey, Incoming
 from services.domain.events import Position
 from services.domain.letters import Stage
 from services.domain.unjudged import Unjudgeable
@@ -72,9 +72,11 @@ class Pipeline:
         *,
         alongside: Alongside | None = None,
         ignored: Container[str] = NOTHING_IGNORED,
+        is_live: bool = False,
     ) -> None:
         self._pool = pool
         self._ignored = ignored
+        self._is_live = is_live
         self._locks = locks
         self.speakers = Speakers(pool)
         self.look_first = False
@@ -99,6 +101,8 @@ class Pipeline:
             metrics.count_passed_over(await passed_over.note(self._pool, passed))
         part = await self.speakers.judged(records, part)
         await self._work(records, part, report, moved=moved)
+        if self._is_live and report.already_decided:
+            await self._note_reuse(part.arrivals, report)
         metrics.count(report.read, report.already_decided, report.verdicts, report.new_letters)
         return report
 
@@ -123,6 +127,13 @@ class Pipeline:
         await self._work(records, part, report, held=held)
         metrics.count(0, 0, report.verdicts, report.new_letters)
         return len(records) - len(report.waiting)
+
+    async def _note_reuse(self, arrivals: Sequence[Incoming], report: Report) -> None:
+        """Repeats change nothing; one that speaks of somebody else is a producer's fault, and counted."""
+        handled = {verdict.incoming.position for verdict in report.verdicts}
+        handled |= {letter.position for letter in report.letters} | set(report.waiting)
+        repeats = [incoming for incoming in arrivals if incoming.position not in handled]
+        metrics.IDS_REUSED.inc(await reused_ids.note(self._pool, repeats) if repeats else 0)
 
     def _read(self, records: Sequence[ConsumerRecord]) -> tuple[Part, Sequence[NobodysRecord]]:
         asides: list[Aside] = []

@@ -15,6 +15,8 @@ from aiokafka import ConsumerRecord
 from services.adapters.redis_locks import CustomerLocks
 from services.decisions.manner import Manner
 from services.issuer.pipeline import Pipeline
+from services.runtime.settings import Settings
+from tests.stand.commands import CommandOn
 from tests.stand.issuing import a_game, a_partner, audit, count, letters, outcomes, queued
 from tests.stand.records import again, completed, headers
 
@@ -285,3 +287,29 @@ async def test_producers_clock_that_goes_back_changes_no_order(
         ("e-1", "issued", None),
         ("e-2", "declined", "active_coupon_exists"),
     ]
+
+
+async def test_id_used_for_another_event_is_counted_and_shown(
+    settings: Settings,
+    database: asyncpg.Connection,
+    pool: asyncpg.Pool,
+    locks: CustomerLocks,
+    play: Callable[..., ConsumerRecord],
+    couponry_on: CommandOn,
+) -> None:
+    """Another customer, in a later poll and in the same one: nothing changes, and each such record is kept once."""
+    live = Pipeline(pool, locks, is_live=True)
+    first, later, again_later = play("e", "anna"), play("e", "bela"), play("e", "anna")
+    await live.process([first, play("e", "carl")])
+    for _ in range(2):
+        await live.process([later, again_later])
+    await Pipeline(pool, locks).process([play("e", "dora")])  # a replay's
+    assert await count(database, "decisions") == 1
+    reused = await database.fetch("SELECT customer_id FROM reused_ids ORDER BY seen_at")
+    assert [row["customer_id"] for row in reused] == ["carl", "bela"]
+    couponry = couponry_on(settings)
+    said = (await couponry("explain", "e", "--json")).json()
+    assert [one["customer_id"] for one in said["id_reused"]] == ["carl", "bela"]
+    assert "2 times, first at" in (await couponry("explain", "e")).out
+    connection_status = (await couponry("status", "--json")).out
+    assert json.loads(connection_status)["ids_reused"] == 2

@@ -8,7 +8,8 @@ counts), `standing` (whether the server is of use), `migrate` (the schema, forwa
 
 What a batch meets, in its order: `rules` (games as the rules know them), `inbox` (decisions, and the locks on
 customers), `quota` (what a game may still give), `coupons`, `stamps`, `closed_orders`, `dead_letters`,
-`passed_over`, `next_offsets`, `waiting` (records that cannot be judged yet), `outbox` (what waits to leave).
+`passed_over`, `reused_ids`, `next_offsets`, `waiting` (records that cannot be judged yet), `outbox` (what waits to
+leave).
 What people define: `partners`, `catalogue` (their shops and products), `games`, `cards`.
 What operators do in bulk: `operations`.
 """

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import asyncpg
 import click
 
+from services.adapters.postgres import reused_ids
 from services.insight.explain.gathered import Gathered, gather
 from services.insight.explain.known import Known, Row, answer, find
 from services.insight.explain.timeline import Entry, merged, timeline
@@ -69,7 +71,32 @@ async def _stories(settings: Settings, asked: dict[str, Any]) -> tuple[list[Stor
         if not known:
             return [], None
         gathered = await gather(connection, settings, known)
-    return [(answer(one), timeline(one, gathered)) for one in known], _zone(known, gathered)
+        reused = await _reused(connection, known)
+    stories = [
+        (
+            answer(one) | ({"id_reused": reused[number]} if number in reused else {}),
+            timeline(one, gathered),
+        )
+        for number, one in enumerate(known)
+    ]
+    return stories, _zone(known, gathered)
+
+
+async def _reused(
+    connection: asyncpg.Connection, known: Sequence[Known]
+) -> dict[int, list[dict[str, Any]]]:
+    """By the number of an event: records that came with its id and spoke of somebody else."""
+    numbers = {
+        str(one.decision["event_key"]): number
+        for number, one in enumerate(known)
+        if one.decision is not None
+    }
+    names = ("partner_id", "customer_id", "event_type", "topic", "partition", "offset", "seen_at")
+    found: dict[int, list[dict[str, Any]]] = {}
+    for row in await reused_ids.of_events(connection, numbers):
+        number = numbers[str(row["event_key"])]
+        found.setdefault(number, []).append({name: row[name] for name in names})
+    return found
 
 
 def _zone(known: Sequence[Known], gathered: Gathered) -> tzinfo | None:
@@ -91,11 +118,23 @@ def _tell(answer: Row, told: Sequence[Entry], zone: tzinfo | None) -> None:
         "rule version": answer["rule_version"],
         "decided at": answer["decided_at"],
         "read from": f"{answer['topic']}:{answer['partition']}:{answer['offset']}",
+        "id used again": _others(answer.get("id_reused", ())),
     }
     print_facts((name, value) for name, value in facts.items() if value is not None)
     print()
     _tell_timeline(told, zone)
     print()
+
+
+def _others(reused: Sequence[Mapping[str, Any]]) -> str | None:
+    """For whom else the id came, the first time."""
+    if not reused:
+        return None
+    first = reused[0]
+    return (
+        f"{len(reused)} times, first at {first['topic']}:{first['partition']}:{first['offset']} for customer "
+        f"{first['customer_id']} of partner {first['partner_id']} ({first['event_type']}): its producer repeats ids"
+    )
 
 
 def _tell_customer(customer: str, stories: Sequence[Story], zone: tzinfo | None) -> None:

@@ -60,6 +60,8 @@ def _facts(figures: Figures) -> Iterator[tuple[str, Any]]:
     yield "unpublishable", figures["unpublishable"]
     if waiting := figures.get("waiting"):
         yield "records that wait", len(waiting)
+    if figures.get("ids_reused"):
+        yield "ids used again", figures["ids_reused"]
     for state in STATES:
         yield f"dead letters {state}", figures["dead_letters"][state]
     for stage, count in figures["open_dead_letters"]["by_stage"].items():

@@ -56,3 +56,7 @@ GROUP BY process;
 -- name: applied
 -- Migrations of this database, oldest first.
 SELECT name FROM schema_migrations ORDER BY version;
+
+-- name: ids_reused
+-- Records whose id had been decided for another event.
+SELECT count(*) FROM reused_ids;

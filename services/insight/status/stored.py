@@ -58,6 +58,7 @@ async def stored(connection: Connection, settings: Settings) -> dict[str, Any]:
             }
             for row in await waiting.listed(connection, MOST_WAITING)
         ],
+        "ids_reused": await connection.fetchval(_SQL["ids_reused"]),
         **_letters(await connection.fetch(_SQL["dead_letters"])),
         "sweeper": dict(sweeping),
         "operations": [dict(row) for row in operations],

@@ -30,6 +30,9 @@ waiting AS (
     INSERT INTO waiting_records (topic, partition, "offset", event_key, timestamp_ms, timestamp_type, header_names,
                                  header_values, partner_id, why, todo)
     VALUES ('t', 0, $1, 'k', 0, 1, '{}', '{}', $1, 'w', 't')),
+reused AS (
+    INSERT INTO reused_ids (topic, partition, "offset", event_key, partner_id, customer_id, event_type)
+    VALUES ('t', 0, $1, $2, $1, 'c', 'game.completed')),
 key AS (INSERT INTO idempotency_keys (partner_id, key, request_hash) VALUES ($1, 'k', '')),
 counters AS (INSERT INTO game_counters (game_id, partner_id, players, completions, cards_begun) VALUES ($1, $1, 1, 1, 1)),
 player AS (INSERT INTO game_players (game_id, customer_no, partner_id) VALUES ($1, $1, $1)),
