@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 import click
 
@@ -125,9 +126,12 @@ def _in_words(sources: Sequence[str]) -> str:
 @json_option
 def list_them(as_json: bool) -> None:
     """List all partners."""
-    print_rows(COLUMNS, asyncio.run(_list(command_settings())), as_json)
+    rows = asyncio.run(_list(command_settings()))
+    if not as_json:
+        rows = [row | {"sources": " ".join(row["sources"]) or "any"} for row in rows]
+    print_rows(COLUMNS, rows, as_json)
 
 
-async def _list(settings: Settings) -> list[dict[str, object]]:
+async def _list(settings: Settings) -> list[dict[str, Any]]:
     async with postgres(settings, "partners", default_transaction_read_only="on") as connection:
         return [dict(row) for row in await list_partners(connection)]

@@ -16,7 +16,6 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from services.adapters.postgres import next_offsets
-from services.adapters.postgres.failures import OF_POSTGRES
 
 log = logging.getLogger(__name__)
 
@@ -50,25 +49,16 @@ class Bookmarks:
         moved = await self._compare(consumer, unknown)
         return [r for r in records if TopicPartition(r.topic, r.partition) not in moved]
 
-    async def note(self, consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]) -> None:
-        """These are decided up to there. An outage is the next batch's business: what is not noted is read again."""
+    def noting(self, records: Sequence[ConsumerRecord]) -> str:
+        """The statement to commit with these records, see `next_offsets.noting`."""
+        ends = ends_of(records)
         before = {_key(at): noted for at in ends if (noted := self._noted.get(at)) is not None}
-        try:
-            back = await next_offsets.note(
-                self._pool, {_key(at): end for at, end in ends.items()}, before
-            )
-        except OF_POSTGRES as error:
-            log.warning("next offsets were not noted: %r", error)
-            # Whoever answers next may be a standby that has not heard of the batch: where it does not know what was
-            # to be noted, this is read again.
-            for at, end in ends.items():
-                self._noted[at] = max(end, self._noted.get(at) or 0)
-            return
-        for at, end in ends.items():
-            if _key(at) in back:
-                self._go_back(consumer, at, back[_key(at)])
-            else:
-                self._noted[at] = max(end, self._noted.get(at) or 0)
+        return next_offsets.noting({_key(at): end for at, end in ends.items()}, before)
+
+    def noted(self, records: Sequence[ConsumerRecord]) -> None:
+        """The statement is committed. A database that knew less has noted nothing: the next look finds out."""
+        for at, end in ends_of(records).items():
+            self._noted[at] = max(end, self._noted.get(at) or 0)
 
     async def _compare(
         self, consumer: AIOKafkaConsumer, positions: Mapping[TopicPartition, int]
@@ -106,6 +96,15 @@ class Bookmarks:
                 known or 0,
             )
             consumer.seek(at, known or 0)
+
+
+def ends_of(records: Sequence[ConsumerRecord]) -> dict[TopicPartition, int]:
+    """The offset behind the last of these records, by partition."""
+    ends: dict[TopicPartition, int] = {}
+    for record in records:
+        partition = TopicPartition(record.topic, record.partition)
+        ends[partition] = max(ends.get(partition, 0), record.offset + 1)
+    return ends
 
 
 def _key(at: TopicPartition) -> next_offsets.PartitionKey:

@@ -23,7 +23,7 @@ from services.adapters.failures import server_of
 from services.adapters.postgres.clock import ClockGuard
 from services.adapters.postgres.failures import OF_POSTGRES, Kind, kind_of
 from services.issuer import metrics
-from services.issuer.bookmarks import Bookmarks
+from services.issuer.bookmarks import Bookmarks, ends_of
 from services.issuer.brake import Brake
 from services.issuer.pipeline import Pipeline
 from services.runtime.backoff import delays, pause
@@ -95,7 +95,8 @@ class Lane:
         try:
             records = await self._bookmarks.let_through(self.consumer, records)
             records = await self.brake.let_through(self.consumer, records)
-            report = await self._pipeline.process(records, self._moved)
+            noting = self._bookmarks.noting(records)
+            report = await self._pipeline.process(records, self._moved, noting)
         except Exception as error:
             if kind_of(error) is not Kind.OUTAGE:
                 self._seek_back(records)
@@ -109,6 +110,7 @@ class Lane:
             await pause(self._stopping, next(self._delays))
             return
         self._outage, self._delays = None, delays()
+        self._bookmarks.noted(records)
         self.brake.note(records, report.letters)
         await self._commit(records)
         self._progress_at = time.monotonic()
@@ -141,26 +143,18 @@ class Lane:
     async def _commit(self, records: Sequence[ConsumerRecord]) -> None:
         """Commit what is still ours; another consumer meets the rest again, as repeats."""
         assert self.consumer is not None
-        ends: dict[TopicPartition, int] = {}
-        for record in records:
-            partition = TopicPartition(record.topic, record.partition)
-            ends[partition] = max(ends.get(partition, 0), record.offset + 1)
         assigned = self.consumer.assignment()
-        offsets = {partition: end for partition, end in ends.items() if partition in assigned}
+        offsets = {
+            partition: end for partition, end in ends_of(records).items() if partition in assigned
+        }
         if not offsets:
             return
-        await asyncio.gather(
-            self._bookmarks.note(self.consumer, offsets), self._commit_to_kafka(offsets)
-        )
-        reach("issuer.after_offsets")
-
-    async def _commit_to_kafka(self, offsets: Mapping[TopicPartition, int]) -> None:
-        assert self.consumer is not None
         try:
             await self.consumer.commit(offsets)
         except KafkaError as error:
             # Committing late is always safe, and a later commit covers this one.
             log.warning("offsets were not committed: %s", error)
+        reach("issuer.after_offsets")
 
     async def look_back(self) -> None:
         """See whether partitions without a record to come go on where the database does."""

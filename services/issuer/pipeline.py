@@ -85,12 +85,15 @@ class Pipeline:
         self._deciding = Deciding(manner, alongside=alongside, timed=metrics.step)
 
     async def process(
-        self, records: Sequence[ConsumerRecord], moved: Callable[[], None] = _nothing
+        self,
+        records: Sequence[ConsumerRecord],
+        moved: Callable[[], None] = _nothing,
+        last: str = "",
     ) -> Report:
         """Decide these records. Raises what an outage raises: present the same records again later.
 
         After an exception some of them may be decided; presented again, those are repeats. `moved` is called whenever a
-        part of them is done with, or divided.
+        part of them is done with, or divided; `last` is a statement that commits with the last of them.
         """
         report = Report(read=len(records))
         with metrics.step("decode"):
@@ -100,7 +103,7 @@ class Pipeline:
             report.passed_over = len(passed)
             metrics.count_passed_over(await passed_over.note(self._pool, passed))
         part = await self.speakers.judged(records, part)
-        await self._work(records, part, report, moved=moved)
+        await self._work(records, part, report, moved=moved, last=last)
         if self._is_live and report.already_decided:
             await self._note_reuse(part.arrivals, report)
         metrics.count(report.read, report.already_decided, report.verdicts, report.new_letters)
@@ -153,17 +156,21 @@ class Pipeline:
         *,
         held: Mapping[Position, int] | None = None,
         moved: Callable[[], None] = _nothing,
+        last: str = "",
     ) -> None:
         """Get all of it committed, in parts if need be. `held`: the places of records that wait already."""
-        parts, hurried = deque([whole]), held is not None
+        if last and not whole:
+            await self._pool.execute(last)
+        parts, hurried = deque([whole] if whole else ()), held is not None
         while parts:
             part = parts.popleft()
-            if part:
-                error = await self._committed(records, part, report, held, hurried=hurried)
-                if error is not None:
-                    hurried |= isinstance(error, asyncpg.LockNotAvailableError)
-                    parts.extendleft(reversed(part.divided(records, error)))
-                moved()
+            error = await self._committed(
+                records, part, report, held, hurried=hurried, last="" if parts else last
+            )
+            if error is not None:
+                hurried |= isinstance(error, asyncpg.LockNotAvailableError)
+                parts.extendleft(reversed([some for some in part.divided(records, error) if some]))
+            moved()
         self._timeouts = 0
 
     async def _committed(
@@ -174,13 +181,14 @@ class Pipeline:
         held: Mapping[Position, int] | None,
         *,
         hurried: bool,
+        last: str,
     ) -> Exception | None:
         """Get a part committed: again after a lost race. Returns why not when it keeps failing."""
         races = faults = 0
         waits = delays(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
         while True:
             try:
-                await self._attempt(records, part, report, held, hurried=hurried)
+                await self._attempt(records, part, report, held, hurried=hurried, last=last)
                 return None
             except Unjudgeable as error:
                 log.debug("some events cannot be judged: %s", error)
@@ -222,6 +230,7 @@ class Pipeline:
         held: Mapping[Position, int] | None,
         *,
         hurried: bool,
+        last: str,
     ) -> None:
         """One try at one transaction; `hurried`: somebody holds a lock for too long, wait less for it."""
         arrivals, letters, asides = part.arrivals, part.letters, list(part.asides)
@@ -238,7 +247,7 @@ class Pipeline:
                 known = {customer for customer, _ in queues}
             elif held is None:
                 known = ()
-            async with waking_relay(connection):
+            async with waking_relay(connection, last):
                 if hurried:
                     await connection.execute(HURRY)
                 if held is not None:

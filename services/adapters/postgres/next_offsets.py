@@ -15,23 +15,23 @@ PartitionKey = tuple[str, int]
 """Topic and partition."""
 
 
-async def note(
-    connection: Connection | asyncpg.Pool,
-    ends: Mapping[PartitionKey, int],
-    before: Mapping[PartitionKey, int],
-) -> dict[PartitionKey, int | None]:
-    """These partitions are decided up to before these offsets; `before`: what was noted last, where anything was.
+def noting(ends: Mapping[PartitionKey, int], before: Mapping[PartitionKey, int]) -> str:
+    """The statement that notes that these partitions are decided up to before these offsets; empty if there are none.
 
-    Returns the partitions of which less is known than that, with what is: the database has gone back.
+    `before`: what was noted last, where anything was. A database that knows less has gone back, and notes nothing.
     """
-    rows = await connection.fetch(
-        _SQL["note"],
-        [topic for topic, _ in ends],
-        [partition for _, partition in ends],
-        list(ends.values()),
-        [before.get(at) for at in ends],
+    rows = (
+        f"('{_quoted(topic)}'::text, {int(partition)}::integer, {int(end)}::bigint, "
+        f"{int(before.get((topic, partition), -1))}::bigint)"
+        for (topic, partition), end in sorted(ends.items())
     )
-    return {(row["topic"], row["partition"]): row["known"] for row in rows}
+    decided = ", ".join(rows)
+    return _SQL["note"].replace(":decided", decided).strip().rstrip(";") if decided else ""
+
+
+def _quoted(topic: str) -> str:
+    """Kafka's names have letters, digits, dots, dashes and underscores; whatever else somebody made up is quoted."""
+    return topic.replace("'", "''")
 
 
 async def stored(

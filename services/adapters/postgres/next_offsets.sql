@@ -1,20 +1,15 @@
 -- Where reading goes on, by partition.
 
 -- name: note
--- These partitions ($1, $2) are decided up to $3; returns those of which less is known than $4, where that is not null: of
--- them nothing is noted.
-WITH told AS (
-    SELECT d.topic, d.partition, d.next_offset, d.noted_before, n.next_offset AS known
-    FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::bigint[])
-        AS d (topic, partition, next_offset, noted_before)
-    LEFT JOIN next_offsets n ON n.topic = d.topic AND n.partition = d.partition
-), noted AS (
-    INSERT INTO next_offsets AS n (topic, partition, next_offset)
-    SELECT topic, partition, next_offset FROM told WHERE noted_before IS NULL OR known >= noted_before
-    ORDER BY topic, partition
-    ON CONFLICT (topic, partition) DO UPDATE SET next_offset = greatest(n.next_offset, excluded.next_offset)
-)
-SELECT topic, partition, known FROM told WHERE noted_before > coalesce(known, -1);
+-- Partitions are decided up to there; nothing is noted of those of which less is known than was noted before. The rows
+-- stand in the text (:decided), since it goes in one message with a commit.
+INSERT INTO next_offsets AS n (topic, partition, next_offset)
+SELECT d.topic, d.partition, d.next_offset
+FROM (VALUES :decided) AS d (topic, partition, next_offset, noted_before)
+LEFT JOIN next_offsets k ON k.topic = d.topic AND k.partition = d.partition
+WHERE d.noted_before < 0 OR k.next_offset >= d.noted_before
+ORDER BY d.topic, d.partition
+ON CONFLICT (topic, partition) DO UPDATE SET next_offset = greatest(n.next_offset, excluded.next_offset)
 
 -- name: stored
 -- What is known of these partitions.

@@ -161,8 +161,10 @@ async def _keep(connection: asyncpg.Connection) -> None:
 
 
 @asynccontextmanager
-async def waking_relay(connection: Connection) -> AsyncIterator[None]:
+async def waking_relay(connection: Connection, last: str = "") -> AsyncIterator[None]:
     """A transaction that wakes the relay with its commit, in one round trip; an exception rolls it back.
+
+    `last`: a statement of its own, values in its text, that goes with the commit and costs no trip.
 
     By hand, because asyncpg's own can only commit. Inside use savepoints, not `connection.transaction()`.
     """
@@ -170,7 +172,7 @@ async def waking_relay(connection: Connection) -> AsyncIterator[None]:
     try:
         yield
         # Two statements of one message: the notification has a transaction of its own, after the commit.
-        await connection.execute(f"COMMIT; {WAKE_RELAY}")
+        await connection.execute(f"{last}{'; ' if last else ''}COMMIT; {WAKE_RELAY}")
     except BaseException:
         if not connection.is_closed() and connection.is_in_transaction():
             await connection.execute("ROLLBACK")
