@@ -19,7 +19,10 @@ FILES = [
 ]
 
 
-GAPS = {"page_of_coupons": {"customer": "cu.customer_id = $5::text"}}
+GAPS = {
+    "page_of_coupons": {"customer": "cu.customer_id = $5::text"},
+    "noting": {"decided": "('t'::text, 0::integer, 1::bigint, -1::bigint)"},
+}
 """Queries with a place that their module fills, and one of the ways in which it does."""
 
 

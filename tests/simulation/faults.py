@@ -29,6 +29,15 @@ class FaultyPool:
         async with self._pool.acquire() as connection:
             yield FaultyConnection(connection, self)
 
+    def __getattr__(self, name: str) -> Any:
+        """A statement of the pool's own is one of a connection that it lends for that."""
+
+        async def statement(*arguments: Any, **named: Any) -> Any:
+            async with self.acquire() as connection:
+                return await getattr(connection, name)(*arguments, **named)
+
+        return statement
+
     def burn(self) -> None:
         """One statement nearer to the crash."""
         if self.fuse is not None:

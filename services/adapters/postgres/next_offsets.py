@@ -26,7 +26,7 @@ def noting(ends: Mapping[PartitionKey, int], before: Mapping[PartitionKey, int])
         for (topic, partition), end in sorted(ends.items())
     )
     decided = ", ".join(rows)
-    return _SQL["note"].replace(":decided", decided).strip().rstrip(";") if decided else ""
+    return _SQL["noting"].format(decided=decided).strip().rstrip(";") if decided else ""
 
 
 def _quoted(topic: str) -> str:

@@ -1,11 +1,11 @@
 -- Where reading goes on, by partition.
 
--- name: note
+-- name: noting
 -- Partitions are decided up to there; nothing is noted of those of which less is known than was noted before. The rows
--- stand in the text (:decided), since it goes in one message with a commit.
+-- stand in the text, since it goes in one message with a commit.
 INSERT INTO next_offsets AS n (topic, partition, next_offset)
 SELECT d.topic, d.partition, d.next_offset
-FROM (VALUES :decided) AS d (topic, partition, next_offset, noted_before)
+FROM (VALUES {decided}) AS d (topic, partition, next_offset, noted_before)
 LEFT JOIN next_offsets k ON k.topic = d.topic AND k.partition = d.partition
 WHERE d.noted_before < 0 OR k.next_offset >= d.noted_before
 ORDER BY d.topic, d.partition
