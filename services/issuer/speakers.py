@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import asyncpg
@@ -47,20 +47,33 @@ class Speakers:
                 log.debug("patterns of sources were not read: %r", error)
 
     async def refresh(self) -> None:
-        """Ask about all who are known."""
-        if len(self._patterns) > MOST_KNOWN:
+        """Ask about all who are known; who is met meanwhile was asked about by whoever met it."""
+        asked = list(self._patterns)
+        if len(asked) > MOST_KNOWN:
             self._patterns = {}
-        if self._patterns:
-            found = await partners.sources_of(self._pool, list(self._patterns))
-            self._patterns = {id_: found.get(id_, ()) for id_ in self._patterns}
+        elif asked:
+            self._patterns |= await self._patterns_of(asked)
+
+    async def _patterns_of(self, ids: Collection[int]) -> dict[int, tuple[str, ...]]:
+        found = await partners.sources_of(self._pool, ids)
+        return {id_: found.get(id_, ()) for id_ in ids}
 
     async def judged(self, records: Sequence[ConsumerRecord], part: Part) -> Part:
         """The part, its events of strangers as dead letters. What is decided already stays a repeat."""
         ids = {incoming.event.partner_id for incoming in part.arrivals}
-        if unknown := ids - self._patterns.keys():
-            found = await partners.sources_of(self._pool, unknown)
-            self._patterns |= {id_: found.get(id_, ()) for id_ in unknown}
-        strangers = [one for one in part.arrivals if not self._may_speak(one)]
+        # Taken before waiting: nobody may pass because another lane has emptied what was known.
+        patterns = {id_: self._patterns[id_] for id_ in ids & self._patterns.keys()}
+        if unknown := ids - patterns.keys():
+            met = await self._patterns_of(unknown)
+            self._patterns |= met
+            patterns |= met
+        if not any(patterns.values()):
+            return part
+        strangers = [
+            one
+            for one in part.arrivals
+            if not may_speak(one.event.cause.source, patterns[one.event.partner_id])
+        ]
         if not strangers:
             return part
         strangers = await undecided(self._pool, strangers)
@@ -71,10 +84,6 @@ class Speakers:
             arrivals=[incoming for incoming in part.arrivals if id(incoming) not in refused],
             letters=[*part.letters, *letters],
         )
-
-    def _may_speak(self, incoming: Incoming) -> bool:
-        patterns = self._patterns.get(incoming.event.partner_id, ())
-        return not patterns or may_speak(incoming.event.cause.source, patterns)
 
     @staticmethod
     def _letter(records: Sequence[ConsumerRecord], incoming: Incoming) -> DeadLetter:

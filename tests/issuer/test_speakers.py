@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -10,10 +11,13 @@ import pytest
 
 from services.adapters.postgres.partners import set_sources
 from services.domain.sources import may_speak
+from services.issuer import speakers
+from services.issuer.parts import Part, read
 from services.issuer.pipeline import Pipeline
+from services.issuer.speakers import Speakers
 from services.runtime.settings import Settings
 from tests.stand.commands import CommandOn
-from tests.stand.issuing import a_game, letters, outcomes
+from tests.stand.issuing import a_game, a_partner, letters, outcomes
 from tests.stand.records import again, completed
 
 
@@ -68,6 +72,71 @@ async def test_stranger_speaks_for_nobody(
     assert (letter["stage"], letter["event_id"]) == ("source", "s")
     assert f"couponry partners set {partner_id} --source" in letter["message"]
     assert [name for name, *_ in await outcomes(database)] == ["before", "own"]
+
+
+class _Slow:
+    """A pool; of those it is asked, the next answer is held back until it is let go."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+        self.asked, self.let_go = asyncio.Event(), asyncio.Event()
+        self.holds_back = False
+
+    async def fetch(self, *arguments: Any) -> Any:
+        rows = await self._pool.fetch(*arguments)
+        if self.holds_back:
+            self.holds_back = False
+            self.asked.set()
+            await self.let_go.wait()
+        return rows
+
+
+async def refused(known: Speakers, *partners: int) -> int:
+    """How many of a batch's events, one of a stranger's for each partner, become letters."""
+    records = [
+        completed("e", source="/stranger", partner_id=partner, game_id=1) for partner in partners
+    ]
+    arrivals, unread, _ = read(records)
+    return len((await known.judged(records, Part(arrivals=arrivals, letters=unread))).letters)
+
+
+async def test_partner_met_while_others_are_asked_about_is_closed_to_strangers(
+    database: asyncpg.Connection, pool: asyncpg.Pool, partner_id: int
+) -> None:
+    """The answer about those known before does not name it, which must not be taken for "anybody"."""
+    guarded = await a_partner(database)
+    await set_sources(database, guarded, ["/own"])
+    slow: Any = _Slow(pool)
+    known = Speakers(slow)
+    assert await refused(known, partner_id) == 0
+    slow.holds_back = True
+    refreshing = asyncio.create_task(known.refresh())
+    await slow.asked.wait()
+    assert await refused(known, guarded) == 1
+    slow.let_go.set()
+    await refreshing
+    assert await refused(known, guarded) == 1
+
+
+async def test_partner_forgotten_while_others_are_asked_about_is_closed_to_strangers(
+    database: asyncpg.Connection,
+    pool: asyncpg.Pool,
+    partner_id: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A batch names one that is known and one that is not; meanwhile all who are known are forgotten."""
+    guarded = await a_partner(database)
+    await set_sources(database, guarded, ["/own"])
+    slow: Any = _Slow(pool)
+    known = Speakers(slow)
+    assert await refused(known, guarded) == 1
+    slow.holds_back = True
+    judging = asyncio.create_task(refused(known, guarded, partner_id))
+    await slow.asked.wait()
+    monkeypatch.setattr(speakers, "MOST_KNOWN", 0)
+    await known.refresh()
+    slow.let_go.set()
+    assert await judging == 1
 
 
 async def test_source_is_allowed_and_its_letters_redriven(
