@@ -5,7 +5,6 @@ Any number of issuers may do so: a record is held by one at a time, in the trans
 
 from __future__ import annotations
 
-import asyncio
 import logging
 
 import asyncpg
@@ -36,12 +35,7 @@ class Again:
         return self._warning
 
     async def run(self) -> None:
-        """Until told to stop; meanwhile the pipeline's patterns of sources are kept fresh."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._pipeline.speakers.keep_fresh(self._health.stopping))
-            await self._try_again()
-
-    async def _try_again(self) -> None:
+        """Until told to stop."""
         while not self._health.stopping.is_set():
             progress = False
             try:

@@ -32,6 +32,7 @@ from services.issuer.pipeline import Pipeline
 from services.runtime import crashpoints
 from services.runtime.health import Health
 from services.runtime.settings import Settings, SettingsError, require_code_secret, required
+from services.runtime.side_by_side import side_by_side
 from services.runtime.waiting import Waiting, keep_trying
 
 SESSION_TIMEOUT_MS = 10_000
@@ -65,10 +66,13 @@ async def serve(settings: Settings, health: Health) -> None:
     try:
         async with _started(settings, health, locks, guard, bug) as started:
             if started is not None and not health.stopping.is_set():
-                _, pool, lanes, again = started
+                _, pool, lanes, pipeline = started
+                again = Again(pool, pipeline, health)
                 health.warns("waiting", again.warning)
                 stop = asyncio.ensure_future(health.stopping.wait())
-                monitor = asyncio.ensure_future(_monitor(lanes, locks, pool, standing))
+                watching = _monitor(lanes, locks, pool, standing)
+                fresh = pipeline.speakers.keep_fresh(health.stopping)
+                monitor = asyncio.ensure_future(side_by_side(watching, fresh))
                 trying = asyncio.ensure_future(again.run())
                 ends: set[asyncio.Future[Any]] = {stop, monitor, bug}
                 await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -84,7 +88,7 @@ async def serve(settings: Settings, health: Health) -> None:
         await locks.close()
 
 
-_Connected = tuple[KafkaBroker, asyncpg.Pool, list[Lane], Again]
+_Connected = tuple[KafkaBroker, asyncpg.Pool, list[Lane], Pipeline]
 
 
 @asynccontextmanager
@@ -152,7 +156,7 @@ async def _start(
     except Exception:
         await _close(broker, pool)
         raise
-    return broker, pool, lanes, Again(pool, pipeline, health)
+    return broker, pool, lanes, pipeline
 
 
 async def _close(broker: KafkaBroker | None, pool: asyncpg.Pool | None) -> None:
