@@ -22,8 +22,9 @@ from tests.stand.records import again, completed, raw
 from tests.stand.waiting import eventually
 
 EVENTS, CHUNK = 240, 20
-FORGETS_FROM, PROMOTED_AT = 80, 160
-"""Decisions after which the standby hears no more, and after which it is promoted."""
+FORGETS_FROM, KNOWN, FORGOTTEN = 60, 120, 60
+"""The standby hears no more once so many are decided, which is before more than `KNOWN` were sent; it is promoted once
+so many more are."""
 
 
 async def alone(admin: asyncpg.Connection, names: Iterable[str], statement: str) -> None:
@@ -78,9 +79,11 @@ async def published(settings: Settings, topic: str) -> list[ConsumerRecord]:
         return [record async for some in read_parts(reader, starts, ends) for record in some]
 
 
-async def send(settings: Settings, events: list[ConsumerRecord]) -> None:
-    """In chunks, of every ten records one a repeat and one poison."""
+async def send(settings: Settings, events: list[ConsumerRecord], left: asyncio.Event) -> None:
+    """In chunks, of every ten records one a repeat and one poison; what the standby must not know, once it is left."""
     for start in range(0, EVENTS, CHUNK):
+        if start >= KNOWN:
+            await left.wait()
         some = events[start : start + CHUNK]
         bad = [raw((("ce_id", f"bad-{start + n}".encode()),), b"{") for n in range(2)]
         await feed(settings, [*some, *bad, *(again(event) for event in some[:2])])
@@ -103,11 +106,13 @@ async def test_promoted_standby_loses_no_event_and_no_message(
     standby, gone = f"{primary}_standby", f"{primary}_gone"
     async with administration(with_database(topics, "postgres")) as admin:
         async with issuer(topics) as deciding, relay(topics) as publishing:
-            sending = asyncio.create_task(send(topics, events))
+            left = asyncio.Event()
+            sending = asyncio.create_task(send(topics, events, left))
             await decided(topics, FORGETS_FROM)
             await alone(admin, [primary], f"CREATE DATABASE {standby} TEMPLATE {primary}")
             heard = len(await coupons(with_database(topics, standby)))
-            await decided(topics, PROMOTED_AT)
+            left.set()
+            await decided(topics, heard + FORGOTTEN)
             promotion = f"ALTER DATABASE {primary} RENAME TO {gone}; ALTER DATABASE {standby} RENAME TO {primary}"
             await alone(admin, [primary, standby], promotion)
             await sending
