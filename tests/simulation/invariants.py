@@ -11,7 +11,8 @@ from services.issuer.codec import read_record
 from tests.simulation.log import Group
 
 CHECKS: Mapping[str, str] = {
-    # A coupon's active spans: from its issue or a reinstatement to the next redemption, expiry or cancellation.
+    # A coupon's active spans: from its issue or a reinstatement to the next redemption, expiry or cancellation. What
+    # began and ended at one instant was in nobody's way.
     "I1 two active coupons under the single rule": """
         WITH spans AS (
             SELECT c.id, c.customer_no, c.game_id, began.at AS began,
@@ -28,7 +29,7 @@ CHECKS: Mapping[str, str] = {
             ON a.customer_no = b.customer_no AND a.game_id = b.game_id AND a.id <> b.id
         JOIN games g ON g.id = a.game_id
         WHERE NOT g.allow_multiple_active_coupons
-          AND b.began <= a.began AND (b.ended IS NULL OR b.ended > a.began)
+          AND b.began <= a.began AND (b.ended IS NULL OR b.ended > a.began) AND (a.ended IS NULL OR a.ended > a.began)
           AND (b.began < a.began OR b.id < a.id) LIMIT 1""",
     "I2 an event decided twice": """
         SELECT event_id FROM decisions GROUP BY event_source, event_id HAVING count(*) > 1 LIMIT 1""",
