@@ -145,7 +145,7 @@ async def _relay(
             published = await last_published(settings, database)
         recovered = await outbox.delete_published(published)
         log.info("publishing", extra={"recovered_rows": recovered})
-        condition.works()
+        condition.on_start()
         metrics.ACTIVE.set(1)
         while not stopping.is_set():
             condition.moved()
@@ -164,6 +164,7 @@ async def _relay(
                         await _publish(batch, outbox, publisher, condition, database)
                     else:
                         passed_over = True
+            condition.works()
             if not batch.rows:
                 condition.alone.clear()
             if batch.is_all and not passed_over:

@@ -26,7 +26,7 @@ class Condition:
     trouble: dict[str, str] = field(default_factory=dict)
     """Why nothing can be published now, by server; empty: all is well, or another relay is publishing."""
     on_start: Callable[[], None] = lambda: None
-    """Called whenever it publishes or stands by."""
+    """Called whenever it begins to publish, publishes or stands by."""
     read_only: bool = False
     """The database refuses writes."""
     kafka_silence: str | None = None
@@ -48,7 +48,7 @@ class Condition:
         self.moved_at = time.monotonic()
 
     def works(self) -> None:
-        """It publishes, or another does and it stands by."""
+        """A batch is out, or nothing waits, or another relay publishes: the next failure is the first in a row."""
         self.trouble.clear()
         self.on_start()
 

@@ -1,4 +1,8 @@
-"""Wait for a server: say why, in health and in the log, try again with backoff, stop when told. One loop for all."""
+"""Wait for a server: say why, in health and in the log, try again with backoff, stop when told. One loop for all.
+
+A server may take connections and refuse all work. So what ends the waiting is work that has succeeded: a loop that
+ended it by connecting would begin its backoff anew each time, and hammer a server that has enough to do.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +36,7 @@ class Waiting:
         return next(self._delays)
 
     def over(self) -> None:
-        """It works: what fails next is the first in a row again."""
+        """Work has succeeded, not merely a connection: what fails next is the first in a row again."""
         self.why = self.error = None
         self._delays = delays()
 

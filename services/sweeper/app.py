@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import asyncpg
 from prometheus_client import Counter, Gauge
@@ -24,7 +24,7 @@ from services.adapters.postgres.standing import Pace
 from services.decisions.manner import Manner
 from services.decisions.passing_time import CannotSettle, Settlement, settle_due
 from services.runtime import crashpoints
-from services.runtime.backoff import pause
+from services.runtime.backoff import delays, pause
 from services.runtime.crashpoints import reach
 from services.runtime.health import Health
 from services.runtime.settings import Settings, required
@@ -111,9 +111,10 @@ async def _sweep(settings: Settings, health: Health) -> None:
         await require_schema(settings)
         connection = await connect(settings, "couponry-sweeper", enable_seqscan="off")
         try:
-            waiting.over()
             health.started()
-            await sweep_until_stopped(connection, settings, health, pace, guard, aside)
+            await sweep_until_stopped(
+                connection, settings, health, pace, guard, aside, worked=waiting.over
+            )
         finally:
             await connection.close(timeout=5)
 
@@ -132,21 +133,31 @@ async def sweep_until_stopped(
     pace: Pace,
     guard: ClockGuard,
     aside: Aside,
+    worked: Callable[[], None] = lambda: None,
 ) -> None:
-    """Batch after batch, as fast as the relay publishes; a pause after each that found nothing."""
-    floor = 0
+    """Batch after batch, as fast as the relay publishes; a pause after each that found nothing.
+
+    `worked` is called after each batch that the database took or refused for its rows, so not for a mere connection.
+    """
+    floor, rests = 0, delays()
     while not health.stopping.is_set():
         floor = await wait_for_room(connection, floor, health.stopping)
         began = time.monotonic()
-        with pace:
-            try:
+        try:
+            with pace:
                 settlement = await sweep_once(
                     connection, settings, aside.batch, guard=guard, without=aside.ids()
                 )
-            except CannotSettle as error:
-                aside.failed(error)
-                continue
-            aside.worked()
+        except CannotSettle as error:
+            aside.failed(error)
+            worked()
+            if len(error.ids) == 1:
+                # Where every row is bad, this release is: they are named one by one, at leisure.
+                await pause(health.stopping, next(rests))
+            continue
+        aside.worked()
+        worked()
+        rests = delays()
         if not settlement.total:
             SWEPT_AT.set_to_current_time()
             await pause(health.stopping, settings.sweep_interval_seconds)
