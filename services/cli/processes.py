@@ -49,7 +49,10 @@ def relay() -> int:
 def sweeper() -> int:
     """End coupons and reservations whose time is over, announce those about to end, until told to stop.
 
-    Any number may run. Needs COUPONRY_POSTGRES_DSN; prints {"health": URL} on stderr.
+    It also counts for the games' statistics, and takes out what was kept long enough: what dead letters said that were
+    dealt with (COUPONRY_DEAD_LETTER_RETENTION_DAYS), entries of the audit trail (COUPONRY_AUDIT_RETENTION_DAYS) and
+    answers to requests with an Idempotency-Key (COUPONRY_IDEMPOTENCY_RETENTION_HOURS). Any number may run. Needs
+    COUPONRY_POSTGRES_DSN; prints {"health": URL} on stderr.
     """
     settings = process_settings()
     required(settings, "postgres_dsn")

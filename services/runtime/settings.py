@@ -66,6 +66,11 @@ class Settings(BaseSettings):
     reservation_ttl_seconds: int = Field(default=900, ge=1)
     sweep_interval_seconds: float = Field(default=1.0, gt=0)
 
+    # How long the sweeper keeps what is not kept for ever; 0 is for ever.
+    dead_letter_retention_days: int = Field(default=90, ge=0, le=36_500)  # as long as their topic
+    audit_retention_days: int = Field(default=0, ge=0, le=36_500)  # the law says, not we
+    idempotency_retention_hours: int = Field(default=24, ge=24, le=8_760)  # a day is promised
+
     # The issuer.
     issuer_lanes: int = Field(default=2, ge=1, le=16)
     batch_max_records: int = Field(default=2_000, ge=1, le=20_000)

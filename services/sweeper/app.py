@@ -1,4 +1,4 @@
-"""The sweeper process: end what is over, tell customers what is about to end; count, see `counting.py`.
+"""The sweeper process: end what is over, tell customers what is about to end; count and forget beside it.
 
 Any number may run: each batch takes customers nobody else is working on. Correctness never waits for it; without it
 subscribers would hear of an expiry only when the next event needs the coupon's place.
@@ -31,6 +31,7 @@ from services.runtime.settings import Settings, required
 from services.runtime.side_by_side import side_by_side
 from services.runtime.waiting import Waiting, keep_trying
 from services.sweeper.counting import count_until_stopped
+from services.sweeper.retention import keep_until_stopped
 
 ACTOR = "sweeper"
 BATCH_COUPONS = 1_000
@@ -93,16 +94,21 @@ class Aside:
 
 
 async def serve(settings: Settings, health: Health) -> None:
-    """Sweep, and keep the games' counters current, until told to stop."""
+    """Sweep, keep the games' counters current and forget what was kept long enough, until told to stop."""
     required(settings, "postgres_dsn")
     crashpoints.arm(settings.crash_at)
-    await side_by_side(_sweep(settings, health), count_until_stopped(settings, health))
+    guard = ClockGuard()
+    await side_by_side(
+        _sweep(settings, health, guard),
+        count_until_stopped(settings, health),
+        keep_until_stopped(settings, health, guard),
+    )
 
 
-async def _sweep(settings: Settings, health: Health) -> None:
+async def _sweep(settings: Settings, health: Health, guard: ClockGuard) -> None:
     """At once while something is due, every few seconds otherwise; an outage is waited out."""
     waiting = Waiting("waiting for Postgres", log)
-    pace, guard, aside = Pace(), ClockGuard(), Aside()
+    pace, aside = Pace(), Aside()
     health.warns("row", aside.warning)
     health.needs("postgres", lambda: _away(waiting) or pace.fault)
     health.needs("clock", lambda: guard.fault)

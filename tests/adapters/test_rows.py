@@ -40,7 +40,7 @@ TABLES = [
     Table("order_stamps", StampRow, {"taken_back"}),
     Table("reversed_orders", ReversedOrderRow, set()),
     Table("stamp_cards", CardRow, set()),
-    Table("dead_letters", LetterRow, {"id", "state", "attempts", "created_at"}),
+    Table("dead_letters", LetterRow, {"id", "state", "attempts", "created_at", "closed_at", "emptied_at"}),
     Table("cards", LoyaltyCardRow, {"id", "partner_id", "created_at", "updated_at", "deleted_at"}),
     Table("outbox", OutboxRow, {"id", "queued_at", "refused"}),
     Table("games", GameRow, {"id", "partner_id", "version", "quota_epoch", "created_at", "updated_at"}),

@@ -11,9 +11,11 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from schemas.topics import COUPON_ISSUED, GAME_COMPLETED
 from services.adapters.kafka import client_options
+from services.adapters.postgres.clock import OWN_CLOCK
 from services.adapters.postgres.pool import connect
 from services.insight.verify.run import Report, verify
 from services.runtime.settings import Settings
+from services.sweeper.retention import forget_once
 from tests.insight.faults import A_COUPON, FAULTS
 from tests.stand.commands import Command, CommandOn
 from tests.stand.issuing import a_game
@@ -57,6 +59,22 @@ async def test_verify_finds_a_fault(
     for (invariant, words), (found_invariant, detail) in zip(expected, found, strict=True):
         assert found_invariant == invariant, found
         assert words in detail
+
+
+async def test_verify_holds_after_letters_were_emptied(
+    copied: Settings, owner: asyncpg.Connection
+) -> None:
+    """What became of a record is known by its letter's place, which stays when what the record said goes."""
+    before = await verify(copied, _quiet)
+    assert before.ok
+    await owner.execute("UPDATE dead_letters SET state = 'discarded' WHERE state = 'open'")
+    await owner.execute("UPDATE dead_letters SET closed_at = now() - interval '91 days'")
+    await forget_once(owner, copied, OWN_CLOCK)
+    assert (
+        await owner.fetchval("SELECT count(*) FROM dead_letters WHERE emptied_at IS NOT NULL") >= 3
+    )
+    after = await verify(copied, _quiet)
+    assert (_found(after), after.checked) == ([], before.checked)
 
 
 async def test_verify_reports_as_the_contract_says(

@@ -12,7 +12,9 @@ import asyncpg
 import pytest
 from aiokafka import ConsumerRecord
 
+from services.adapters.postgres.clock import OWN_CLOCK
 from services.runtime.settings import Settings
+from services.sweeper.retention import forget_once
 from tests.stand.commands import Command, CommandOn, Process, run_process
 from tests.stand.records import completed, headers, raw
 
@@ -248,6 +250,43 @@ async def test_discard_keeps_the_row_and_says_who_and_why(
     shown = (await later("dead-letters", "show", 3, "--json")).json()
     assert (shown["state"], len(shown["actions"])) == ("decided", 2)
     assert "not ours" in (await later("dead-letters", "show", 3)).out
+
+
+async def test_letter_whose_bytes_are_gone_is_not_tried_again(
+    process: Process,
+    game: dict[str, Any],
+    later: Command,
+    database: asyncpg.Connection,
+    settings: Settings,
+) -> None:
+    """By its id it is refused in one line that says what to do, by a filter passed over; the others are tried."""
+    await kinds(process, game)
+    await later("dead-letters", "discard", 3, 5)
+    await database.execute("DELETE FROM outbox")
+    await database.execute(
+        "UPDATE dead_letters SET closed_at = now() - interval '91 days' WHERE id = 3"
+    )
+    await forget_once(database, settings, OWN_CLOCK)
+
+    for words in (("redrive", 3), ("redrive", 3, "--dry-run"), ("redrive", 3, 5)):
+        refused = await later("dead-letters", *words)
+        assert (refused.code, refused.out, refused.err.count("\n")) == (2, "", 1)
+        assert "dead letter 3 cannot be tried again" in refused.err
+        assert "couponry replay" in refused.err
+    assert (await database.fetchval("SELECT count(*) FROM operations")) == 1  # the discard
+
+    tried = await later("dead-letters", "redrive", "--filter", "state=discarded", "--json")
+    assert (tried.json()["matched"], tried.json()["already_decided"]) == (1, 1)
+    assert "1 letters passed over" in tried.err
+    shown = (await later("dead-letters", "show", 3, "--json")).json()
+    assert (shown["stage"], shown["event_id"], shown["value"], shown["headers"]) == (
+        "time",
+        "early",
+        None,
+        [],
+    )
+    assert "is gone" in shown["reads_now"]
+    assert shown["emptied_at"] > shown["closed_at"]
 
 
 KILLS = [

@@ -22,6 +22,7 @@ Serve = Callable[[Settings, Health], Awaitable[None]]
 LOOPS: dict[str, tuple[Serve, str]] = {
     "settling": (sweeper.serve, "REVOKE SELECT ON coupons FROM couponry_worker"),
     "counting": (sweeper.serve, "REVOKE SELECT, UPDATE ON counting FROM couponry_worker"),
+    "forgetting": (sweeper.serve, "REVOKE DELETE ON idempotency_keys FROM couponry_worker"),
     "publishing": (
         relay.serve,
         """REVOKE SELECT ON outbox FROM couponry_worker;

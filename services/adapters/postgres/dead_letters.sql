@@ -9,17 +9,19 @@ ON CONFLICT (topic, partition, "offset") DO NOTHING
 RETURNING id;
 
 -- name: give_way
--- If the letter at this place is of another record than this one, the topic was made anew: the letter gives way.
+-- If the letter at this place is of another record than this one, the topic was made anew: the letter gives way. What an
+-- emptied one was made of, its time alone tells.
 UPDATE dead_letters SET topic = topic || '#' || id
 WHERE topic = $1 AND partition = $2 AND "offset" = $3
-  AND (record_time, key, value) IS DISTINCT FROM ($4::timestamptz, $5::bytea, $6::bytea)
+  AND (record_time <> $4::timestamptz
+       OR emptied_at IS NULL AND (key, value) IS DISTINCT FROM ($5::bytea, $6::bytea))
 RETURNING id;
 
 -- name: page
 -- Letters above an id that every filter lets through (a null one lets all), oldest first; without those that operation
 -- $15 has handled. Texts are looked for in the message and the bytes of key and value.
 SELECT id, split_part(topic, '#', 1) AS topic, partition, "offset", stage, exception, message, created_at, state,
-       attempts, event_id, event_source AS source, event_type AS type,
+       attempts, emptied_at, event_id, event_source AS source, event_type AS type,
        coalesce(octet_length(key), 0) + coalesce(octet_length(value), 0) AS bytes
 FROM dead_letters l
 WHERE id > $1

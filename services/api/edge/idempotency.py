@@ -1,7 +1,8 @@
 """`Idempotency-Key`: the answer to a request is stored with what it changed, and the same request gets it again.
 
 A refused request has changed nothing, so nothing is stored of it and its repetition is judged anew. A repetition that
-comes while the first is at work waits for it, by the key's own row. Keys are a partner's own and hold for 24 hours.
+comes while the first is at work waits for it, by the key's own row. Keys are a partner's own and hold for 24 hours,
+or for as long as the settings say.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any, Final
 
 import asyncpg
@@ -53,7 +55,8 @@ async def once(call: Call, work: Work, *, keeps: bool = True) -> Reply:
 
 async def _once(call: Call, connection: asyncpg.Connection, key: str, work: Work) -> Reply:
     digest = await _digest(call)
-    if not await connection.fetchval(_SQL["take_key"], call.partner_id, key, digest):
+    held = timedelta(hours=call.api.settings.idempotency_retention_hours)
+    if not await connection.fetchval(_SQL["take_key"], call.partner_id, key, digest, held):
         (stored,) = await connection.fetch(_SQL["stored_answer"], call.partner_id, key)
         if stored["request_hash"] != digest:
             raise Problem(Reason.KEY_REUSED)
@@ -62,7 +65,7 @@ async def _once(call: Call, connection: asyncpg.Connection, key: str, work: Work
             status_code=stored["status"],
             headers=call.dialect.replayed,
         )
-    await connection.execute(_SQL["forget_old_keys"], call.partner_id)
+    await connection.execute(_SQL["forget_old_keys"], call.partner_id, held)
     reply = await work(connection)
     await connection.execute(
         _SQL["store_answer"], call.partner_id, key, reply.status_code, bytes(reply.body).decode()

@@ -64,6 +64,8 @@ def _facts(figures: Figures) -> Iterator[tuple[str, Any]]:
         yield "ids used again", figures["ids_reused"]
     for state in STATES:
         yield f"dead letters {state}", figures["dead_letters"][state]
+    if figures.get("emptied_dead_letters"):
+        yield "dead letters emptied", figures["emptied_dead_letters"]
     for stage, count in figures["open_dead_letters"]["by_stage"].items():
         yield f"  open at stage {stage}", count
     if figures["open_dead_letters"]["oldest_at"] is not None:

@@ -13,8 +13,8 @@ SELECT (SELECT count(*) FROM outbox WHERE refused IS NULL) AS depth,
        (SELECT refused FROM outbox WHERE refused IS NOT NULL ORDER BY id LIMIT 1) AS unpublishable_reason;
 
 -- name: dead_letters
--- How many in each state, by stage, and since when.
-SELECT state, stage, count(*) AS letters, min(created_at) AS oldest_at,
+-- How many in each state, by stage, since when, and of how many what the record said is gone.
+SELECT state, stage, count(*) AS letters, count(emptied_at) AS emptied, min(created_at) AS oldest_at,
        extract(epoch FROM clock_timestamp() - min(created_at))::float8 AS oldest_age_seconds
 FROM dead_letters GROUP BY state, stage ORDER BY state, stage;
 

@@ -76,6 +76,7 @@ def _letters(rows: list[Any]) -> dict[str, Any]:
     oldest = min(still_open, key=lambda row: row["oldest_at"], default=None)
     return {
         "dead_letters": by_state,
+        "emptied_dead_letters": sum(row["emptied"] for row in rows),
         "open_dead_letters": {
             "oldest_at": oldest and oldest["oldest_at"],
             "oldest_age_seconds": max((row["oldest_age_seconds"] for row in still_open), default=0),

@@ -1,7 +1,8 @@
 """Try dead letters again, through the same pipeline: each letter once per operation, whatever is killed when.
 
 What becomes of a letter commits together with the decision of its event. An event that has been decided meanwhile
-closes its letter without another look, also when the record itself still cannot be read.
+closes its letter without another look, also when the record itself still cannot be read. A discarded letter that was
+emptied since (see `sweeper/retention`) cannot be tried: asked for by its id it is refused, by a filter passed over.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from services.repair.replay.result import counts_of, declined_by_reason
 from services.runtime.crashpoints import reach
 from services.runtime.settings import Settings, require_code_secret, required
 from services.terminal.addresses import postgres, reaching_postgres
-from services.terminal.output import progress
+from services.terminal.output import CommandError, plain, progress
 from services.terminal.pace import PROGRESS_SECONDS, Pace, Tick
 
 NAME = "redrive"
@@ -73,12 +74,14 @@ async def run(
     async with postgres(settings, NAME, default_transaction_read_only=read_only) as connection:
         if dry_run:
             selection = redrivable(await from_request(settings, connection, request))
+            await _require_whole(connection, selection)
             rehearse = dry_run_of(settings, connection)
             counts = await redrive_all(connection, selection, rehearse, page=page, per_second=None)
             return _report(counts)
 
         async def at_first() -> dict[str, Any]:
-            await from_request(settings, connection, request)
+            selection = redrivable(await from_request(settings, connection, request))
+            await _require_whole(connection, selection)
             return {}
 
         operation = await begin_or_resume(
@@ -114,6 +117,20 @@ def redrivable(selection: Selection) -> Selection:
     return replace(selection, states=possible)
 
 
+async def _require_whole(connection: Connection, selection: Selection) -> None:
+    """Raises CommandError for a letter that is named by its id and empty."""
+    for id_ in selection.ids or ():
+        only = replace(selection, ids=[id_])
+        for row in await dead_letters.page(connection, only, after=0, limit=1):
+            if row["emptied_at"] is not None:
+                raise CommandError(
+                    f"dead letter {id_} cannot be tried again: what its record said is gone since"
+                    f" {plain(row['emptied_at'])} (COUPONRY_DEAD_LETTER_RETENTION_DAYS); if topic {row['topic']} still"
+                    f" has it at {row['partition']}:{row['offset']}, `couponry replay` reads it there, else have its"
+                    " producer send it again"
+                )
+
+
 async def redrive_all(
     connection: Connection,
     selection: Selection,
@@ -127,18 +144,23 @@ async def redrive_all(
     counts: Counter[str] = Counter()
     pace, telling = Pace(per_second), Tick(PROGRESS_SECONDS)
     not_by = None if operation is None else operation.id
-    after = 0
+    after = empty = 0
     while found := await dead_letters.page(
         connection, selection, after=after, limit=page, not_by=not_by
     ):
         after = found[-1]["id"]
-        for ids in _portions(found):
+        whole = [row for row in found if row["emptied_at"] is None]
+        empty += len(found) - len(whole)
+        for ids in _portions(whole):
             await pace.take(len(ids))
-            counts += await redrive(await dead_letters.whole(connection, ids))
+            letters = await dead_letters.whole(connection, ids)
+            counts += await redrive([row for row in letters if row["emptied_at"] is None])
             reach("redrive.after_portion")
             if telling.is_due():
                 done = sum(counts[name] for name in ("decided", "already_decided", "dead"))
                 progress(f"redrive: {done:,} letters, {counts['dead']:,} of them dead again")
+    if empty:
+        progress(f"redrive: {empty:,} letters passed over, what their records said is gone")
     return counts
 
 
@@ -152,7 +174,8 @@ def _portions(found: Letters) -> Iterator[list[int]]:
             ids, size = [], 0
         ids.append(row["id"])
         size += row["bytes"]
-    yield ids
+    if ids:
+        yield ids
 
 
 class Redriver:

@@ -46,18 +46,20 @@ EXPLAINED: Mapping[str, str] = {
 """By stage: what it means, and what to do."""
 
 
+GONE = "not at all: what the record said was kept for a time (COUPONRY_DEAD_LETTER_RETENTION_DAYS), and is gone"
+
+
 def document(row: asyncpg.Record, actions: list[dict[str, Any]]) -> dict[str, Any]:
     """A letter, whole, as JSON has it."""
     plain = ("id", "topic", "partition", "offset", "stage", "exception", "message", "created_at", "state",
-             "attempts", "record_time", "event_id")  # fmt: skip
-    read = read_record(record_of(row))
+             "attempts", "closed_at", "emptied_at", "record_time", "event_id")  # fmt: skip
     return {
         **{name: row[name] for name in plain},
         "topic": topic_name(row["topic"]),
         "source": row["event_source"],
         "type": row["event_type"],
         "explained": EXPLAINED[row["stage"]],
-        "reads_now": _now(read),
+        "reads_now": GONE if row["emptied_at"] else _now(read_record(record_of(row))),
         "key": shown_bytes(row["key"]),
         "value": shown_bytes(row["value"]),
         "headers": [
