@@ -206,6 +206,22 @@ def test_reversal_before_its_order_closes_it():
     assert [result.reason for result in decision.codes] == [CodeReason.ORDER_ALREADY_REVERSED]
 
 
+def test_reversed_order_that_is_taken_up_again_stays_reversed():
+    """Placed, reversed, placed again: nothing is redeemed or stamped; under an id of its own it is an order like any."""
+    state = holding(COUPON)
+    for event in (with_code(CODE), REVERSED):
+        state = evolve(state, answer(event, state, CARD).effects)
+    again = answer(with_code(CODE), state, CARD)
+
+    assert (again.reason, again.effects) == (OrderReason.ORDER_ALREADY_REVERSED, ())
+    assert [(result.outcome, result.reason) for result in again.codes] == [
+        (CodeOutcome.REFUSED, CodeReason.ORDER_ALREADY_REVERSED)
+    ]
+    new = answer(with_code(CODE, order_id="o-2"), state, CARD)
+    assert [result.outcome for result in new.codes] == [CodeOutcome.REDEEMED]
+    assert [effect for effect in new.effects if isinstance(effect, AddStamp)]
+
+
 def test_reversal_a_second_time_does_nothing():
     """A refund after a cancellation finds nothing left to undo."""
     state = evolve(NEW_CUSTOMER, answer(REVERSED).effects)

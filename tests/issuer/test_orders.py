@@ -136,6 +136,31 @@ async def test_reversal_before_its_order_closes_it(pipeline, database, till, tog
     assert await outcomes(database, "o-1") == [("refused", "order_already_reversed")]
 
 
+@pytest.mark.parametrize(
+    "polls", [(4,), (1, 3), (2, 2), (3, 1), (1, 1, 2), (2, 1, 1), (1, 1, 1, 1)]
+)
+async def test_reversed_order_that_is_taken_up_again_stays_reversed(
+    pipeline: Pipeline, database: asyncpg.Connection, till: Till, polls: tuple[int, ...]
+) -> None:
+    """Placed, reversed, placed again, in whatever polls: it redeems and stamps nothing, and a new order id does."""
+    code = await issue(pipeline, database, till.completed(MULTIPLE))
+    events = [
+        till.placed("o-1", code), till.cancelled("o-1"), till.placed("o-1", code), till.placed("o-2", code),
+    ]  # fmt: skip
+    for count in polls:
+        await pipeline.process(events[:count])
+        del events[:count]
+
+    assert await outcomes(database, "o-1") == [
+        ("redeemed", None), ("reinstated", None), ("refused", "order_already_reversed"),
+    ]  # fmt: skip
+    assert await outcomes(database, "o-2") == [("redeemed", None)]
+    stamps = await database.fetch("SELECT order_id, taken_back FROM order_stamps ORDER BY 1")
+    assert [tuple(row) for row in stamps] == [("o-1", True), ("o-2", False)]
+    used = await column(database, "SELECT redeemed_order_id FROM coupons")
+    assert used == ["o-2"]
+
+
 async def test_reversal_by_another_customer_does_nothing(pipeline, database, till):
     """Neither before nor after the order does somebody else's reversal touch it."""
     code = await issue(pipeline, database, till.completed(MULTIPLE))
