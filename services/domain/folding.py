@@ -11,7 +11,7 @@ from services.domain.coupons.effects import IssueCoupon
 from services.domain.coupons.issuing import Draw, Quota
 from services.domain.decide import decide, is_from_the_future
 from services.domain.decision import Decision
-from services.domain.events import OrderPlaced
+from services.domain.events import Event, OrderPlaced
 from services.domain.program import Program
 from services.domain.stamps import AddStamp, Stamp, Stamps, laid_over
 from services.domain.state import NEW_CUSTOMER, CustomerState, evolve
@@ -56,8 +56,7 @@ def decide_batch(
             too_early.append(incoming)
             continue
         state = folded.get(customer, NEW_CUSTOMER)
-        if stamped and isinstance(event, OrderPlaced):
-            state = _with_stamps_of_others(state, event, stamped)
+        state = with_stamps_of_others(state, event, stamped)
         try:
             decision = decide(event, program, state, left, at=locked.at, draws=mine)
             # The state of a customer's last event is nobody's business.
@@ -68,26 +67,27 @@ def decide_batch(
         decided.add(incoming.identity)
         verdict = Verdict(incoming=incoming, decision=decision, customer_no=locked.number)
         verdicts.append(verdict)
-        if isinstance(event, OrderPlaced):
-            _note_stamps(stamped, customer, decision)
+        note_stamps(stamped, customer, decision)
         if left:
             for game_id, count in issued_by_game([verdict], left).items():
                 left[game_id] -= count
     return verdicts, too_early
 
 
-def _note_stamps(stamped: StampedOrders, customer: CustomerKey, decision: Decision) -> None:
-    """Keep what this order has stamped, for whoever tells of the same order as somebody else's."""
+def note_stamps(stamped: StampedOrders, customer: CustomerKey, decision: Decision) -> None:
+    """Keep what an order has stamped, for whoever tells of the same order as somebody else's."""
     for effect in decision.effects:
         if isinstance(effect, AddStamp):
             order = stamped.setdefault((customer[0], effect.order_id), {})
             order[effect.game_id] = (customer, effect.card_no)
 
 
-def _with_stamps_of_others(
-    state: CustomerState, event: OrderPlaced, stamped: StampedOrders
+def with_stamps_of_others(
+    state: CustomerState, event: Event, stamped: StampedOrders
 ) -> CustomerState:
-    """The state with what another customer's event has stamped for the same order."""
+    """The state with what other customers' events have stamped for the order that this one places."""
+    if not stamped or not isinstance(event, OrderPlaced):
+        return state
     others = {
         (event.order_id, game_id): Stamp(card_no=card_no, is_mine=False)
         for game_id, (customer, card_no) in stamped.get(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Container, Mapping, Sequence
-from dataclasses import replace
 from datetime import timedelta
 
 from aiokafka import ConsumerRecord
@@ -25,13 +24,18 @@ from services.domain.arrival import CustomerKey, Incoming, LockedCustomer, Verdi
 from services.domain.coupons.effects import DeclineIssuance, IssueCoupon
 from services.domain.coupons.issuing import Draw
 from services.domain.decision import Effect
-from services.domain.folding import RuleFailed, decide_batch, issued_by_game
+from services.domain.folding import (
+    RuleFailed,
+    StampedOrders,
+    decide_batch,
+    issued_by_game,
+    note_stamps,
+    with_stamps_of_others,
+)
 from services.domain.letters import DeadLetter, Stage
-from services.domain.needs import Needs, looks_at_coupons
+from services.domain.needs import looks_at_coupons
 from services.domain.program import Program
-from services.domain.stamps import AddStamp, Stamp, Stamps, laid_over
-from services.domain.state import NEW_CUSTOMER, CustomerState, with_effects
-from services.domain.state import laid_over as state_laid_over
+from services.domain.state import NEW_CUSTOMER, CustomerState, laid_over, with_effects
 from services.domain.unjudged import Unjudgeable
 from services.issuer.aside import Why, place_of, set_aside
 from services.issuer.codec import NOTHING_IGNORED
@@ -63,7 +67,7 @@ class DryRun:
         self._decided: set[str] = set()
         self._waiting: set[Queue] = set()
         self._changes: dict[CustomerKey, CustomerState] = {}
-        self._stamped: dict[tuple[int, str], dict[int, tuple[CustomerKey, int]]] = {}
+        self._stamped: StampedOrders = {}
         self._issued: Counter[int] = Counter()
 
     async def process(self, records: Sequence[ConsumerRecord]) -> Report:
@@ -122,10 +126,10 @@ class DryRun:
         still = await quota.left(connection, limited)
         left = {game_id: still.get(game_id, 0) - self._issued[game_id] for game_id in limited}
         drawn = self._drawing.draws_for((incoming, wanted.draws) for incoming, wanted in asked)
-        for (incoming, wanted), mine in zip(asked, drawn, strict=True):
+        for (incoming, _), mine in zip(asked, drawn, strict=True):
             if incoming.event_key in self._decided:
                 continue
-            state = self._state(incoming, wanted, stored.get(incoming.customer, NEW_CUSTOMER))
+            state = self._state(incoming, stored.get(incoming.customer, NEW_CUSTOMER))
             answer = _answer(incoming, records, program, state, customers, left, mine)
             if isinstance(answer, DeadLetter):
                 report.letters.append(answer)
@@ -151,21 +155,11 @@ class DryRun:
             for number, row in enumerate(rows, start=1)
         }
 
-    def _state(self, incoming: Incoming, wanted: Needs, stored: CustomerState) -> CustomerState:
+    def _state(self, incoming: Incoming, stored: CustomerState) -> CustomerState:
         """What this event meets: what is stored, with all that would have been done so far."""
         changes = self._changes.get(incoming.customer)
-        state = state_laid_over(stored, changes) if changes else stored
-        if (order_id := wanted.order_id) is None:
-            return state
-        others = self._stamped.get((incoming.event.partner_id, order_id), {})
-        foreign = {
-            (order_id, game_id): Stamp(card_no=card_no, is_mine=False)
-            for game_id, (customer, card_no) in others.items()
-            if customer != incoming.customer
-        }
-        if not foreign:
-            return state
-        return replace(state, stamps=laid_over(state.stamps, Stamps(of_orders=foreign)))
+        state = laid_over(stored, changes) if changes else stored
+        return with_stamps_of_others(state, incoming.event, self._stamped)
 
     def _keep(self, verdict: Verdict, before: CustomerState, program: Program) -> None:
         incoming = verdict.incoming
@@ -175,10 +169,7 @@ class DryRun:
             return
         changes = self._changes.get(incoming.customer, NEW_CUSTOMER)
         self._changes[incoming.customer] = with_effects(changes, before, effects)
-        for effect in effects:
-            if isinstance(effect, AddStamp):
-                order = self._stamped.setdefault((incoming.customer[0], effect.order_id), {})
-                order[effect.game_id] = (incoming.customer, effect.card_no)
+        note_stamps(self._stamped, incoming.customer, verdict.decision)
 
 
 def _nothing_known(_incoming: Incoming) -> None:
