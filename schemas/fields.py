@@ -18,6 +18,7 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PlainSerializer,
@@ -77,6 +78,26 @@ def rfc3339(at: datetime) -> str:
 Id = Annotated[int, Field(ge=1, le=MAX_ID)]
 Count = Id
 """A whole number from 1 up, such as a quantity."""
+
+MAX_IDS = 10_000
+Ids = Annotated[
+    list[Id],
+    Field(max_length=MAX_IDS),
+    BeforeValidator(lambda value: [] if value is None else value),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {
+                    "type": "array",
+                    "maxItems": MAX_IDS,
+                    "items": {"type": "integer", "minimum": 1, "maximum": MAX_ID},
+                },
+                {"type": "null"},
+            ]
+        }
+    ),
+]
+"""Ids of what partners define; null is none."""
 
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
 OrderId = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\x00]*$")]

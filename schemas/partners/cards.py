@@ -22,13 +22,12 @@ from pydantic import (
     BeforeValidator,
     Field,
     ValidationInfo,
-    WithJsonSchema,
     field_validator,
     model_validator,
 )
 
 from schemas.definitions import STORABLE, Definition, characters, refusal, validated
-from schemas.fields import MAX_ID, Id
+from schemas.fields import Ids
 
 LARGEST_IMAGE_BYTES: Final = 1024 * 1024
 MAX_POINTS: Final = 2**31 - 1
@@ -142,23 +141,7 @@ class Card(Definition):
     is_active: bool = True
     auto_assign: bool = True
     points_enabled: bool = True
-    shop_ids: Annotated[
-        list[Id],
-        Field(max_length=10_000),
-        BeforeValidator(lambda v: [] if v is None else v),
-        WithJsonSchema(
-            {
-                "anyOf": [
-                    {
-                        "type": "array",
-                        "maxItems": 10_000,
-                        "items": {"type": "integer", "minimum": 1, "maximum": MAX_ID},
-                    },
-                    {"type": "null"},
-                ]
-            }
-        ),
-    ] = Field(default_factory=list)
+    shop_ids: Ids = Field(default_factory=list)
     initial_bonus_points: Points | None = None
     points_expiration_days: Points | None = None
     points_per_currency: Rate | None = None

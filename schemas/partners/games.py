@@ -26,7 +26,7 @@ from schemas.definitions import (
     refusal,
     validated,
 )
-from schemas.fields import MAX_ID, Id
+from schemas.fields import Id, Ids
 
 InvalidGame = InvalidDefinition
 
@@ -91,23 +91,7 @@ class Game(Definition):
     is_active: bool = True
     allow_multiple_active_coupons: bool = True
     coupon_validity_days: Annotated[int, Field(ge=1, le=3650)] | None = None
-    product_ids: Annotated[
-        list[Id],
-        Field(max_length=10_000),
-        BeforeValidator(lambda v: [] if v is None else v),
-        WithJsonSchema(
-            {
-                "anyOf": [
-                    {
-                        "type": "array",
-                        "maxItems": 10_000,
-                        "items": {"type": "integer", "minimum": 1, "maximum": MAX_ID},
-                    },
-                    {"type": "null"},
-                ]
-            }
-        ),
-    ] = Field(default_factory=list)
+    product_ids: Ids = Field(default_factory=list)
     start_date: Day | None = None
     end_date: Day | None = None
     stamps_required: Annotated[int, Field(ge=1, le=100)] = 10

@@ -20,6 +20,7 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from faststream.kafka import KafkaMessage
 
 from services.adapters.failures import server_of
+from services.adapters.kept_records import LOG_APPEND_TIME
 from services.adapters.postgres.clock import ClockGuard
 from services.adapters.postgres.failures import OF_POSTGRES, Kind, kind_of
 from services.issuer import metrics
@@ -35,8 +36,6 @@ STALLED_SECONDS = 120.0
 ANSWER_SECONDS = 5.0
 """A broker that has not said by then where a partition ends is away."""
 
-LOG_APPEND_TIME = 1
-"""The type of a timestamp that the broker has given."""
 FRESH_SECONDS = 30.0
 """The end of a partition that was measured longer ago than this does not tell how old a record behind it is."""
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from aiokafka import ConsumerRecord
 
+from services.adapters.kept_records import storable
 from services.domain.arrival import Incoming
 from services.domain.events import Position
 from services.domain.letters import DeadLetter, Stage
@@ -21,10 +22,12 @@ def letter_from_poison(record: ConsumerRecord, poison: Poison) -> DeadLetter:
         timestamp_ms=record.timestamp,
         stage=Stage(poison.stage),
         exception=poison.exception,
-        message=_storable(poison.message),
+        message=storable(poison.message, MAX_MESSAGE_CHARACTERS),
         key=record.key,
         value=record.value,
-        headers=tuple((_storable(name), value) for name, value in record.headers),
+        headers=tuple(
+            (storable(name, MAX_MESSAGE_CHARACTERS), value) for name, value in record.headers
+        ),
         event_id=poison.event_id,
         event_source=poison.event_source,
         event_type=poison.event_type,
@@ -54,9 +57,3 @@ def letter_for(
             event_type=cause.type,
         ),
     )
-
-
-def _storable(text: str) -> str:
-    """Text that Postgres can keep: no NUL, no lone surrogates, not endless."""
-    clean = text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
-    return clean[:MAX_MESSAGE_CHARACTERS]

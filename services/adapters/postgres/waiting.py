@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import asyncpg
 from aiokafka import ConsumerRecord
 
+from services.adapters.kept_records import record_from, storable
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
 from services.domain.arrival import CustomerKey, Incoming
@@ -18,6 +19,8 @@ from services.domain.arrival import CustomerKey, Incoming
 _SQL = queries("waiting")
 
 COUNTED_TO = 10_000
+MOST_CHARACTERS = 1_000
+"""Of a reason."""
 
 Queue = tuple[CustomerKey, int | None]
 """A customer, and a game, or None for its orders."""
@@ -49,31 +52,14 @@ def _row(aside: Aside) -> tuple[object, ...]:
     return (
         record.topic, record.partition, record.offset, incoming.event_key if incoming else "",
         record.timestamp, record.timestamp_type or 0, record.key, record.value,
-        [_text(name) for name, _ in record.headers], [value for _, value in record.headers],
-        partner_id, customer_id, game_id, _text(aside.why)[:1_000], _text(aside.todo)[:1_000],
+        [storable(name) for name, _ in record.headers], [value for _, value in record.headers],
+        partner_id, customer_id, game_id, storable(aside.why, MOST_CHARACTERS), storable(aside.todo, MOST_CHARACTERS),
     )  # fmt: skip
-
-
-def _text(text: str) -> str:
-    """Text that Postgres can keep."""
-    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
 
 
 def record_of(row: asyncpg.Record) -> ConsumerRecord:
     """The record as it was read."""
-    return ConsumerRecord(
-        topic=row["topic"],
-        partition=row["partition"],
-        offset=row["offset"],
-        timestamp=row["timestamp_ms"],
-        timestamp_type=row["timestamp_type"],
-        key=row["key"],
-        value=row["value"],
-        checksum=None,
-        serialized_key_size=len(row["key"] or b""),
-        serialized_value_size=len(row["value"] or b""),
-        headers=tuple(zip(row["header_names"], row["header_values"], strict=True)),
-    )
+    return record_from(row, row["timestamp_ms"], row["timestamp_type"])
 
 
 async def queues_of(

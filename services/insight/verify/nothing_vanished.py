@@ -8,7 +8,7 @@ unless that fails.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 from aiokafka import ConsumerRecord
 
@@ -19,7 +19,7 @@ from services.adapters.postgres import passed_over
 from services.adapters.records import bounds_of, group_offsets, read_parts, side_reader
 from services.domain.arrival import Incoming
 from services.insight.verify.scan import SQL, Scan
-from services.issuer.codec import PassedOver, Reason, read_record
+from services.issuer.codec import NOTHING_IGNORED, PassedOver, Reason, read_record
 from services.issuer.event_types import TYPES
 from services.terminal.addresses import reaching_kafka
 
@@ -47,6 +47,10 @@ async def check(scan: Scan) -> None:
 
 async def _look_up(scan: Scan, records: Sequence[ConsumerRecord], ignored: Spans) -> None:
     keys = [_key(record) for record in records]
+    types: dict[str, set[str]] = {}
+    for topic, _, type_ in ignored:
+        if type_ not in TYPES:
+            types.setdefault(topic, set()).add(type_)
     rows = await scan.connection.fetch(SQL["undecided"], keys)
     undecided = {
         (record.topic, record.partition, record.offset): record
@@ -56,7 +60,7 @@ async def _look_up(scan: Scan, records: Sequence[ConsumerRecord], ignored: Spans
         SQL["not_dead"], *([place[column] for place in undecided] for column in range(3))
     ):
         place = row["topic"], row["partition"], row["offset"]
-        if _concerns_nobody(undecided[place], ignored):
+        if _concerns_nobody(undecided[place], ignored, types.get(place[0], NOTHING_IGNORED)):
             scan.findings.passed_over += 1
             continue
         scan.violated(
@@ -67,9 +71,11 @@ async def _look_up(scan: Scan, records: Sequence[ConsumerRecord], ignored: Spans
     scan.looked_at(len(records), "I4")
 
 
-def _concerns_nobody(record: ConsumerRecord, ignored: Spans) -> bool:
-    """An order of no customer, or of a type that was ignored thereabouts; the setting may be another one now."""
-    types = {type_ for topic, partition, type_ in ignored if topic == record.topic} - set(TYPES)
+def _concerns_nobody(record: ConsumerRecord, ignored: Spans, types: Container[str]) -> bool:
+    """An order of no customer, or of a type that was ignored thereabouts; the setting may be another one now.
+
+    `types`: those that were ignored in its topic, but for types that are ours by now.
+    """
     read = read_record(record, types)
     if not isinstance(read, PassedOver):
         return False

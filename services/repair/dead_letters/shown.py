@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 from aiokafka import ConsumerRecord
 
+from services.adapters.kept_records import record_from
 from services.adapters.postgres.dead_letters import topic_name
 from services.domain.arrival import Incoming
 from services.domain.letters import Stage
@@ -99,20 +100,7 @@ def shown_bytes(raw: bytes | None) -> dict[str, Any] | None:
 
 def record_of(row: asyncpg.Record) -> ConsumerRecord:
     """The record as a consumer handed it over."""
-    key, value = row["key"], row["value"]
-    return ConsumerRecord(
-        topic=row["topic"],
-        partition=row["partition"],
-        offset=row["offset"],
-        timestamp=round(row["record_time"].timestamp() * 1000),
-        timestamp_type=1,
-        key=key,
-        value=value,
-        checksum=None,
-        serialized_key_size=len(key or b""),
-        serialized_value_size=len(value or b""),
-        headers=tuple(zip(row["header_names"], row["header_values"], strict=True)),
-    )
+    return record_from(row, round(row["record_time"].timestamp() * 1000))
 
 
 def _refuse(name: str) -> None:
