@@ -57,12 +57,19 @@ class RulesChanged(LostRace):
         self.games = games
 
 
+def _place(letter: DeadLetter) -> tuple[str, int, int]:
+    return letter.position.topic, letter.position.partition, letter.position.offset
+
+
 async def keep(
     connection: Connection, letters: Iterable[DeadLetter], rows: Rows
 ) -> list[DeadLetter]:
-    """Keep dead letters and queue the new ones, which are returned: a record has one for ever."""
+    """Keep dead letters and queue the new ones, which are returned: a record has one for ever.
+
+    In the order of their places: whoever else keeps letters of the same records waits in it too.
+    """
     new = []
-    for letter in letters:
+    for letter in sorted(letters, key=_place):
         letter_id = await bury(connection, letter)
         if letter_id is not None:
             rows.outbox.append(letter_row(letter_id))

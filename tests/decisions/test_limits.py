@@ -12,6 +12,8 @@ from services.decisions.manner import USUAL
 from services.decisions.steps import StepRequest, take_step
 from services.domain.coupons.coupon import Step
 from services.issuer.pipeline import Pipeline
+from services.runtime.settings import Settings
+from tests.stand.database import connected
 from tests.stand.issuing import a_game, outcomes
 from tests.stand.records import completed
 
@@ -116,3 +118,43 @@ async def test_last_places_are_raced_for_while_some_come_back(
     in_place = await database.fetchval(IN_PLACE, game_id)
     assert in_place <= limit
     assert in_place + await database.fetchval(LEFT, game_id) == limit
+
+
+async def test_bulk_cancels_that_meet_in_opposite_order_do_not_deadlock(
+    database: asyncpg.Connection,
+    pool: asyncpg.Pool,
+    pipeline: Pipeline,
+    settings: Settings,
+    partner_id: int,
+) -> None:
+    """Of two games, one statement comes upon the one first, the other upon the other: all places are free again."""
+    limit = 320
+    games = [
+        await a_game(database, partner_id, allow_multiple_active_coupons=True, total_limit=limit)
+        for _ in range(2)
+    ]
+    async with connected(settings, role=None) as one, connected(settings, role=None) as other:
+        for attempt in range(5):
+            for half, order in enumerate((games, games[::-1])):
+                for game_id in order:
+                    await pipeline.process(
+                        [
+                            completed(f"{attempt}-{half}-{game_id}-{n}", f"{half}-{n}", partner_id=partner_id, game_id=game_id)
+                            for n in range(limit // 2)
+                        ]
+                    )  # fmt: skip
+            both = asyncio.Barrier(2)
+
+            async def cancel_all(
+                connection: asyncpg.Connection, half: int, both: asyncio.Barrier
+            ) -> None:
+                await both.wait()
+                await connection.execute(
+                    "UPDATE coupons c SET status = 'cancelled', holds_single_place = false FROM customers cu"
+                    " WHERE cu.customer_no = c.customer_no AND c.status = 'active' AND cu.customer_id LIKE $1",
+                    f"{half}-%",
+                )  # fmt: skip
+
+            await asyncio.gather(cancel_all(one, 0, both), cancel_all(other, 1, both))
+            for game_id in games:
+                assert await database.fetchval(LEFT, game_id) == limit

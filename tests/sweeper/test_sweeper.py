@@ -11,9 +11,11 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 
-from services.adapters.postgres.clock import OWN_CLOCK
+from services.adapters.postgres.clock import OWN_CLOCK, clock
 from services.adapters.postgres.pool import connect
 from services.adapters.postgres.standing import Pace
+from services.decisions.manner import Manner
+from services.decisions.passing_time import close_lapsed
 from services.runtime.health import Health
 from services.runtime.settings import Settings
 from services.sweeper.app import (
@@ -185,6 +187,52 @@ async def test_several_sweepers_share_the_work(database, settings):
 
     assert sum(shares) == len(ids)
     assert sorted(subject for _, subject in await told(database)) == sorted(ids)
+
+
+async def test_whoever_locks_many_customers_does_so_in_one_order(
+    database: asyncpg.Connection, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A sweeper and two changes of rules, of one game and of both, each held up in the middle: nobody deadlocks."""
+    moved = later(settings, 25)
+    manner = Manner.by(moved, OWN_CLOCK)
+    caplog.set_level("INFO")
+
+    async def close(connection: asyncpg.Connection, games: list[int]) -> int:
+        async with connection.transaction():
+            at = await clock(connection, manner.clock_offset)
+            return await close_lapsed(connection, manner, games, at, actor="test")
+
+    async with another(settings) as one, another(settings) as two, another(settings) as blocker:
+        for number in range(6):
+            ids = await coupons(database, 60, 1) + await coupons(database, 60, 1)
+            games = [
+                row["id"]
+                for row in await database.fetch("SELECT id FROM games ORDER BY id DESC LIMIT 2")
+            ]
+            held = blocker.transaction()
+            await held.start()
+            await blocker.execute(
+                "SELECT FROM customers WHERE customer_id = $1 FOR UPDATE",
+                f"customer-{10 * number + 5}",
+            )
+            closing = [
+                asyncio.create_task(close(one, games[:1])),
+                asyncio.create_task(close(two, games)),
+            ]
+
+            async def both_wait() -> bool:
+                query = (
+                    "SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted AND pid = ANY ($1)"
+                )
+                pids = [one.get_server_pid(), two.get_server_pid()]
+                return int(await database.fetchval(query, pids)) == 2
+
+            await eventually(both_wait, "both wait for a customer")
+            swept = (await sweep_once(database, moved)).expired
+            await held.rollback()
+            assert sum(await asyncio.gather(*closing)) + swept == len(ids)
+            await sweep_once(database, moved)
+    assert "lost a race" not in caplog.text
 
 
 async def test_bad_row_stops_nothing_but_itself(
