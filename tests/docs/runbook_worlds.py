@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -15,6 +16,8 @@ import pytest
 from aiokafka import ConsumerRecord, TopicPartition
 
 from schemas.topics import GAME_COMPLETED
+from services.adapters.postgres.clock import OWN_CLOCK
+from services.adapters.postgres.partners import set_sources
 from services.adapters.postgres.pool import connect, open_pool
 from services.adapters.records import bounds_of, partitions_of, read_parts, side_reader
 from services.adapters.redis_locks import CustomerLocks
@@ -22,6 +25,7 @@ from services.decisions.manner import Manner
 from services.insight.status.figures import figures
 from services.issuer.pipeline import Pipeline
 from services.runtime.settings import PREFIX, Settings
+from services.sweeper.retention import forget_once
 from tests.stand import records
 from tests.stand.clocks import FakeClock
 from tests.stand.copies import with_database
@@ -88,6 +92,57 @@ async def poisoned(ground: Ground) -> World:
         yield settings
 
 
+async def waited_for(ground: Ground) -> World:
+    """Two completions of a game with a date, of a partner whose zone nobody knows; then it is mended."""
+    settings = ground.settings
+    async with connected(settings, role=None) as owner:
+        partner_id = await a_partner(owner)
+        await a_game(owner, partner_id, allow_multiple_active_coupons=True, start_date="2020-01-01")
+        await owner.execute("UPDATE partners SET time_zone = 'Mars/Olympus'")
+        async with at_work(settings):
+            await _completions(settings, "late", 2)
+
+            async def waiting(count: int) -> bool:
+                return bool(
+                    await owner.fetchval("SELECT count(*) = $1 FROM waiting_records", count)
+                )
+
+            await eventually(partial(waiting, 2), "both wait")
+            await until_settled(settings)
+            yield settings
+            yield settings
+            await owner.execute("UPDATE waiting_records SET next_at = clock_timestamp()")
+            await eventually(partial(waiting, 0), "nothing waits")
+            await until_settled(settings)
+            yield settings
+
+
+async def spoken_for(ground: Ground) -> World:
+    """A partner that named its shops alone, and an event of its games."""
+    settings = ground.settings
+    await _games(settings)
+    async with connected(settings) as connection:
+        await set_sources(connection, 1, ["/shop/*"])
+    await _completions(settings, "game", 1)
+    async with at_work(settings):
+        await until_settled(settings)
+        for _ in range(3):
+            yield settings
+
+
+async def emptied(ground: Ground) -> World:
+    """All letters were discarded, the first of them long ago."""
+    settings = ground.copied
+    async with connected(settings, role=None) as owner:
+        await owner.execute("UPDATE dead_letters SET state = 'discarded' WHERE state = 'open'")
+        await owner.execute(
+            "UPDATE dead_letters SET closed_at = closed_at - interval '91 days' WHERE event_id = 'bad-json'"
+        )
+        await forget_once(owner, settings, OWN_CLOCK)
+    yield settings
+    yield settings
+
+
 async def without_redis(ground: Ground) -> World:
     """Redis does not answer, then it does."""
     yield ground.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
@@ -130,8 +185,12 @@ async def restored(ground: Ground) -> World:
         async with at_work(settings):
             await until_settled(settings)
         yield backup
-        yield backup
-        async with at_work(backup):
+        async with at_work(backup), connected(backup) as connection:
+
+            async def all_decided() -> bool:
+                return bool(await connection.fetchval("SELECT count(*) = 7 FROM decisions"))
+
+            await eventually(all_decided, "what the backup did not know is decided again")
             await until_settled(backup)
             yield backup
     finally:
@@ -168,6 +227,9 @@ WORLDS: dict[str, Callable[[Ground], World]] = {
     "A topic must be replayed": replayed,
     "A partner says a customer got no coupon": asked,
     "A bad deploy filled the dead letters": poisoned,
+    "Records wait for us": waited_for,
+    "Somebody speaks in a partner's name": spoken_for,
+    "What a dead letter said is gone": emptied,
     "Redis is gone": without_redis,
     "The outbox grows": growing,
     "The database's clock is wrong": at_a_wrong_hour,
