@@ -23,7 +23,7 @@ from services.terminal.output import CommandError, json_option, print_json, prog
 @click.option(
     "--restored",
     is_flag=True,
-    help="This database came out of a backup: give it a new identity, before any relay starts.",
+    help="This is a copy out of a backup, beside the original: give it an identity, before its relay starts.",
 )
 @json_option
 def migrate(plan: bool, restored: bool, as_json: bool) -> None:
@@ -33,8 +33,8 @@ def migrate(plan: bool, restored: bool, as_json: bool) -> None:
 
     Prints the migrations applied (JSON: {"applied": [...]}), or with --plan those missing ({"missing": [...]}).
 
-    With --restored the relay will not take what relay-progress says of the database that was backed up for its own: it
-    names outbox rows by numbers, and those are given out again after a restore. JSON: also "identity" and "was".
+    With --restored the relay will not take what relay-progress says of the original for its own. A database that takes
+    the original's place keeps its identity. JSON: also "identity" and "was".
     """
     settings = command_settings()
     with reaching_postgres(settings):
