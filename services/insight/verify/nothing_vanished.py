@@ -1,5 +1,7 @@
 """I4: every retained offset of a topic below the group's commit is decided, dead-lettered or a repeat.
 
+And what was decided at a record's place was decided for the customer that the record names.
+
 The commit is read first. An issuer commits its offsets after the database has committed, so whatever lies below was
 accounted for before we look: a record whose (source, id) has a decision, as that decision's own or as a repeat; any
 other must be a dead letter at its own position, or concern nobody. Of a record only what names its event is read,
@@ -9,7 +11,10 @@ unless that fails.
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
+from typing import Any
 
+import asyncpg
+import orjson
 from aiokafka import ConsumerRecord
 
 from schemas import topics
@@ -51,11 +56,14 @@ async def _look_up(scan: Scan, records: Sequence[ConsumerRecord], ignored: Spans
     for topic, _, type_ in ignored:
         if type_ not in TYPES:
             types.setdefault(topic, set()).add(type_)
-    rows = await scan.connection.fetch(SQL["undecided"], keys)
-    undecided = {
-        (record.topic, record.partition, record.offset): record
-        for record in (records[row["number"] - 1] for row in rows)
-    }
+    decided = {row["number"] - 1: row for row in await scan.connection.fetch(SQL["decided"], keys)}
+    undecided: dict[tuple[str, int, int], ConsumerRecord] = {}
+    for number, record in enumerate(records):
+        place = record.topic, record.partition, record.offset
+        if (row := decided.get(number)) is None:
+            undecided[place] = record
+        elif (row["topic"], row["partition"], row["offset"]) == place:
+            _compare(scan, record, row)
     for row in await scan.connection.fetch(
         SQL["not_dead"], *([place[column] for place in undecided] for column in range(3))
     ):
@@ -69,6 +77,29 @@ async def _look_up(scan: Scan, records: Sequence[ConsumerRecord], ignored: Spans
             "nor dead-lettered nor a repeat",
         )
     scan.looked_at(len(records), "I4")
+
+
+def _compare(scan: Scan, record: ConsumerRecord, decided: asyncpg.Record) -> None:
+    """The decision that was made at this record's place is this record's: for its customer."""
+    told = decided["partner_id"], decided["customer_id"]
+    if _customer(record) == told:
+        return
+    read = read_record(record)  # slowly, and right whatever the dialect
+    if isinstance(read, Incoming) and read.customer != told:
+        scan.violated(
+            "I4",
+            f"record {record.topic}:{record.partition}:{record.offset} is of customer {read.customer[1]} of partner"
+            f" {read.customer[0]}, and was decided for customer {told[1]} of partner {told[0]}",
+        )
+
+
+def _customer(record: ConsumerRecord) -> tuple[Any, Any] | None:
+    """Partner and customer, if the record says them in the usual way."""
+    try:
+        data = orjson.loads(record.value)
+        return data["partner_id"], data["customer_id"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return None
 
 
 def _concerns_nobody(record: ConsumerRecord, ignored: Spans, types: Container[str]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,20 +24,30 @@ SQL = queries("verify", __package__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Violation:
-    """One broken invariant: `I1` … `I6`, and a line that names the rows or records."""
+    """One broken invariant: `I1` … `I7`, and a line that names the rows or records."""
 
     invariant: str
     detail: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unchecked:
+    """Messages that should be in a topic and are not, of which these partitions keep too little to tell."""
+
+    topic: str
+    partitions: Sequence[int]
+    messages: int
+
+
 @dataclass(slots=True, kw_only=True)
 class Findings:
     """What all checks together have found. `checked` counts rows and records, once per check that looked at them;
-    `passed_over` records that concern nobody."""
+    `passed_over` records that concern nobody; `unchecked` is what topics keep too little of."""
 
     progress: Callable[[str], None]
     checked: int = 0
     passed_over: int = 0
+    unchecked: list[Unchecked] = field(default_factory=list)
     _violations: list[Violation] = field(default_factory=list)
     _count: Counter[str] = field(default_factory=Counter)
     _told_at: float = field(default_factory=time.monotonic)
