@@ -20,7 +20,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
-from typing import Annotated, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 
@@ -128,7 +128,10 @@ Time = Annotated[
 
 
 class Envelope(BaseModel):
-    """The attributes of a structured event; `data` is read by the model of its type, extensions are ignored."""
+    """The attributes of a structured event; `data` is read by the model of its type, extensions are ignored.
+
+    All but `traceparent`, the trace it belongs to: one that is not valid is dropped, and refuses nothing.
+    """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
 
@@ -139,6 +142,7 @@ class Envelope(BaseModel):
     time: Time
     datacontenttype: Annotated[str, AfterValidator(json_media_type)] | None = None
     data_base64: str | None = None
+    traceparent: Any = None
 
 
 Data = TypeVar("Data")

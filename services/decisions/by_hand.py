@@ -24,12 +24,13 @@ TYPE: Final = "staff.issue"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssueByHand:
-    """What staff ask for. `event_id` names the request, for ever."""
+    """What staff ask for. `event_id` names the request, for ever; `traceparent` the trace it belongs to, if any."""
 
     partner_id: int
     game_id: int
     customer_id: str
     event_id: str
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,4 +71,5 @@ def _incoming(asked: IssueByHand, locked: LockedCustomer) -> Incoming:
         event_key=event_key(SOURCE, asked.event_id),
         position=Position(topic=SOURCE, partition=0, offset=0),
         timestamp_ms=int(locked.at.timestamp() * 1000),
+        traceparent=asked.traceparent,
     )

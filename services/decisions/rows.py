@@ -38,9 +38,12 @@ class Owner:
     event_key: str | None
     actor: str
     cause: Cause | None
+    traceparent: str | None = None
 
     @classmethod
-    def of_row(cls, row: Mapping[str, Any] | asyncpg.Record, actor: str) -> Owner:
+    def of_row(
+        cls, row: Mapping[str, Any] | asyncpg.Record, actor: str, traceparent: str | None = None
+    ) -> Owner:
         """The owner in a row of the query `coupons`, of a step that no event takes."""
         return cls(
             partner_id=row["partner_id"],
@@ -49,6 +52,7 @@ class Owner:
             event_key=None,
             actor=actor,
             cause=None,
+            traceparent=traceparent,
         )
 
 
@@ -130,5 +134,6 @@ class Rows:
             subject=coupon.id,
             customer_id=owner.customer_id,
             value=value,
+            traceparent=owner.traceparent,
         )
         self.outbox.append(row)

@@ -25,7 +25,10 @@ from services.domain.program import Game
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepRequest:
-    """Who wants which step, at which shop, and why. `reserve_for` is how long a reservation lasts."""
+    """Who wants which step, at which shop, and why. `reserve_for` is how long a reservation lasts.
+
+    `traceparent` names the trace that the request belongs to, if any.
+    """
 
     coupon_id: str
     step: Step
@@ -33,6 +36,7 @@ class StepRequest:
     actor: str
     reason: str | None = None
     reserve_for: timedelta = timedelta()
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +69,8 @@ async def take_step(
         steps = _reinstated(request, settled.coupon, locked, games[before.game_id], holder)
     else:
         steps = _taken(request, settled.coupon, locked)
-    rows, owner = Rows(writing=manner.writing), Owner.of_row(row, request.actor)
+    rows = Rows(writing=manner.writing)
+    owner = Owner.of_row(row, request.actor, request.traceparent)
     taken = () if isinstance(steps, StepRefusal) else steps
     for change in (*settled.effects, *taken):
         rows.add_step(change, owner)

@@ -72,13 +72,14 @@ def issued_row(
     *,
     mask_codes: bool,
     republished: bool | None = None,
+    traceparent: str | None = None,
 ) -> OutboxRow:
     """`coupon.issued` of a coupon, whenever it is told: the same id and data each time."""
     value = wire.issued_value(issue, game, customer_id, cause, mask_codes=mask_codes)
     coupon_id = issue.coupon_id
     return OutboxRow(
         issue.issued_at, None, COUPON_ISSUED, "coupon.issued", f"{coupon_id}.issued", coupon_id,
-        customer_id, value, republished,
+        customer_id, value, republished, traceparent,
     )  # fmt: skip
 
 
@@ -98,7 +99,7 @@ def _decision(verdict: Verdict) -> DecisionRow:
         verdict.customer_no, game_id, position.offset, decision.coupon_id,
         decision.blocking_coupon_id, position.partition, decision.rule_version, won, cause.id,
         cause.source, cause.type, position.topic, decision.outcome, decision.reason, order_id,
-        codes,
+        codes, incoming.traceparent,
     )  # fmt: skip
 
 
@@ -125,6 +126,7 @@ def _owner(verdict: Verdict) -> Owner:
         event_key=verdict.incoming.event_key,
         actor=ISSUER_ACTOR,
         cause=event.cause,
+        traceparent=verdict.incoming.traceparent,
     )
 
 
@@ -141,7 +143,14 @@ def _add_coupon(rows: Rows, verdict: Verdict, issue: IssueCoupon, program: Progr
     )  # fmt: skip
     game = program.games[issue.game_id]
     rows.outbox.append(
-        issued_row(issue, game, event.customer_id, event.cause, mask_codes=writing.mask_codes)
+        issued_row(
+            issue,
+            game,
+            event.customer_id,
+            event.cause,
+            mask_codes=writing.mask_codes,
+            traceparent=verdict.incoming.traceparent,
+        )
     )
 
 
@@ -160,6 +169,7 @@ def _add_decline(rows: Rows, verdict: Verdict, decline: DeclineIssuance, program
             subject=None,
             customer_id=event.customer_id,
             value=value,
+            traceparent=verdict.incoming.traceparent,
         )
     )
 

@@ -15,12 +15,16 @@ CustomerKey = tuple[int, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incoming:
-    """An event as read from a record. `event_key` is the text of the UUID made of its id and source."""
+    """An event as read from a record. `event_key` is the text of the UUID made of its id and source.
+
+    `traceparent` names the trace it belongs to, if any: no rule asks for it.
+    """
 
     event: Event
     event_key: str
     position: Position
     timestamp_ms: int
+    traceparent: str | None = None
 
     @property
     def customer(self) -> CustomerKey:

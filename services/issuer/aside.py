@@ -22,6 +22,7 @@ from services.domain.arrival import Incoming
 from services.domain.events import Position
 from services.domain.folding import RuleFailed
 from services.domain.unjudged import REPORT
+from services.issuer.traces import said_of
 from services.runtime.crashpoints import reach
 
 BEHIND = "an earlier record of this customer waits"
@@ -98,6 +99,7 @@ def tell(asides: Iterable[Aside]) -> None:
         log.warning(
             "%d record(s) wait, the first is %s:%s:%s of partner %s: %s; %s",
             len(some), first.topic, first.partition, first.offset, partner, why, todo,
+            extra=said_of((aside.record.headers, aside.record.value) for aside in some),
         )  # fmt: skip
 
 

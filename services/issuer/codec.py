@@ -25,6 +25,7 @@ from pydantic_core import ErrorDetails, from_json
 
 from schemas import envelope as cloudevents
 from schemas.envelope import CONTENT_TYPE, Envelope, Mode
+from services.adapters import traceparent
 from services.adapters.event_keys import event_key
 from services.domain.arrival import Incoming
 from services.domain.events import Cause, Event, Position
@@ -102,10 +103,11 @@ def read_record(
             raise DecodeError("value: null (a tombstone), an event needs data")
         if len(headers) != len(record.headers):
             _refuse_repeats(record)
+            headers |= traceparent.repeated(record.headers)
         if _mode(headers.get(CONTENT_TYPE)) is Mode.BINARY:
-            event = _read_binary(headers, value)
+            event, trace = _read_binary(headers, value), None
         else:
-            event = _read_structured(value, ignored)
+            event, trace = _read_structured(value, ignored)
     except UnreadableError as error:
         return _poison(record, error)
     if isinstance(event, PassedOver):
@@ -115,6 +117,7 @@ def read_record(
         event_key=event_key(event.cause.source, event.cause.id),
         position=Position(topic=record.topic, partition=record.partition, offset=record.offset),
         timestamp_ms=record.timestamp,
+        traceparent=trace or traceparent.in_headers(headers),
     )
 
 
@@ -127,6 +130,8 @@ def _mode(content_type: bytes | None) -> Mode:
 
 def _refuse_repeats(record: ConsumerRecord) -> None:
     for name, times in Counter(name for name, _ in record.headers).items():
+        if name == traceparent.CE_TRACEPARENT:
+            continue  # dropped, see there
         if times > 1 and (name == CONTENT_TYPE or name.startswith(cloudevents.PREFIX)):
             raise HeaderError(f"{name}: comes {times} times")
 
@@ -175,8 +180,13 @@ def _known(name: str, type_: str) -> EventType:
     return known
 
 
-def _read_structured(value: bytes, ignored: Container[str]) -> Event | PassedOver:
-    """Parsed twice, since only the envelope says which data to expect: the common way in is binary."""
+def _read_structured(
+    value: bytes, ignored: Container[str]
+) -> tuple[Event | PassedOver, str | None]:
+    """The event and the trace it names itself.
+
+    Parsed twice, since only the envelope says which data to expect: the common way in is binary.
+    """
     try:
         envelope = Envelope.model_validate_json(value)
     except ValidationError as error:
@@ -185,14 +195,14 @@ def _read_structured(value: bytes, ignored: Container[str]) -> Event | PassedOve
         kind = DecodeError if first["type"] == "json_invalid" or not first["loc"] else HeaderError
         raise kind(_line(first, "")) from error
     if envelope.type in ignored:
-        return PassedOver(reason=Reason.IGNORED_TYPE, type=envelope.type)
+        return PassedOver(reason=Reason.IGNORED_TYPE, type=envelope.type), None
     known = _known("type", envelope.type)
     if envelope.data_base64 is None:
         data = _read_data(known.structured, value, "").data
     else:
         data = _read_data(known.binary, _decoded(envelope.data_base64, value), "data")
     cause = Cause(source=envelope.source, id=envelope.id, type=envelope.type)
-    return _event(known, cause, envelope.time, data)
+    return _event(known, cause, envelope.time, data), traceparent.told(envelope.traceparent)
 
 
 def _decoded(data_base64: str, value: bytes) -> bytes:

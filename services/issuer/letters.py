@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterable, Sequence
 
 from aiokafka import ConsumerRecord
 
@@ -11,8 +12,11 @@ from services.domain.arrival import Incoming
 from services.domain.events import Position
 from services.domain.letters import DeadLetter, Stage
 from services.issuer.codec import Poison
+from services.issuer.traces import said_of
 
 MAX_MESSAGE_CHARACTERS = 1_000
+
+log = logging.getLogger(__name__)
 
 
 def letter_from_poison(record: ConsumerRecord, poison: Poison) -> DeadLetter:
@@ -57,3 +61,17 @@ def letter_for(
             event_type=cause.type,
         ),
     )
+
+
+def tell(letters: Iterable[DeadLetter]) -> None:
+    """Say in the log what was given up: once for each stage, with the first record and what is wrong with it."""
+    by_stage: dict[Stage, list[DeadLetter]] = {}
+    for letter in letters:
+        by_stage.setdefault(letter.stage, []).append(letter)
+    for stage, some in by_stage.items():
+        first = some[0].position
+        log.info(
+            "%d dead letter(s) at stage %s, the first is %s:%s:%s: %s",
+            len(some), stage, first.topic, first.partition, first.offset, some[0].message,
+            extra=said_of((letter.headers, letter.value) for letter in some),
+        )  # fmt: skip

@@ -33,6 +33,7 @@ from services.issuer import metrics
 from services.issuer.aside import let_go, place_of, put_aside, set_aside, tell, why_of
 from services.issuer.codec import NOTHING_IGNORED
 from services.issuer.letters import letter_for
+from services.issuer.letters import tell as tell_letters
 from services.issuer.parts import Part, Report, read, why_too_early
 from services.issuer.speakers import Speakers
 from services.runtime.backoff import delays
@@ -107,6 +108,8 @@ class Pipeline:
         if self._is_live and report.already_decided:
             await self._note_reuse(part.arrivals, report)
         metrics.count(report.read, report.already_decided, report.verdicts, report.new_letters)
+        if self._is_live:
+            tell_letters(report.new_letters)
         return report
 
     async def again(self, rows: Sequence[asyncpg.Record]) -> int:
@@ -129,6 +132,7 @@ class Pipeline:
         part = await self.speakers.judged(records, part)
         await self._work(records, part, report, held=held)
         metrics.count(0, 0, report.verdicts, report.new_letters)
+        tell_letters(report.new_letters)
         return len(records) - len(report.waiting)
 
     async def _note_reuse(self, arrivals: Sequence[Incoming], report: Report) -> None:

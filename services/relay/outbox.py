@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ SQL = queries("relay", __package__)
 
 BATCH_BYTES = 8 * 1024 * 1024
 """A batch ends with the row that reaches this; rows may have 4 MiB each, and are held three times over."""
+
+
+log = logging.getLogger(__name__)
 
 
 PLANNING = {"enable_seqscan": "off", "enable_bitmapscan": "off"}
@@ -46,6 +50,7 @@ class WaitingRow(NamedTuple):
     ce_time: int | None
     dead_letter_id: int | None
     republished: bool | None
+    traceparent: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,9 +147,15 @@ class Outbox:
 
     async def refuse(self, reasons: Mapping[int, str]) -> None:
         """Set rows aside, each with the reason why Kafka never takes it."""
-        await self._connection.executemany(
-            SQL["refuse_row"], list(reasons.items()), timeout=self._timeout_seconds
-        )
+        for id, reason in reasons.items():
+            row = await self._connection.fetchrow(
+                SQL["refuse_row"], id, reason, timeout=self._timeout_seconds
+            )
+            if row is not None:
+                log.error(
+                    "row %d of %s is set aside: %s", id, row["topic"], reason,
+                    extra={} if row["traceparent"] is None else {"traceparent": row["traceparent"]},
+                )  # fmt: skip
         metrics.REFUSED.inc(len(reasons))
 
 

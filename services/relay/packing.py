@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from services.adapters.traceparent import CE_TRACEPARENT, TRACEPARENT
 from services.adapters.wire import instant
 from services.relay.outbox import Batch
 from services.relay.partitions import partition_of
@@ -79,7 +80,9 @@ class EventHeaders:
         self._microseconds = -1
         self._time: Header = ("ce_time", b"")
 
-    def event(self, type: str, id: str, subject: str | None, microseconds: int) -> list[Header]:
+    def event(
+        self, type: str, id: str, subject: str | None, microseconds: int, trace: str | None
+    ) -> list[Header]:
         """Of one event; its time is in microseconds since 2000."""
         if microseconds != self._microseconds:
             at = POSTGRES_EPOCH + timedelta(microseconds=microseconds)
@@ -87,11 +90,19 @@ class EventHeaders:
         type_header = self._types.get(type)
         if type_header is None:
             type_header = self._types[type] = ("ce_type", type.encode())
+        headers: list[Header]
         id_header = ("ce_id", id.encode())
         if subject is None:
-            return [SPEC_VERSION, id_header, self._source, type_header, self._time, CONTENT_TYPE]
-        about = ("ce_subject", subject.encode())
-        return [SPEC_VERSION, id_header, self._source, type_header, self._time, about, CONTENT_TYPE]
+            headers = [SPEC_VERSION, id_header, self._source, type_header, self._time, CONTENT_TYPE]
+        else:
+            about = ("ce_subject", subject.encode())
+            headers = [
+                SPEC_VERSION, id_header, self._source, type_header, self._time, about, CONTENT_TYPE
+            ]  # fmt: skip
+        if trace is not None:
+            traced = trace.encode()
+            headers += [(CE_TRACEPARENT, traced), (TRACEPARENT, traced)]
+        return headers
 
 
 def pack(
@@ -113,16 +124,16 @@ def pack(
     key: bytes | None
     value: bytes | None
     for row in batch.to_unpack():
-        id, topic, ce_type, ce_id, subject, key_text, value_text, ce_time, letter_id, again = row
+        id, topic, type, ce_id, subject, key_text, value_text, ce_time, letter_id, again, trace = row  # fmt: skip
         if letter_id is None:
             assert ce_id is not None and value_text is not None  # a rule of the table
-            if ce_type is None or ce_time is None:
+            if type is None or ce_time is None:
                 packed.unfit[id] = "an event needs ce_type and ce_time"
                 continue
             key = None if key_text is None else key_text.encode()
             value = value_text.encode()
             name = name_of(ce_id.encode())
-            headers = headers_of.event(ce_type, ce_id, subject, ce_time)
+            headers = headers_of.event(type, ce_id, subject, ce_time, trace)
             if again:
                 headers.append(REPUBLISHED)
         else:

@@ -10,11 +10,11 @@ SELECT id FROM deployment;
 
 -- name: next_rows
 -- Rows to publish (as WaitingRow), oldest first, from $1 on, without the topics $2: at most $3 rows, and none after $4 bytes.
-SELECT id, topic, ce_type, ce_id, subject, key, value, ce_time, dead_letter_id, republished
+SELECT id, topic, ce_type, ce_id, subject, key, value, ce_time, dead_letter_id, republished, traceparent
 FROM (
     SELECT *, sum(bytes) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) - bytes AS bytes_before
     FROM (
-        SELECT id, topic, ce_type, ce_id, subject, key, value, ce_time, dead_letter_id, republished,
+        SELECT id, topic, ce_type, ce_id, subject, key, value, ce_time, dead_letter_id, republished, traceparent,
                coalesce(octet_length(value), (
                    SELECT coalesce(octet_length(d.key), 0) + coalesce(octet_length(d.value), 0)
                           + (SELECT coalesce(sum(octet_length(h)), 0)::integer FROM unnest(d.header_values) h)
@@ -45,7 +45,7 @@ DELETE FROM outbox WHERE id = ANY ($1::bigint[]);
 
 -- name: refuse_row
 -- Set a row aside that Kafka refuses for good.
-UPDATE outbox SET refused = $2 WHERE id = $1;
+UPDATE outbox SET refused = $2 WHERE id = $1 RETURNING topic, traceparent;
 
 -- name: figures
 -- What waits from $1 on (counted up to 100,000), the age of the oldest in seconds, what was set aside, are writes refused.

@@ -95,7 +95,13 @@ class Republisher:
         )
         cause = Cause(source=row["event_source"], id=row["event_id"], type=row["event_type"])
         return issued_row(
-            issue, game, row["customer_id"], cause, mask_codes=self._mask_codes, republished=True
+            issue,
+            game,
+            row["customer_id"],
+            cause,
+            mask_codes=self._mask_codes,
+            republished=True,
+            traceparent=row["traceparent"],
         )
 
 

@@ -18,6 +18,7 @@ from services.adapters.event_keys import event_key, event_keys_of
 from services.domain.arrival import Incoming
 from services.domain.events import Cause, GameCompleted, Position
 from services.issuer.codec import Poison, read_record
+from services.issuer.traces import trace_of
 from tests.issuer.poison_corpus import (
     CORPUS,
     DATA,
@@ -352,3 +353,49 @@ def test_codec_returns_what_was_sent(
     assert (
         read(STRUCTURED, event(id=cause.id, source=cause.source, time=time, data=data)) == expected
     )
+
+
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+OTHER = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"
+BARE, EXTENSION = ("traceparent", TRACE.encode()), ("ce_traceparent", TRACE.encode())
+
+
+@pytest.mark.parametrize(
+    ("record_headers", "record_value", "trace"),
+    [
+        pytest.param(headers(), value(), None, id="none"),
+        pytest.param((*headers(), BARE), value(), TRACE, id="bare"),
+        pytest.param((*headers(), EXTENSION), value(), TRACE, id="CloudEvents"),
+        pytest.param(
+            (*headers(), ("traceparent", OTHER.encode()), EXTENSION), value(), TRACE, id="both"
+        ),
+        pytest.param((*headers(), ("traceparent", b"\xff")), value(), None, id="not valid"),
+        pytest.param((*headers(), ("ce_traceparent", None)), value(), None, id="null"),
+        pytest.param((*headers(), BARE, BARE), value(), None, id="twice"),
+        pytest.param((*headers(), EXTENSION, EXTENSION, BARE), value(), TRACE, id="one twice"),
+        pytest.param(STRUCTURED, event(traceparent=TRACE), TRACE, id="structured"),
+        pytest.param(
+            (*STRUCTURED, ("ce_traceparent", OTHER.encode())), event(traceparent=TRACE), TRACE,
+            id="structured beside headers",
+        ),
+        pytest.param((*STRUCTURED, BARE), event(), TRACE, id="structured, in a header alone"),
+        pytest.param((*STRUCTURED, BARE), event(traceparent=7), TRACE, id="structured, no text"),
+        pytest.param(STRUCTURED, event(traceparent="00"), None, id="structured, not valid"),
+    ],
+)  # fmt: skip
+def test_trace_is_read_and_never_refuses_an_event(
+    record_headers: Headers, record_value: bytes, trace: str | None
+) -> None:
+    """The event is the same with any, and logs say the same of its record as its decision does."""
+    incoming = read_record(record(record_headers, record_value))
+    assert isinstance(incoming, Incoming)
+    assert (incoming.event, incoming.traceparent) == (read(headers(), value()), trace)
+    assert trace_of(record_headers, record_value) == trace
+
+
+def test_trace_is_read_of_what_cannot_be_read() -> None:
+    """No JSON, no value, another event format."""
+    assert trace_of((BARE,), None) == TRACE
+    assert trace_of((*STRUCTURED, BARE), b"{") == TRACE
+    assert trace_of((*STRUCTURED, BARE), b"[]") == TRACE
+    assert trace_of((), b"\xff") is None

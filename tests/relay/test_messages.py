@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from schemas.topics import COUPON_LIFECYCLE, DEAD_LETTERS
+from schemas.topics import COUPON_ISSUED, COUPON_LIFECYCLE, DEAD_LETTERS
 from services.runtime.settings import Settings
 from tests.relay.stand import is_drained, published, queue
 from tests.stand.database import connected
@@ -70,6 +70,25 @@ async def test_event_is_a_binary_cloudevent(topics: Settings, running: ServicePr
     assert list(with_subject.headers) == headers
     assert list(without.headers) == headers[:5] + headers[6:]
     assert (with_subject.key, with_subject.value) == ("Ąžuolas".encode(), b"{}")
+
+
+async def test_event_goes_out_with_the_trace_it_belongs_to(
+    topics: Settings, running: ServiceProcess
+) -> None:
+    """By both names, behind the other headers; the mark of a republished event stays the last."""
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    columns = "(ce_time, topic, ce_type, ce_id, key, value, republished, traceparent)"
+    async with connected(topics) as connection:
+        for again in (None, True):
+            await connection.execute(
+                f"INSERT INTO outbox {columns} VALUES (now(), $1, 'coupon.issued', 'c', 'k', '{{}}', $2, $3)",
+                COUPON_ISSUED, again, trace,
+            )  # fmt: skip
+        await eventually(lambda: is_drained(connection))
+    first, second = await published(topics, COUPON_ISSUED)
+    traced = [("ce_traceparent", trace.encode()), ("traceparent", trace.encode())]
+    assert list(first.headers)[-3:] == [("content-type", b"application/json"), *traced]
+    assert list(second.headers)[-3:] == [*traced, ("couponry_republished", b"true")]
 
 
 async def test_dead_letter_keeps_its_bytes_and_gains_the_reason(

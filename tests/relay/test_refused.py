@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import asyncpg
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
@@ -21,6 +23,7 @@ from tests.stand.processes import ServiceProcess, relay
 from tests.stand.waiting import eventually
 
 SMALL_LIMIT_BYTES = 20_000
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 async def test_row_too_large_for_its_topic_is_set_aside(settings: Settings) -> None:
@@ -30,6 +33,7 @@ async def test_row_too_large_for_its_topic_is_set_aside(settings: Settings) -> N
     async with connected(settings) as connection:
         await queue(connection, names[:30], value="x" * 1000)
         await queue(connection, ["giant"], value="x" * 2 * SMALL_LIMIT_BYTES)
+        await connection.execute("UPDATE outbox SET traceparent = $1 WHERE ce_id = 'giant'", TRACE)
         await queue(connection, names[30:], value="x" * 1000)
         async with relay(settings) as running:
             await eventually(lambda: is_drained(connection))
@@ -38,6 +42,8 @@ async def test_row_too_large_for_its_topic_is_set_aside(settings: Settings) -> N
             assert row is not None
             assert row["ce_id"] == "giant"
             assert "MESSAGE_SIZE_TOO_LARGE" in row["refused"]
+            (said,) = (json.loads(line) for line in running.lines if "is set aside" in line)
+            assert (said["level"], said["traceparent"]) == ("error", TRACE)
             assert await running.metric("couponry_outbox_refused_rows") == 1
             await connection.execute("DELETE FROM outbox")
             await eventually(running.is_ready)

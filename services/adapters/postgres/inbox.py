@@ -44,6 +44,7 @@ class DecisionRow(NamedTuple):
     reason: str | None
     order_id: str | None
     codes: str | None
+    traceparent: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

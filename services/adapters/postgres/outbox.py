@@ -24,6 +24,7 @@ class OutboxRow(NamedTuple):
     key: str | None
     value: str | None
     republished: bool | None = None
+    traceparent: str | None = None
 
 
 def event_row(
@@ -36,9 +37,12 @@ def event_row(
     customer_id: str,
     value: str,
     republished: bool | None = None,
+    traceparent: str | None = None,
 ) -> OutboxRow:
     """An event about one customer; its `id` is fixed here, for ever."""
-    return OutboxRow(at, None, topic, type, id, subject, customer_id, value, republished)
+    return OutboxRow(
+        at, None, topic, type, id, subject, customer_id, value, republished, traceparent
+    )
 
 
 def letter_row(letter_id: int) -> OutboxRow:

@@ -15,6 +15,7 @@ import asyncpg
 import orjson
 from fastapi import Request
 
+from services.adapters import traceparent
 from services.api.edge import tenant
 from services.api.edge.asgi import HEADERS, REQUEST_ID
 from services.api.edge.dialect import DIALECT, Caller, Dialect
@@ -55,6 +56,12 @@ class Call:
     def partner_id(self) -> int:
         """Whose data this is about."""
         return self.caller.partner_id
+
+    @property
+    def traceparent(self) -> str | None:
+        """The trace it belongs to, if the request names one, and only one."""
+        named = self.request.headers.getlist(traceparent.TRACEPARENT)
+        return traceparent.valid(named[0]) if len(named) == 1 else None
 
     def reading(self) -> AbstractAsyncContextManager[asyncpg.Connection]:
         """A read-only transaction that sees this partner's rows only."""

@@ -33,6 +33,7 @@ async def issue(call: Call, asked: IssueByHand) -> Reply:
             game_id=asked.game_id,
             customer_id=asked.customer_id,
             event_id=str(uuid4()),
+            traceparent=call.traceparent,
         )
         # Rules of its own for each request: what one partner may see is not kept for another.
         deciding = Deciding(call.api.manner)

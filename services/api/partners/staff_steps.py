@@ -43,6 +43,7 @@ async def take(call: Call, coupon_id: UUID, step: Step, asked: StaffStep) -> Rep
         actor=call.caller.actor,
         reason=asked.reason or asked.notes or None,
         reserve_for=reserve_for,
+        traceparent=call.traceparent,
     )
 
     async def work(connection: asyncpg.Connection) -> Reply:

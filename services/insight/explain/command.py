@@ -117,6 +117,7 @@ def _tell(answer: Row, told: Sequence[Entry], zone: tzinfo | None) -> None:
         "blocked by": answer["blocking_coupon_id"],
         "rule version": answer["rule_version"],
         "decided at": answer["decided_at"],
+        "trace": answer["traceparent"],
         "read from": f"{answer['topic']}:{answer['partition']}:{answer['offset']}",
         "id used again": _others(answer.get("id_reused", ())),
     }

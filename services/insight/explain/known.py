@@ -20,6 +20,7 @@ from services.adapters.postgres.queries import queries
 from services.domain.coupons.codes import is_prefix, parse
 from services.domain.events import Position
 from services.insight.explain.records import event_at
+from services.issuer.traces import trace_of
 from services.runtime.settings import Settings
 
 PLACE = re.compile(r"(.+):([0-9]{1,9}):([0-9]{1,18})").fullmatch
@@ -140,5 +141,16 @@ def answer(known: Known) -> Row:
         "topic": row["topic"],
         "partition": row["partition"],
         "offset": row["offset"],
+        "traceparent": _trace(known),
         "dead_letters": [{name: letter[name] for name in _LETTER} for letter in known.letters],
     }
+
+
+def _trace(known: Known) -> str | None:
+    """The trace that the event belongs to; of one that was never decided, as its record names it."""
+    if known.decision is not None:
+        found: str | None = known.decision["traceparent"]
+        return found
+    last = known.letters[-1]
+    headers = zip(last["header_names"], last["header_values"], strict=True)
+    return trace_of(headers, last["value"])

@@ -161,3 +161,37 @@ async def test_place_of_an_expired_coupon_is_free(partner: Partner, app, api_set
         second = await a_coupon(partner, game["id"])
         assert (await step(partner, second["coupon_id"], "redeem")).status_code == 200
     assert await queued(partner, first["coupon_id"]) == ["coupon.issued", "coupon.expired"]
+
+
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+async def traces(partner: Partner, coupon_id: str) -> list[tuple[str, str | None]]:
+    """(type, trace) of the coupon's events that wait to be published, in order."""
+    rows = await partner.database.fetch(
+        "SELECT ce_type, traceparent FROM outbox WHERE subject = $1 ORDER BY id", coupon_id
+    )
+    return [tuple(row) for row in rows]
+
+
+async def test_trace_of_a_request_goes_out_on_what_it_causes(partner: Partner) -> None:
+    """A coupon by hand, with its decision, and a step; one that is not valid, or comes twice, is as if there were none."""
+    game = await a_game(partner)
+    body = {"game_id": game["id"], "customer_id": "traced", "reason": "Sorry"}
+    traced = {"traceparent": TRACE}
+    coupon = (await partner.post(STAFF, body, headers=traced)).json()["data"]["coupon"]
+    id_ = coupon["coupon_id"]
+    assert (await step(partner, id_, "reserve", headers=traced)).status_code == 200
+    assert (await step(partner, id_, "release", headers={"traceparent": "x"})).status_code == 200
+    assert (await step(partner, id_, "redeem")).status_code == 200
+    assert await traces(partner, id_) == [
+        ("coupon.issued", TRACE), ("coupon.reserved", TRACE), ("coupon.released", None), ("coupon.redeemed", None),
+    ]  # fmt: skip
+    kept = "SELECT traceparent FROM decisions WHERE coupon_id = $1"
+    assert await partner.database.fetchval(kept, id_) == TRACE
+
+    address = f"/en/partners{STAFF}/{id_}/reinstate"
+    sent = [("authorization", f"Bearer {partner.token}"), *traced.items(), *traced.items()]
+    answer = await partner.http.post(address, json={"shop_id": partner.shop_id}, headers=sent)
+    assert answer.status_code == 200, answer.text
+    assert (await traces(partner, id_))[-1] == ("coupon.reinstated", None)
