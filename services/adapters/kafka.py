@@ -20,12 +20,12 @@ from aiokafka.errors import NodeNotReadyError, TopicAlreadyExistsError, for_code
 
 from schemas import topics
 from services.adapters import topic_settings
-from services.adapters.header_names import accept_any_header_name
 from services.adapters.kafka_tokens import token_provider
+from services.fetching.batches import accept_any_batch
 from services.runtime.settings import Settings, SettingsError, required
 
 # At import, because no consumer is made without the options below.
-accept_any_header_name()
+accept_any_batch()
 
 TOPIC_CONFIG_SOURCE = 1  # a value set on the topic itself, as the protocol numbers it
 METADATA_SECONDS = 30.0

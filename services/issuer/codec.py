@@ -30,6 +30,7 @@ from services.adapters.event_keys import event_key
 from services.domain.arrival import Incoming
 from services.domain.events import Cause, Event, Position
 from services.domain.letters import Stage
+from services.fetching.batches import UNREAD
 from services.issuer.advice import advice
 from services.issuer.event_types import TYPES, EventType
 
@@ -100,7 +101,7 @@ def read_record(
             if type_ in ignored:
                 return PassedOver(reason=Reason.IGNORED_TYPE, type=type_)
         if value is None:
-            raise DecodeError("value: null (a tombstone), an event needs data")
+            raise DecodeError(_why_null(headers.get(UNREAD)))
         if len(headers) != len(record.headers):
             _refuse_repeats(record)
             headers |= traceparent.repeated(record.headers)
@@ -119,6 +120,12 @@ def read_record(
         timestamp_ms=record.timestamp,
         traceparent=trace or traceparent.in_headers(headers),
     )
+
+
+def _why_null(unread: bytes | None) -> str:
+    if unread is None:
+        return "value: null (a tombstone), an event needs data"
+    return unread.decode("utf-8", "replace")
 
 
 def _mode(content_type: bytes | None) -> Mode:

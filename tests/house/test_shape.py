@@ -14,11 +14,10 @@ from tests.house.repository import name_of, tracked_files
 LARGEST_SHARE = 0.2
 
 PINS = {
-    ("services/adapters/header_names.py", "_DefaultRecordBatchPy"): "tests/adapters/test_header_names.py",
-    ("services/adapters/header_names.py", "_maybe_uncompress"): "tests/adapters/test_header_names.py",
-    ("services/adapters/header_names.py", "_buffer"): "tests/adapters/test_header_names.py",
-    ("services/adapters/header_names.py", "_pos"): "tests/adapters/test_header_names.py",
-    ("services/adapters/header_names.py", "_num_records"): "tests/adapters/test_header_names.py",
+    ("services/fetching/header_names.py", "_DefaultRecordBatchPy"): "tests/fetching/test_header_names.py",
+    ("services/fetching/header_names.py", "_buffer"): "tests/fetching/test_header_names.py",
+    ("services/fetching/header_names.py", "_pos"): "tests/fetching/test_header_names.py",
+    ("services/fetching/header_names.py", "_num_records"): "tests/fetching/test_header_names.py",
     ("services/relay/publisher.py", "_sender"): "tests/relay/test_outages.py",
     ("services/relay/publisher.py", "_closed"): "tests/relay/test_outages.py",
     ("services/local/valkey.py", "_binary"): "tests/local/test_servers.py",

@@ -8,7 +8,7 @@
   as processes; `proxy`: a line that can be cut, and counts; `pooler`: lends servers out for a
   transaction; `planting`: a topic nobody knows; `company`: servers with certificates of its own.
 - `issuing`: partners, games, what the database says, and one audit of all of it; `customers`: states for the rules;
-  `records`: records made by hand; `till`: of one partner's games and shops; `feed`: putting them in, and what the group
+  `records`: records made by hand; `batches`: whole batches, byte by byte; `till`: of one partner's games and shops; `feed`: putting them in, and what the group
   has finished with.
 - `clocks`: a database whose clock is wrong.
 - `waiting`: until something is so, with a deadline.

@@ -10,8 +10,8 @@ from aiokafka.consumer import fetcher
 from aiokafka.record.memory_records import MemoryRecords
 
 from schemas.topics import GAME_COMPLETED
-from services.adapters.header_names import TolerantRecords
 from services.adapters.kafka import client_options
+from services.fetching.batches import TolerantRecords
 from services.runtime.settings import Settings
 
 BAD_NAME = b"\xff\xfe"
