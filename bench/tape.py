@@ -65,7 +65,7 @@ async def taped(
         )
     }
     verdicts, _ = decide_batch(
-        incoming, program, {}, customers, {}, Drawing().draws_for((one, 1) for one in incoming)
+        incoming, program, {}, customers, {}, Drawing().draws_for([(one, 1) for one in incoming])
     )
     known: set[int] = set()
     return [

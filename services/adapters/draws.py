@@ -7,8 +7,10 @@ and so every message about it the same `ce_id`. Nobody without the installation'
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
+from functools import lru_cache
 from hashlib import blake2b
+from itertools import islice
 from typing import Final
 
 from services.domain.arrival import Incoming
@@ -19,7 +21,7 @@ _ID_BYTES: Final = 10
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 _LATEST_MS: Final = 2**48 - 1
 
-Asked = Iterable[tuple[Incoming, int]]
+Asked = Sequence[tuple[Incoming, int]]
 """Events, each with the most coupons that it can earn."""
 
 
@@ -31,29 +33,27 @@ class Drawing:
             key=secret or os.urandom(32), digest_size=RANDOM_BYTES_PER_CODE + _ID_BYTES
         )
 
-    def draws_for(self, asked: Asked, taken: Collection[Draw] = ()) -> list[Sequence[Draw]]:
+    def draws_for(self, asked: Asked, taken: Collection[Draw] = ()) -> Sequence[Sequence[Draw]]:
         """For each event as many draws as it may need; never a `taken` one, but the next that follows from it."""
-        wanted = list(asked)
-        digests: list[bytes] = []
         keyed = self._keyed
-        for incoming, count in wanted:
-            key = incoming.event_key
+        moments: list[str] = []
+        digests: list[bytes] = []
+        for incoming, count in asked:
             for number in range(count):
                 hashed = keyed.copy()
-                hashed.update((key if not number else f"{key}.{number}").encode())
+                key = f"{incoming.event_key}.{number}" if number else incoming.event_key
+                hashed.update(key.encode())
                 digests.append(hashed.digest())
-        codes = codes_from(b"".join(digest[:RANDOM_BYTES_PER_CODE] for digest in digests))
-        drawn: list[Sequence[Draw]] = []
-        at = 0
-        for incoming, count in wanted:
-            moment = _moment(incoming.timestamp_ms)
-            mine = tuple(
-                Draw(coupon_id=_id(moment, digests[place]), code=codes[place])
-                for place in range(at, at + count)
-            )
-            drawn.append(mine)
-            at += count
-        return self._free(wanted, drawn, set(taken)) if taken else drawn
+                moments.append(_moment(incoming.timestamp_ms))
+        codes = codes_from(b"".join([digest[:RANDOM_BYTES_PER_CODE] for digest in digests]))
+        draws = iter(
+            [
+                Draw(coupon_id=_id(moment, digest), code=code)
+                for moment, digest, code in zip(moments, digests, codes, strict=True)
+            ]
+        )
+        drawn = [tuple(islice(draws, count)) for _, count in asked]
+        return self._free(asked, drawn, set(taken)) if taken else drawn
 
     def _free(
         self,
@@ -80,6 +80,7 @@ class Drawing:
         return free
 
 
+@lru_cache(maxsize=1024)  # a poll has few of them
 def _moment(timestamp_ms: int) -> str:
     """When the record was appended, so that new rows land side by side, as the first digits of a UUID version 7."""
     digits = f"{min(max(timestamp_ms, 0), _LATEST_MS):012x}"

@@ -125,7 +125,7 @@ class DryRun:
         limited = most_issued(asked)
         still = await quota.left(connection, limited)
         left = {game_id: still.get(game_id, 0) - self._issued[game_id] for game_id in limited}
-        drawn = self._drawing.draws_for((incoming, wanted.draws) for incoming, wanted in asked)
+        drawn = self._drawing.draws_for([(incoming, wanted.draws) for incoming, wanted in asked])
         for (incoming, _), mine in zip(asked, drawn, strict=True):
             if incoming.event_key in self._decided:
                 continue

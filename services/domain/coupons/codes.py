@@ -9,7 +9,6 @@ Stored form: the 16 symbols alone.
 
 from __future__ import annotations
 
-from base64 import b32encode
 from functools import lru_cache
 from unicodedata import normalize
 
@@ -20,7 +19,6 @@ RANDOM_BYTES_PER_CODE = 10
 """16 symbols of 5 bits; the last symbol is replaced by the check symbol, so 75 bits are random."""
 
 _VALUE = {symbol: value for value, symbol in enumerate(ALPHABET)}
-_FROM_RFC4648 = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", ALPHABET.encode())
 _READ = str.maketrans("OIL", "011")
 _LONGEST_CACHED = 64
 
@@ -31,8 +29,9 @@ def _addend(value: int, factor: int) -> int:
 
 
 # Luhn doubles every second symbol from the right of the body; with 15 symbols the doubled ones stand at the
-# even places. Two neighbours are looked up at once: codes are drawn for every event.
+# even places. Two neighbours, 10 bits, are looked up at once: codes are drawn for every event.
 _PAIR = {a + b: _addend(_VALUE[a], 2) + _addend(_VALUE[b], 1) for a in ALPHABET for b in ALPHABET}
+_SYMBOLS, _SUMS = list(_PAIR), list(_PAIR.values())
 _LAST = {a: _addend(_VALUE[a], 2) for a in ALPHABET}
 
 
@@ -55,9 +54,21 @@ def codes_from(randomness: bytes) -> list[str]:
     """One stored code per 10 random bytes; the length must be a multiple of 10."""
     if len(randomness) % RANDOM_BYTES_PER_CODE:
         raise ValueError(f"{len(randomness)} bytes are not a multiple of {RANDOM_BYTES_PER_CODE}")
-    symbols = b32encode(randomness).translate(_FROM_RFC4648).decode("ascii")
-    bodies = [symbols[i : i + BODY_SYMBOLS] for i in range(0, len(symbols), CODE_SYMBOLS)]
-    return [body + check_symbol(body) for body in bodies]
+    return [
+        _code(int.from_bytes(randomness[i : i + RANDOM_BYTES_PER_CODE], "big"))
+        for i in range(0, len(randomness), RANDOM_BYTES_PER_CODE)
+    ]
+
+
+def _code(bits: int) -> str:
+    """The first 75 of these 80 bits, and the check symbol in place of the others."""
+    a, b, c, d = bits >> 70, bits >> 60 & 1023, bits >> 50 & 1023, bits >> 40 & 1023
+    e, f, g, last = bits >> 30 & 1023, bits >> 20 & 1023, bits >> 10 & 1023, bits & 0b1111100000
+    total = _SUMS[a] + _SUMS[b] + _SUMS[c] + _SUMS[d] + _SUMS[e] + _SUMS[f] + _SUMS[g] + _SUMS[last]
+    return (
+        _SYMBOLS[a] + _SYMBOLS[b] + _SYMBOLS[c] + _SYMBOLS[d]
+        + _SYMBOLS[e] + _SYMBOLS[f] + _SYMBOLS[g] + _SYMBOLS[last | -total % 32]
+    )  # fmt: skip
 
 
 def display(code: str, prefix: str = "") -> str:
