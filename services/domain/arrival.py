@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 
 from services.domain.decision import Decision
 from services.domain.events import Event, Position
+from services.domain.values import quickly_made
 
 CustomerKey = tuple[int, str]
 """(partner id, customer id): whose state an event concerns."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quickly_made(frozen=True, slots=True, kw_only=True)
 class Incoming:
     """An event as read from a record. `event_key` is the text of the UUID made of its id and source.
 
@@ -36,7 +36,7 @@ class Incoming:
         return (self.event.cause.source, self.event.cause.id)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quickly_made(frozen=True, slots=True, kw_only=True)
 class LockedCustomer:
     """A customer whose state nobody else changes meanwhile. `at` is the customer's decision instant.
 
@@ -48,7 +48,7 @@ class LockedCustomer:
     is_new: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quickly_made(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """A decided event, ready to be recorded."""
 

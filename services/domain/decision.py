@@ -13,6 +13,7 @@ from enum import StrEnum
 from services.domain.closed_orders import CloseOrder
 from services.domain.coupons.effects import CouponEffect, DeclineReason
 from services.domain.stamps import StampEffect
+from services.domain.values import quickly_made
 
 
 class Outcome(StrEnum):
@@ -64,7 +65,7 @@ class CodeResult:
 Effect = CouponEffect | StampEffect | CloseOrder
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quickly_made(frozen=True, slots=True, kw_only=True)
 class Decision:
     """The one answer to one event, for ever. `decided_at` is an instant of the database's clock.
 

@@ -7,11 +7,12 @@ An event is identified for ever by its `Cause`: the pair (`source`, `id`). Where
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
+from services.domain.values import quickly_made
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@quickly_made(frozen=True, slots=True, kw_only=True)
 class Cause:
     """Identity of an event: CloudEvents `source`, `id` and `type`. Unique over (`source`, `id`)."""
 
@@ -20,7 +21,7 @@ class Cause:
     type: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quickly_made(frozen=True, slots=True, kw_only=True)
 class Position:
     """The record an event was read from."""
 
@@ -29,7 +30,7 @@ class Position:
     offset: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quickly_made(frozen=True, slots=True, kw_only=True)
 class GameCompleted:
     """A customer finished a game."""
 
@@ -43,7 +44,7 @@ class GameCompleted:
     score: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quickly_made(frozen=True, slots=True, kw_only=True)
 class OrderPlaced:
     """A customer bought something, perhaps with coupons. `coupon_codes` are as typed, `product_ids` of all lines,
     `skus` of those that name no product."""
@@ -59,7 +60,7 @@ class OrderPlaced:
     skus: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quickly_made(frozen=True, slots=True, kw_only=True)
 class OrderReversed:
     """An order was cancelled or, wholly or in part, refunded; `cause.type` tells which."""
 

@@ -7,9 +7,10 @@ The table `TRANSITIONS` is what the core steps by, what the database's constrain
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from services.domain.values import quickly_made
 
 
 class CouponStatus(StrEnum):
@@ -50,7 +51,7 @@ OPEN_STATUSES = frozenset({_S.ACTIVE, _S.RESERVED})
 """A coupon in one of these holds the customer's place under the single rule until its time is over."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quickly_made(frozen=True, slots=True, kw_only=True)
 class Coupon:
     """One coupon of a customer.
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from services.domain.coupons.coupon import Coupon, CouponStatus, Step
+from services.domain.values import quickly_made
 
 
 class DeclineReason(StrEnum):
@@ -22,7 +22,7 @@ class DeclineReason(StrEnum):
     ACTIVE_COUPON_EXISTS = "active_coupon_exists"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quickly_made(frozen=True, slots=True, kw_only=True)
 class IssueCoupon:
     """Create a coupon. `code` is without prefix and dashes; the rule is the game's at `rule_version`."""
 
@@ -37,7 +37,7 @@ class IssueCoupon:
     rule_version: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quickly_made(frozen=True, slots=True, kw_only=True)
 class ChangeCoupon:
     """Take one step on a coupon. `coupon` is the coupon after it; `at` the instant from which that holds."""
 
@@ -50,7 +50,7 @@ class ChangeCoupon:
     shop_id: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quickly_made(frozen=True, slots=True, kw_only=True)
 class DeclineIssuance:
     """Tell subscribers that a completion earned nothing, and why."""
 

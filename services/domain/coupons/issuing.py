@@ -6,7 +6,6 @@ Won games and full stamp cards both end here, so that a coupon is issued by one 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from services.domain.coupons.effects import (
@@ -18,12 +17,13 @@ from services.domain.coupons.effects import (
 from services.domain.coupons.held import Coupons
 from services.domain.coupons.lifecycle import settle
 from services.domain.program import NO_LIMITS, Game, period_starts
+from services.domain.values import quickly_made
 
 Quota = Mapping[int, int]
 """Coupons that may still be issued, by id of a game with a total limit."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quickly_made(frozen=True, slots=True, kw_only=True)
 class Draw:
     """Randomness drawn before deciding: the id and code of a coupon, should one be due."""
 
