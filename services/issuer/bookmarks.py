@@ -10,12 +10,13 @@ Never skips anything: in doubt records are read again, and the decision log abso
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import asyncpg
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from services.adapters.postgres import next_offsets
+from services.issuer.polls import Poll
 
 log = logging.getLogger(__name__)
 
@@ -35,43 +36,41 @@ class Bookmarks:
         if assigned:
             await self._compare(consumer, {at: await consumer.position(at) for at in assigned})
 
-    async def let_through(
-        self, consumer: AIOKafkaConsumer, records: Sequence[ConsumerRecord]
-    ) -> Sequence[ConsumerRecord]:
+    async def let_through(self, consumer: AIOKafkaConsumer, poll: Poll) -> Poll:
         """The records of partitions that go on where the database does; the others are read from there."""
-        firsts: dict[TopicPartition, int] = {}
-        for record in records:
-            partition = TopicPartition(record.topic, record.partition)
-            firsts[partition] = min(firsts.get(partition, record.offset), record.offset)
-        unknown = {at: first for at, first in firsts.items() if at not in self._noted}
+        unknown = {at: span.start for at, span in poll.spans.items() if at not in self._noted}
         if not unknown:
-            return records
+            return poll
         moved = await self._compare(consumer, unknown)
-        return [r for r in records if TopicPartition(r.topic, r.partition) not in moved]
+        return poll.without(moved) if moved else poll
 
-    def noting(self, records: Sequence[ConsumerRecord]) -> str:
+    def noting(self, poll: Poll) -> str:
         """The statement to commit with these records, see `next_offsets.noting`."""
-        ends = ends_of(records)
-        before = {_key(at): noted for at in ends if (noted := self._noted.get(at)) is not None}
-        return next_offsets.noting({_key(at): end for at, end in ends.items()}, before)
+        ends: dict[next_offsets.PartitionKey, int] = {
+            at: span.stop for at, span in poll.spans.items()
+        }
+        before: dict[next_offsets.PartitionKey, int] = {
+            at: noted for at in poll.spans if (noted := self._noted.get(at)) is not None
+        }
+        return next_offsets.noting(ends, before)
 
-    def noted(self, records: Sequence[ConsumerRecord]) -> None:
+    def noted(self, poll: Poll) -> None:
         """The statement is committed. A database that knew less has noted nothing: the next look finds out."""
-        for at, end in ends_of(records).items():
-            self._noted[at] = max(end, self._noted.get(at) or 0)
+        for at, span in poll.spans.items():
+            self._noted[at] = max(span.stop, self._noted.get(at) or 0)
 
     async def _compare(
         self, consumer: AIOKafkaConsumer, positions: Mapping[TopicPartition, int]
     ) -> set[TopicPartition]:
         """Which of these partitions, about to go on at these offsets, go on elsewhere."""
-        stored = await next_offsets.stored(self._pool, [_key(at) for at in positions])
+        stored = await next_offsets.stored(self._pool, list(positions))
         ends = await consumer.end_offsets(list(positions))
         moved = set()
-        anew = [at for at in positions if ends[at] < max(stored.get(_key(at), 0), positions[at])]
+        anew = [at for at in positions if ends[at] < max(stored.get(at, 0), positions[at])]
         if anew:
-            await next_offsets.made_anew(self._pool, [_key(at) for at in anew])
+            await next_offsets.made_anew(self._pool, anew)
         for at, position in positions.items():
-            known = stored.get(_key(at))
+            known = stored.get(at)
             last = self._noted.get(at, position if known is not None else None)
             if at in anew:
                 log.warning("%s:%s was made anew", at.topic, at.partition)
@@ -97,16 +96,3 @@ class Bookmarks:
                 known or 0,
             )
             consumer.seek(at, known or 0)
-
-
-def ends_of(records: Sequence[ConsumerRecord]) -> dict[TopicPartition, int]:
-    """The offset behind the last of these records, by partition."""
-    ends: dict[TopicPartition, int] = {}
-    for record in records:
-        partition = TopicPartition(record.topic, record.partition)
-        ends[partition] = max(ends.get(partition, 0), record.offset + 1)
-    return ends
-
-
-def _key(at: TopicPartition) -> next_offsets.PartitionKey:
-    return at.topic, at.partition

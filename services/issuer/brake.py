@@ -8,14 +8,15 @@ been redriven or discarded, or the limit was raised.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import asyncpg
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from services.adapters.postgres.dead_letters import open_letters_before
 from services.domain.letters import DeadLetter
 from services.issuer import metrics
+from services.issuer.polls import Poll
 
 WINDOW_RECORDS = 1_000
 
@@ -47,37 +48,31 @@ class Brake:
             "COUPONRY_DEAD_LETTER_LIMIT"
         )
 
-    async def let_through(
-        self, consumer: AIOKafkaConsumer, records: Sequence[ConsumerRecord]
-    ) -> Sequence[ConsumerRecord]:
+    async def let_through(self, consumer: AIOKafkaConsumer, poll: Poll) -> Poll:
         """The records of partitions that may go on; the others are paused where this batch began."""
         if not self._limit:
-            return records
-        firsts: dict[tuple[str, int], int] = {}
-        for record in records:
-            partition = (record.topic, record.partition)
-            firsts[partition] = min(firsts.get(partition, record.offset), record.offset)
-        unknown = {
-            partition: at for partition, at in firsts.items() if self._clean.get(partition) != at
+            return poll
+        unknown: dict[tuple[str, int], int] = {
+            at: span.start for at, span in poll.spans.items() if self._clean.get(at) != span.start
         }
         poisoned = await self._poisoned(unknown) if unknown else set()
         if not poisoned:
-            return records
+            return poll
         for topic, number in poisoned:
             partition = TopicPartition(topic, number)
             if partition in consumer.assignment():
+                first = poll.spans[partition].start
                 consumer.pause(partition)
-                consumer.seek(partition, firsts[topic, number])
-                self._hold(partition, firsts[topic, number])
+                consumer.seek(partition, first)
+                self._hold(partition, first)
                 log.error("paused %s:%s: too many dead letters", topic, number)
-        return [r for r in records if (r.topic, r.partition) not in poisoned]
+        return poll.without(poisoned)
 
-    def note(self, records: Iterable[ConsumerRecord], letters: Iterable[DeadLetter]) -> None:
+    def note(self, poll: Poll, letters: Iterable[DeadLetter]) -> None:
         """These records have been decided, but for these letters."""
-        for record in records:
-            partition = (record.topic, record.partition)
+        for partition, span in poll.spans.items():
             if partition in self._clean:
-                self._clean[partition] = max(self._clean[partition], record.offset + 1)
+                self._clean[partition] = max(self._clean[partition], span.stop)
         for letter in letters:
             self._clean.pop((letter.position.topic, letter.position.partition), None)
 

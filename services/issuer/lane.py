@@ -24,9 +24,10 @@ from services.adapters.kept_records import LOG_APPEND_TIME
 from services.adapters.postgres.clock import ClockGuard
 from services.adapters.postgres.failures import OF_POSTGRES, Kind, kind_of
 from services.issuer import metrics
-from services.issuer.bookmarks import Bookmarks, ends_of
+from services.issuer.bookmarks import Bookmarks
 from services.issuer.brake import Brake
 from services.issuer.pipeline import Pipeline
+from services.issuer.polls import Poll
 from services.runtime.backoff import delays, pause
 from services.runtime.crashpoints import reach
 from services.runtime.garbage import worked_on
@@ -91,29 +92,30 @@ class Lane:
         assert self.consumer is not None
         reach("issuer.after_poll")
         self._hear(records)
+        poll = Poll(records)
         try:
-            records = await self._bookmarks.let_through(self.consumer, records)
-            records = await self.brake.let_through(self.consumer, records)
-            noting = self._bookmarks.noting(records)
-            report = await self._pipeline.process(records, self._moved, noting)
+            poll = await self._bookmarks.let_through(self.consumer, poll)
+            poll = await self.brake.let_through(self.consumer, poll)
+            noting = self._bookmarks.noting(poll)
+            report = await self._pipeline.process(poll.records, self._moved, noting)
         except Exception as error:
             if kind_of(error) is not Kind.OUTAGE:
-                self._seek_back(records)
+                self._seek_back(poll)
                 self._on_bug(error)
                 return
-            self._seek_back(records)
+            self._seek_back(poll)
             self._outage = error
-            self._waiting = {TopicPartition(record.topic, record.partition) for record in records}
+            self._waiting = set(poll.spans)
             log.warning("outage, the same records again later: %s", _in_words(error))
             self._progress_at = time.monotonic()
             await pause(self._stopping, next(self._delays))
             return
         self._outage, self._delays = None, delays()
-        self._bookmarks.noted(records)
-        self.brake.note(records, report.letters)
-        await self._commit(records)
+        self._bookmarks.noted(poll)
+        self.brake.note(poll, report.letters)
+        await self._commit(poll)
         self._progress_at = time.monotonic()
-        worked_on(len(records))
+        worked_on(len(poll.records))
 
     def _moved(self) -> None:
         self._progress_at = time.monotonic()
@@ -139,13 +141,11 @@ class Lane:
         if is_fresh or (is_newest and appended_at > self._guard.own()):
             self._guard.heard(partition, appended_at)
 
-    async def _commit(self, records: Sequence[ConsumerRecord]) -> None:
+    async def _commit(self, poll: Poll) -> None:
         """Commit what is still ours; another consumer meets the rest again, as repeats."""
         assert self.consumer is not None
         assigned = self.consumer.assignment()
-        offsets = {
-            partition: end for partition, end in ends_of(records).items() if partition in assigned
-        }
+        offsets = {at: span.stop for at, span in poll.spans.items() if at in assigned}
         if not offsets:
             return
         try:
@@ -165,16 +165,12 @@ class Lane:
         except (*OF_POSTGRES, KafkaError) as error:
             log.info("where the database goes on is not known yet: %r", error)
 
-    def _seek_back(self, records: Sequence[ConsumerRecord]) -> None:
+    def _seek_back(self, poll: Poll) -> None:
         assert self.consumer is not None
-        firsts: dict[TopicPartition, int] = {}
-        for record in records:
-            partition = TopicPartition(record.topic, record.partition)
-            firsts[partition] = min(firsts.get(partition, record.offset), record.offset)
         assigned = self.consumer.assignment()
-        for partition, first in firsts.items():
+        for partition, span in poll.spans.items():
             if partition in assigned:
-                self.consumer.seek(partition, first)
+                self.consumer.seek(partition, span.start)
 
     async def measure_lag(self) -> None:
         """Ask Kafka how many committed records this lane has not read yet; no answer is a reason not to be ready."""
