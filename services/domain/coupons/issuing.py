@@ -90,4 +90,4 @@ def limit_reached(game: Game, coupons: Coupons, quota: Quota, at: datetime) -> D
 
 def expiry(issued_at: datetime, validity_days: int | None) -> datetime | None:
     """N days are N × 24 hours, whatever the calendar does in between."""
-    return None if validity_days is None else issued_at + timedelta(hours=24 * validity_days)
+    return None if validity_days is None else issued_at + timedelta(days=validity_days)
