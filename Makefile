@@ -8,7 +8,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 # Where it is set, every start of pytest rewrites and compiles all of its plugins anew: five seconds each.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install demo test quick lint check format lock bench clean
+.PHONY: install demo test quick lint check format lock bench faults clean
 
 install: $(STAMP)  ## build .venv when it is missing or stale
 
@@ -61,6 +61,10 @@ lock:  ## pin again: `make lock UPGRADE=--upgrade` takes newer versions
 
 bench: install  ## the benchmark: one table
 	@$(BIN)/python -m bench
+
+# For options: `make faults FAULTS="--only failover --seed 7"`, or see `.venv/bin/python -m tests.faults --help`.
+faults: install  ## everything that may happen to it, under load: one table, 1 when a promise is broken
+	@$(BIN)/python -m tests.faults $(FAULTS)
 
 clean:  ## everything that was built; a running `couponry up` is stopped first by its owner
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

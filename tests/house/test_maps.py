@@ -13,7 +13,7 @@ from tests.house.packages import dotted, imports_of, layers, modules, parts_of, 
 from tests.house.repository import ROOT, name_of, python_files
 
 ROOMS = [room for layer in layers() for room in layer]
-MAPPED = ("services", "schemas", "bench", "tests/stand", "tests/simulation")
+MAPPED = ("services", "schemas", "bench", "tests/stand", "tests/simulation", "tests/faults")
 PACKAGES = sorted(
     {path.parent for path in python_files() if name_of(path).startswith(tuple(f"{m}/" for m in MAPPED))}
 )  # fmt: skip

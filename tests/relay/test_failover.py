@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
 
 import asyncpg
 from aiokafka import ConsumerRecord
@@ -14,7 +13,7 @@ from services.adapters.postgres.pool import connect
 from services.adapters.records import bounds_of, partitions_of, read_parts, side_reader
 from services.runtime.settings import Settings
 from tests.stand.commands import CommandOn
-from tests.stand.copies import administration, database_name, with_database
+from tests.stand.copies import administration, alone, database_name, with_database
 from tests.stand.feed import feed, finished
 from tests.stand.issuing import a_game, a_partner, count
 from tests.stand.processes import issuer, relay
@@ -25,21 +24,6 @@ EVENTS, CHUNK = 240, 20
 FORGETS_FROM, KNOWN, FORGOTTEN = 60, 120, 60
 """The standby hears no more once so many are decided, which is before more than `KNOWN` were sent; it is promoted once
 so many more are."""
-
-
-async def alone(admin: asyncpg.Connection, names: Iterable[str], statement: str) -> None:
-    """Do it to databases that nobody may be connected to; whoever is comes back by himself."""
-
-    async def done() -> bool:
-        sessions = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = ANY($1)"
-        await admin.fetch(sessions, list(names))
-        try:
-            await admin.execute(statement)
-        except asyncpg.ObjectInUseError:
-            return False
-        return True
-
-    await eventually(done, statement)
 
 
 async def decided(settings: Settings, number: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit, urlunsplit
 
@@ -12,6 +12,7 @@ import asyncpg
 
 from services.adapters.postgres.migrate import migrate
 from services.runtime.settings import Settings
+from tests.stand.waiting import eventually
 
 NOT_DURABLE = {"synchronous_commit": "off"}
 """Not one of these databases is to survive a crash of its server: tests of that have a server of their own."""
@@ -51,6 +52,21 @@ async def administration(servers: Settings) -> AsyncIterator[asyncpg.Connection]
         yield connection
     finally:
         await connection.close()
+
+
+async def alone(admin: asyncpg.Connection, names: Iterable[str], statement: str) -> None:
+    """Do it to databases that nobody may be connected to; whoever is comes back by himself."""
+
+    async def done() -> bool:
+        sessions = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = ANY($1)"
+        await admin.fetch(sessions, list(names))
+        try:
+            await admin.execute(statement)
+        except asyncpg.ObjectInUseError:
+            return False
+        return True
+
+    await eventually(done, statement)
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""A TCP proxy in front of a server, to cut or to hold the line at a chosen moment."""
+"""A TCP proxy in front of a server, to cut, hold or slow down the line at a chosen moment."""
 
 from __future__ import annotations
 
@@ -19,11 +19,13 @@ class Proxy:
 
     `trips`: how often a client has spoken since a Postgres said that it is ready for more. It means round trips where
     one client at a time speaks; a COPY is one, since its rows do not wait for the server's word.
+    `delay_seconds`: how long every piece is on its way, in either direction.
     """
 
     def __init__(self, host: str, port: int) -> None:
         self.fate: Callable[[bytes], Fate] = lambda _: "pass"
         self.trips = 0
+        self.delay_seconds = 0.0
         self._is_asked = False
         self._upstream = (host, port)
         self._links: set[asyncio.Task[None]] = set()
@@ -51,10 +53,14 @@ class Proxy:
         link.add_done_callback(self._links.discard)
 
     async def _serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
-        server, to_server = await asyncio.open_connection(*self._upstream)
+        try:
+            server, to_server = await asyncio.open_connection(*self._upstream)
+        except OSError:
+            return  # nobody there: to the client, a server that hangs up
         back = asyncio.create_task(self._answer(server, to_client))
         try:
-            while piece := await client.read(65536):
+            while piece := await _read(client):
+                await self._travel()
                 self.trips += not self._is_asked
                 self._is_asked = True
                 fate = self.fate(piece)
@@ -69,6 +75,8 @@ class Proxy:
                     break
                 if fate == "hold":
                     await asyncio.Event().wait()
+        except ConnectionError:
+            pass  # the server is gone
         finally:
             back.cancel()
             for writer in (to_client, to_server):
@@ -78,11 +86,24 @@ class Proxy:
             )
 
     async def _answer(self, server: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
-        while piece := await server.read(65536):
+        while piece := await _read(server):
+            await self._travel()
             self._is_asked = self._is_asked and not piece.endswith(_READY)
             to_client.write(piece)
             await to_client.drain()
         to_client.close()
+
+    async def _travel(self) -> None:
+        if self.delay_seconds:
+            await asyncio.sleep(self.delay_seconds)
+
+
+async def _read(side: asyncio.StreamReader) -> bytes:
+    """The next piece; nothing once that side is gone, however it went."""
+    try:
+        return await side.read(65536)
+    except ConnectionError:
+        return b""
 
 
 @asynccontextmanager
