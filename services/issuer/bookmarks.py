@@ -9,6 +9,7 @@ Never skips anything: in doubt records are read again, and the decision log abso
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
 
@@ -27,42 +28,71 @@ class Bookmarks:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
         self._noted: dict[TopicPartition, int | None] = {}
+        self._looking = asyncio.Lock()
+        """What is found is acted on before anybody looks again: a topic is made anew once."""
 
     async def look(self, consumer: AIOKafkaConsumer) -> None:
         """Look whether anything has moved, also while no record comes. Raises what an outage raises."""
+        async with self._looking:
+            await self._look(consumer)
+
+    async def _look(self, consumer: AIOKafkaConsumer) -> None:
         assigned = consumer.assignment()
         for gone in self._noted.keys() - assigned:
             del self._noted[gone]
-        if assigned:
-            await self._compare(consumer, {at: await consumer.position(at) for at in assigned})
+        # A poll that is being decided has moved the position already: the group's word is what was decided.
+        positions = {
+            at: await (consumer.position(at) if at in self._noted else consumer.committed(at)) or 0
+            for at in assigned
+        }
+        if positions:
+            await self._compare(consumer, positions)
 
     async def let_through(self, consumer: AIOKafkaConsumer, poll: Poll) -> Poll:
         """The records of partitions that go on where the database does; the others are read from there."""
-        unknown = {at: span.start for at, span in poll.spans.items() if at not in self._noted}
+        # What lies before what was noted is read again, or is of another topic of the same name.
+        unknown = {
+            at: span.start
+            for at, span in poll.spans.items()
+            if at not in self._noted or span.start < (self._noted[at] or 0)
+        }
         if not unknown:
             return poll
-        moved = await self._compare(consumer, unknown)
+        async with self._looking:
+            moved = await self._compare(consumer, unknown)
         return poll.without(moved) if moved else poll
 
     def noting(self, poll: Poll) -> str:
-        """The statement to commit with these records, see `next_offsets.noting`."""
+        """The statement to commit with the last of these records, see `next_offsets.noting`."""
         ends: dict[next_offsets.PartitionKey, int] = {
             at: span.stop for at, span in poll.spans.items()
         }
-        before: dict[next_offsets.PartitionKey, int] = {
-            at: noted for at in poll.spans if (noted := self._noted.get(at)) is not None
-        }
-        return next_offsets.noting(ends, before)
+        return next_offsets.noting(ends, self._before(poll))
+
+    def holding(self, poll: Poll) -> str:
+        """The statement to commit with any other part of these records: it notes nothing new, and fails alike."""
+        before = self._before(poll)
+        return next_offsets.noting(before, before)
+
+    def _before(self, poll: Poll) -> dict[next_offsets.PartitionKey, int]:
+        return {at: noted for at in poll.spans if (noted := self._noted.get(at)) is not None}
 
     def noted(self, poll: Poll) -> None:
-        """The statement is committed. A database that knew less has noted nothing: the next look finds out."""
+        """The statement is committed."""
         for at, span in poll.spans.items():
             self._noted[at] = max(span.stop, self._noted.get(at) or 0)
+
+    def forget(self, poll: Poll) -> None:
+        """The database went back: look again before the next record of these partitions is decided."""
+        for at in poll.spans:
+            self._noted.pop(at, None)
 
     async def _compare(
         self, consumer: AIOKafkaConsumer, positions: Mapping[TopicPartition, int]
     ) -> set[TopicPartition]:
         """Which of these partitions, about to go on at these offsets, go on elsewhere."""
+        # Before the database is asked: a batch may be noted meanwhile.
+        noted = dict(self._noted)
         stored = await next_offsets.stored(self._pool, list(positions))
         ends = await consumer.end_offsets(list(positions))
         moved = set()
@@ -71,7 +101,7 @@ class Bookmarks:
             await next_offsets.made_anew(self._pool, anew)
         for at, position in positions.items():
             known = stored.get(at)
-            last = self._noted.get(at, position if known is not None else None)
+            last = noted.get(at, position if known is not None else None)
             if at in anew:
                 log.warning("%s:%s was made anew", at.topic, at.partition)
                 self._noted[at] = None

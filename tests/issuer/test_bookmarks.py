@@ -1,0 +1,96 @@
+"""Where a lane goes on: it goes back for a database that did, and for nothing that happens while it looks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import asyncpg
+from aiokafka import ConsumerRecord, TopicPartition
+
+from services.issuer.bookmarks import Bookmarks
+
+PLACE = TopicPartition("game-completed", 0)
+
+
+def records(first: int, end: int) -> list[ConsumerRecord]:
+    """Of the one partition, from one offset to before another."""
+    return [
+        ConsumerRecord(PLACE.topic, PLACE.partition, offset, 0, 1, b"", b"", None, 0, 0, ())
+        for offset in range(first, end)
+    ]
+
+
+class Reader:
+    """A consumer that has polled to `position` what its group has committed to `committed`.
+
+    `asked` happens whenever it is asked for the ends, as a batch that is decided at that moment.
+    """
+
+    def __init__(self, committed: int | None, position: int) -> None:
+        self.at, self.group_at, self.sought = position, committed, list[int]()
+        self.asked: Any = None
+
+    def assignment(self) -> set[TopicPartition]:
+        return {PLACE}
+
+    async def position(self, _: TopicPartition) -> int:
+        return self.at
+
+    async def committed(self, _: TopicPartition) -> int | None:
+        return self.group_at
+
+    async def end_offsets(self, _: list[TopicPartition]) -> dict[TopicPartition, int]:
+        if self.asked:
+            await self.asked()
+        return {PLACE: 1_000}
+
+    def seek(self, _: TopicPartition, offset: int) -> None:
+        self.sought.append(offset)
+
+
+async def decide(pool: asyncpg.Pool, bookmarks: Bookmarks, first: int, end: int) -> None:
+    """A batch is committed."""
+    some = records(first, end)
+    await pool.execute(bookmarks.noting(some))
+    bookmarks.noted(some)
+
+
+async def test_poll_that_is_being_decided_is_no_failover(pool: asyncpg.Pool) -> None:
+    """A new owner has polled what nobody has decided yet, and looks: it stays where it is."""
+    await decide(pool, Bookmarks(pool), 0, 100)
+    reader: Any = Reader(committed=100, position=150)
+    bookmarks = Bookmarks(pool)
+    await bookmarks.look(reader)
+    assert await bookmarks.let_through(reader, records(100, 150))
+    assert reader.sought == []
+
+
+async def test_batch_that_is_decided_while_it_looks_is_no_failover(pool: asyncpg.Pool) -> None:
+    """The database is asked, then a batch is committed, then the two are compared: it stays where it is."""
+    bookmarks = Bookmarks(pool)
+    await decide(pool, bookmarks, 0, 100)
+    reader: Any = Reader(committed=100, position=100)
+
+    async def asked() -> None:
+        await decide(pool, bookmarks, 100, 150)
+
+    reader.asked = asked
+    await bookmarks.look(reader)
+    assert reader.sought == []
+
+
+async def test_database_that_went_back_is_noticed_with_and_without_records(
+    pool: asyncpg.Pool,
+) -> None:
+    """What was noted, or committed to the group, is more than it knows: it goes on where the database does."""
+    bookmarks = Bookmarks(pool)
+    await decide(pool, bookmarks, 0, 100)
+    for looking, group_at in ((bookmarks, 100), (Bookmarks(pool), 150)):
+        reader: Any = Reader(committed=group_at, position=group_at)
+        await pool.execute("UPDATE next_offsets SET next_offset = 40")
+        await looking.look(reader)
+        assert reader.sought == [40]
+    newcomer: Any = Reader(committed=150, position=150)
+    fresh = Bookmarks(pool)
+    assert await fresh.let_through(newcomer, records(150, 160)) == []
+    assert newcomer.sought == [40]
