@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 import time
+from pathlib import Path
 
 import click
 import uvloop
 
 from tests.faults.command import run
 from tests.faults.faults import FAULTS, chosen
-from tests.faults.table import show
+from tests.faults.table import Report, show
 
 PER_SECOND = 120.0
 
@@ -24,9 +26,16 @@ PER_SECOND = 120.0
               help="Go on, round after round, as long as this.  [default: each fault once]")  # fmt: skip
 @click.option("--rate", type=click.FloatRange(1), default=PER_SECOND, show_default=True,
               help="Records per second.")  # fmt: skip
+@click.option("--logs", type=click.Path(file_okay=False, path_type=Path),
+              help="A directory for what the processes and servers logged.")  # fmt: skip
 @click.option("--list", "as_list", is_flag=True, help="Name every fault and what it does.")
 def main(
-    seed: int | None, only: tuple[str, ...], minutes: float | None, rate: float, as_list: bool
+    seed: int | None,
+    only: tuple[str, ...],
+    minutes: float | None,
+    rate: float,
+    logs: Path | None,
+    as_list: bool,
 ) -> None:
     """Move the world under a working system, and see that nothing is lost and nothing doubled.
 
@@ -60,7 +69,13 @@ def main(
         raise click.UsageError(f"no fault begins with {' or '.join(only)}: see --list")
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())
     logging.getLogger("aiokafka").propagate = False  # a client's own view of a world that moves
-    report = uvloop.run(run(seed, faults, minutes=minutes, per_second=rate, progress=_progress))
+    report = Report(seed=seed)
+    try:
+        uvloop.run(
+            run(report, faults, minutes=minutes, per_second=rate, logs=logs, progress=_progress)
+        )
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        report.wrong.append("interrupted")
     click.echo(show(report))
     sys.exit(1 if report.failures() else 0)
 

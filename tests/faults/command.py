@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import signal
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 from tests.faults.audit import judge, stored
 from tests.faults.fault import Fault
@@ -16,29 +19,32 @@ from tests.faults.table import Report
 
 
 async def run(
-    seed: int,
+    report: Report,
     faults: Sequence[Fault],
     *,
     minutes: float | None,
     per_second: float,
+    logs: Path | None,
     progress: Callable[[str], None],
-) -> Report:
-    """Every fault once; with `minutes`, again and again, none begun later."""
-    report = Report(seed=seed)
-    async with open_system(seed, per_second, progress) as system:
+) -> None:
+    """Every fault once; with `minutes`, again and again, none begun later. Told to go, it takes all of it along."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    async with open_system(report.seed, per_second, logs, progress) as system:
         began = time.monotonic()
         stop_at = None if minutes is None else began + minutes * 60
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(watching(system.direct, system.load))
             async with system.load.running(), system.tills.running():
-                report.rows = await suffer(system, _rounds(system, faults, minutes), stop_at, began)
+                turns = _rounds(system, faults, minutes)
+                await suffer(system, turns, stop_at, began, report.rows)
             report.wrong += await rest(system)
         report.not_begun = sorted(
             {one.name for one in faults} - {row.fault.name for row in report.rows}
         )
         progress("reckoning")
         await _reckon(system, report)
-    return report
 
 
 def _rounds(system: System, faults: Sequence[Fault], minutes: float | None) -> Sequence[Fault]:

@@ -36,16 +36,14 @@ class Row:
 
 
 async def suffer(
-    system: System, faults: Sequence[Fault], stop_at: float | None, began: float
-) -> list[Row]:
-    """Every fault in its turn, none of them begun after `stop_at` (monotonic)."""
-    rows: list[Row] = []
+    system: System, faults: Sequence[Fault], stop_at: float | None, began: float, rows: list[Row]
+) -> None:
+    """Every fault in its turn, none of them begun after `stop_at` (monotonic); each adds its row."""
     await eventually(lambda: _sent(system, WARM_UP_EVENTS), "the load runs", PATIENCE_SECONDS)
     for number, fault in enumerate(faults, 1):
         if stop_at is not None and time.monotonic() > stop_at:
             break
         rows.append(await _suffer_one(system, fault, number, began))
-    return rows
 
 
 async def _sent(system: System, events: int) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import shutil
 import sys
 import tempfile
 from asyncio.subprocess import DEVNULL, PIPE
@@ -94,25 +95,29 @@ class System:
 
 
 @contextmanager
-def _state_dir() -> Iterator[Path]:
-    """One that Postgres' own account can enter."""
+def _state_dir(logs: Path | None) -> Iterator[Path]:
+    """One that Postgres' own account can enter; what was logged there is copied in the end, if so wanted."""
     with tempfile.TemporaryDirectory(prefix="couponry-faults-") as directory:
         Path(directory).chmod(0o755)
         state_dir = Path(directory, "state")
         try:
             yield state_dir
         finally:
+            if logs is not None:
+                logs.mkdir(parents=True, exist_ok=True)
+                for path in state_dir.glob("*.log"):
+                    shutil.copy(path, logs)
             remove_state(state_dir)
 
 
 @asynccontextmanager
 async def open_system(
-    seed: int, per_second: float, progress: Callable[[str], None]
+    seed: int, per_second: float, logs: Path | None, progress: Callable[[str], None]
 ) -> AsyncIterator[System]:
-    """All of it, at work; nothing of it is left when the block ends."""
+    """All of it, at work; nothing of it is left when the block ends, but copies of what was logged in `logs`."""
     dice = random.Random(seed)
     async with AsyncExitStack() as stack:
-        state_dir = stack.enter_context(_state_dir())
+        state_dir = stack.enter_context(_state_dir(logs))
         # Its servers are killed: never those that somebody named.
         settings = read_settings(
             state_dir=state_dir, topic_partitions=PARTITIONS, topic_prefix="",

@@ -23,7 +23,7 @@ class Report:
     """Everything that a run has to say. `wrong`: what belongs to no fault."""
 
     seed: int
-    rows: Sequence[Row] = ()
+    rows: list[Row] = field(default_factory=list)
     findings: Sequence[Finding] = ()
     wrong: list[str] = field(default_factory=list)
     not_begun: Sequence[str] = ()
