@@ -22,7 +22,7 @@ from faststream.kafka import KafkaMessage
 from services.adapters.failures import server_of
 from services.adapters.kept_records import LOG_APPEND_TIME
 from services.adapters.postgres.clock import ClockGuard
-from services.adapters.postgres.failures import OF_POSTGRES, Kind, kind_of
+from services.adapters.postgres.failures import OF_POSTGRES, Kind, WentBack, kind_of
 from services.issuer import metrics
 from services.issuer.bookmarks import Bookmarks
 from services.issuer.brake import Brake
@@ -96,14 +96,16 @@ class Lane:
         try:
             poll = await self._bookmarks.let_through(self.consumer, poll)
             poll = await self.brake.let_through(self.consumer, poll)
-            noting = self._bookmarks.noting(poll)
-            report = await self._pipeline.process(poll.records, self._moved, noting)
+            holding, noting = self._bookmarks.holding(poll), self._bookmarks.noting(poll)
+            report = await self._pipeline.process(poll.records, self._moved, holding, noting)
         except Exception as error:
             if kind_of(error) is not Kind.OUTAGE:
                 self._seek_back(poll)
                 self._on_bug(error)
                 return
             self._seek_back(poll)
+            if isinstance(error, WentBack):
+                self._bookmarks.forget(poll)
             self._outage = error
             self._waiting = set(poll.spans)
             log.warning("outage, the same records again later: %s", _in_words(error))

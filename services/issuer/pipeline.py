@@ -18,7 +18,7 @@ from typing import Protocol
 import asyncpg
 from aiokafka import ConsumerRecord
 
-from services.adapters.postgres import passed_over, reused_ids, waiting
+from services.adapters.postgres import next_offsets, passed_over, reused_ids, waiting
 from services.adapters.postgres.failures import Kind, SomebodyWaits, is_timeout, kind_of
 from services.adapters.postgres.passed_over import NobodysRecord
 from services.adapters.postgres.pool import waking_relay
@@ -89,12 +89,14 @@ class Pipeline:
         self,
         records: Sequence[ConsumerRecord],
         moved: Callable[[], None] = _nothing,
+        other: str = "",
         last: str = "",
     ) -> Report:
         """Decide these records. Raises what an outage raises: present the same records again later.
 
         After an exception some of them may be decided; presented again, those are repeats. `moved` is called whenever a
-        part of them is done with, or divided; `last` is a statement that commits with the last of them.
+        part of them is done with, or divided; `last` is a statement that commits with the last part, `other` one that
+        does with every other.
         """
         report = Report(read=len(records))
         with metrics.step("decode"):
@@ -104,7 +106,7 @@ class Pipeline:
             report.passed_over = len(passed)
             metrics.count_passed_over(await passed_over.note(self._pool, passed))
         part = await self.speakers.judged(records, part)
-        await self._work(records, part, report, moved=moved, last=last)
+        await self._work(records, part, report, moved=moved, other=other, last=last)
         if self._is_live and report.already_decided:
             await self._note_reuse(part.arrivals, report)
         metrics.count(report.read, report.already_decided, report.verdicts, report.new_letters)
@@ -160,16 +162,17 @@ class Pipeline:
         *,
         held: Mapping[Position, int] | None = None,
         moved: Callable[[], None] = _nothing,
+        other: str = "",
         last: str = "",
     ) -> None:
         """Get all of it committed, in parts if need be. `held`: the places of records that wait already."""
         if last and not whole:
-            await self._pool.execute(last)
+            await next_offsets.note(self._pool, last)
         parts, hurried = deque([whole] if whole else ()), held is not None
         while parts:
             part = parts.popleft()
             error = await self._committed(
-                records, part, report, held, hurried=hurried, last="" if parts else last
+                records, part, report, held, hurried=hurried, last=other if parts else last
             )
             if error is not None:
                 hurried |= isinstance(error, asyncpg.LockNotAvailableError)
@@ -200,6 +203,7 @@ class Pipeline:
             except SomebodyWaits:
                 self.look_first = True
             except Exception as error:
+                next_offsets.raise_if_gone_back(error)
                 kind = kind_of(error)
                 if self._is_to_divide(error):
                     # At once: it has taken its time.

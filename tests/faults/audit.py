@@ -143,7 +143,8 @@ def _doubled(ledger: Ledger, stored: Stored, out: Sequence[Message]) -> Iterator
         is_of_decided = message.name.split()[1].split(".")[0] in stored.decisions
         if message.name not in known and not is_of_decided:
             yield doubled(
-                ledger.sent.get(message.tag), f"{message.name} is out and nobody decided it"
+                ledger.sent.get(message.tag),
+                f"{message.name} of {message.tag} is out and nobody decided it",
             )
     for text in stored.violations:
         yield doubled(None, text)

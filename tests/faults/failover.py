@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Collection
 
 from tests.faults.fault import Fault
-from tests.faults.run import calm, told
+from tests.faults.run import outcomes, told
 from tests.faults.system import RESERVATION_SECONDS, System
 from tests.stand.copies import administration, alone, database_name, with_database
 
@@ -23,7 +23,7 @@ async def fail_over(system: System) -> Collection[str]:
     system.tills.open = system.load.redeems = False
     try:
         await asyncio.sleep(RESERVATION_SECONDS + 1)  # reservations are over, and told
-        await calm(system)
+        await outcomes(system, set(system.ledger.open))
         await told(system)
         return await _promote(system)
     finally:

@@ -19,7 +19,7 @@ from tests.faults.points import WAYS, points
 from tests.faults.readers import Message, letter_name
 from tests.stand.processes import environment
 
-SHORT = ("kill issuer", "kill relay")
+SHORT = ("kill issuer", "kill postgres", "point relay.after_send", "failover")
 POISON = Place("orders", 1, 7, "bad")
 
 

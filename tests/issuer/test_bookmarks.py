@@ -5,9 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import asyncpg
+import pytest
 from aiokafka import ConsumerRecord, TopicPartition
 
+from services.adapters.postgres.failures import WentBack
 from services.issuer.bookmarks import Bookmarks
+from services.issuer.pipeline import Pipeline
+from tests.stand.issuing import a_game, count
+from tests.stand.records import completed
 
 PLACE = TopicPartition("game-completed", 0)
 
@@ -94,3 +99,50 @@ async def test_database_that_went_back_is_noticed_with_and_without_records(
     fresh = Bookmarks(pool)
     assert await fresh.let_through(newcomer, records(150, 160)) == []
     assert newcomer.sought == [40]
+
+
+async def test_batch_is_not_decided_by_a_database_that_went_back(
+    pool: asyncpg.Pool, database: asyncpg.Connection, pipeline: Pipeline, partner_id: int
+) -> None:
+    """Polled from its predecessor, decided by a standby that lagged: what it has forgotten comes first. Any part fails."""
+    game_id = await a_game(database, partner_id)
+    bookmarks = Bookmarks(pool)
+    await decide(pool, bookmarks, 0, 100)
+    some = records(100, 102)
+    events = [completed(f"e-{n}", partner_id=partner_id, game_id=game_id) for n in range(2)]
+    holding, noting = bookmarks.holding(some), bookmarks.noting(some)
+    await pool.execute(holding)
+    await pool.execute("UPDATE next_offsets SET next_offset = 40")
+    for last in (noting, holding):
+        with pytest.raises(WentBack):
+            await pipeline.process(events, last=last)
+        with pytest.raises(WentBack):  # also where nothing is to be decided
+            await pipeline.process([], last=last)
+    assert await count(database, "decisions") == 0
+    assert await database.fetchval("SELECT next_offset FROM next_offsets") == 40
+
+    await pool.execute("DELETE FROM next_offsets")  # of a topic that was made anew nothing is known
+    await pipeline.process(events, last=noting)
+    assert await count(database, "decisions") == 2
+    assert await count(database, "next_offsets") == 0
+
+
+async def test_every_part_of_a_batch_asks_whether_the_database_went_back(
+    database: asyncpg.Connection,
+    owner: asyncpg.Connection,
+    pipeline: Pipeline,
+    partner_id: int,
+) -> None:
+    """A batch that is divided commits the one statement with its last part, the other with each before."""
+    game_id = await a_game(database, partner_id)
+    await owner.execute("CREATE TABLE told (word text); GRANT ALL ON told TO couponry_worker")
+    hurt = "ALTER TABLE decisions ADD CONSTRAINT hurts CHECK (event_id <> 'e-0') NOT VALID"
+    await owner.execute(hurt)
+    events = [
+        completed(f"e-{n}", f"c-{n}", partner_id=partner_id, game_id=game_id) for n in range(4)
+    ]
+    words = {word: f"INSERT INTO told VALUES ('{word}')" for word in ("other", "last")}
+    await pipeline.process(events, other=words["other"], last=words["last"])
+    told = [row["word"] for row in await database.fetch("SELECT word FROM told")]
+    assert told == ["other"] * (len(told) - 1) + ["last"]
+    assert len(told) > 1

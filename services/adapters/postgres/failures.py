@@ -51,6 +51,10 @@ class ClockApart(Exception):
     """The database's clock is far from every other one that is known: decide nothing until it agrees. An outage."""
 
 
+class WentBack(Exception):
+    """The database has forgotten what it had decided: read that again first. An outage."""
+
+
 class SchemaBehind(Exception):
     """The schema is older than this release: wait until somebody has migrated. An outage."""
 
@@ -76,6 +80,7 @@ OUTAGES: Errors = (
     asyncpg.TooManyConnectionsError,
     asyncpg.IdleInTransactionSessionTimeoutError,
     ClockApart,
+    WentBack,
     SchemaBehind,
 )
 """The server is away or let go of us: try again later with backoff. Nothing is wrong with the data."""

@@ -6,10 +6,13 @@ from collections.abc import Collection, Mapping
 
 import asyncpg
 
+from services.adapters.postgres.failures import WentBack
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
 
-_SQL = queries("next_offsets")
+TABLE = "next_offsets"
+
+_SQL = queries(TABLE)
 
 PartitionKey = tuple[str, int]
 """Topic and partition."""
@@ -18,7 +21,8 @@ PartitionKey = tuple[str, int]
 def noting(ends: Mapping[PartitionKey, int], before: Mapping[PartitionKey, int]) -> str:
     """The statement that notes that these partitions are decided up to before these offsets; empty if there are none.
 
-    `before`: what was noted last, where anything was. A database that knows less has gone back, and notes nothing.
+    `before`: what was noted last, where anything was. A database that knows less has gone back, and the statement
+    fails: see `raise_if_gone_back`.
     """
     rows = (
         f"('{_quoted(topic)}'::text, {int(partition)}::integer, {int(end)}::bigint, "
@@ -27,6 +31,23 @@ def noting(ends: Mapping[PartitionKey, int], before: Mapping[PartitionKey, int])
     )
     decided = ", ".join(rows)
     return _SQL["noting"].format(decided=decided).strip().rstrip(";") if decided else ""
+
+
+async def note(pool: asyncpg.Pool, noting: str) -> None:
+    """The statement, of records that nothing is to be decided of. Raises WentBack."""
+    try:
+        await pool.execute(noting)
+    except asyncpg.NotNullViolationError as error:
+        raise_if_gone_back(error)
+        raise
+
+
+def raise_if_gone_back(error: Exception) -> None:
+    """Raises WentBack if this is how `noting` fails."""
+    if isinstance(error, asyncpg.NotNullViolationError) and error.table_name == TABLE:
+        raise WentBack(
+            "the database knows less than was decided before: a standby that lagged was promoted"
+        ) from error
 
 
 def _quoted(topic: str) -> str:
