@@ -34,6 +34,7 @@ class Reader:
     def __init__(self, committed: int | None, position: int) -> None:
         self.at, self.group_at, self.sought = position, committed, list[int]()
         self.asked: Any = None
+        self.end = 1_000
 
     def assignment(self) -> set[TopicPartition]:
         return {PLACE}
@@ -47,10 +48,13 @@ class Reader:
     async def end_offsets(self, _: list[TopicPartition]) -> dict[TopicPartition, int]:
         if self.asked:
             await self.asked()
-        return {PLACE: 1_000}
+        return {PLACE: self.end}
 
     def seek(self, _: TopicPartition, offset: int) -> None:
         self.sought.append(offset)
+
+    async def seek_to_beginning(self, _: TopicPartition) -> None:
+        self.sought.append(0)
 
 
 async def decide(pool: asyncpg.Pool, bookmarks: Bookmarks, first: int, end: int) -> None:
@@ -99,6 +103,25 @@ async def test_database_that_went_back_is_noticed_with_and_without_records(
     fresh = Bookmarks(pool)
     assert await fresh.let_through(newcomer, records(150, 160)) == []
     assert newcomer.sought == [40]
+
+
+async def test_first_record_of_a_topic_made_anew_is_not_decided_as_one_of_the_old(
+    pool: asyncpg.Pool,
+) -> None:
+    """The old one's letters are told apart before the new one's come, and once: also when somebody looks meanwhile."""
+    bookmarks = Bookmarks(pool)
+    await decide(pool, bookmarks, 0, 100)
+    reader: Any = Reader(committed=100, position=0)
+    reader.end = 9
+    assert await bookmarks.let_through(reader, records(0, 9)) == []
+    assert reader.sought == [0]
+    assert await pool.fetchval("SELECT count(*) FROM next_offsets") == 0
+    assert len(await bookmarks.let_through(reader, records(0, 9))) == 9
+    await decide(pool, bookmarks, 0, 9)
+    reader.at = 9
+    await bookmarks.look(reader)
+    assert len(await bookmarks.let_through(reader, records(3, 9))) == 6, "read again is not anew"
+    assert reader.sought == [0]
 
 
 async def test_batch_is_not_decided_by_a_database_that_went_back(
