@@ -13,6 +13,9 @@ from tests.faults.run import outcomes
 from tests.faults.system import System
 from tests.stand.waiting import eventually
 
+EVENTS = 50
+"""So many are sent to the new topic and whatever else there is, before its recovery is looked at."""
+
 
 async def make_anew(settings: Settings, topic: str) -> None:
     """Delete the topic, and make one of the same name."""
@@ -27,14 +30,20 @@ async def make_anew(settings: Settings, topic: str) -> None:
 
 
 async def incoming(topic: str, system: System) -> Collection[str]:
-    """What nobody has read goes with it, so shops pause, and all of it is read; over when they may go on."""
+    """What nobody has read goes with it, so shops pause, and all of it is read; over when they do again."""
     system.load.held.add(topic)
     try:
         await outcomes(system, set(system.ledger.open))
         await make_anew(system.direct, topic)
     finally:
         system.load.held.discard(topic)
+    sent = len(system.ledger.sent)
+    await eventually(lambda: _sent(system, sent + EVENTS), "shops send again")
     return ()
+
+
+async def _sent(system: System, events: int) -> bool:
+    return len(system.ledger.sent) >= events
 
 
 FAULTS = [

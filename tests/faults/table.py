@@ -14,7 +14,7 @@ from tests.faults.audit import Finding
 from tests.faults.run import RECOVERY_SECONDS, Row
 
 WIDTH = 120
-SHOWN = 20
+SHOWN = 40
 """Findings that are told one by one."""
 
 
