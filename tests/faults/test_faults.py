@@ -12,11 +12,13 @@ import pytest
 
 from services.local.servers import SETTING
 from services.runtime.settings import read_settings
-from tests.faults.audit import Stored, judge
+from tests.faults.audit import Finding, Stored, judge
 from tests.faults.faults import FAULTS, chosen
 from tests.faults.ledger import Ledger, Place
 from tests.faults.points import WAYS, points
 from tests.faults.readers import Message, letter_name
+from tests.faults.run import Row
+from tests.faults.table import Report, show
 from tests.stand.processes import environment
 
 SHORT = ("kill issuer", "kill postgres", "point relay.after_send", "failover")
@@ -113,3 +115,25 @@ def test_message_may_be_out_twice_after_a_failover_alone(times: int, allowed: bo
     ledger, kept, out = account()
     (found,) = judge(ledger, kept, [*out, *out[:1] * (times - 1)], [1_000, 2_000], {2})
     assert found.allowed is allowed
+
+
+def test_failure_names_the_seed_and_breaks_its_fault() -> None:
+    """Too slow, something lost, or something that is no fault's: each is told with the seed; what is allowed is not."""
+    rows = [
+        Row(number=number, fault=fault, at_ms=0, after_seconds=0.0, recovery_seconds=1.0)
+        for number, fault in enumerate(FAULTS[:4], 1)
+    ]
+    rows[0].wrong.append("took longer than 20 s")
+    findings = [
+        Finding(row=2, what="lost", text="e-1 has no decision"),
+        Finding(row=3, what="twice", text="a is out 2 times", allowed=True),
+    ]
+    report = Report(seed=5, rows=rows, findings=findings, wrong=["verify: something"])
+    assert report.failures() == [
+        f"seed 5: {FAULTS[0].name}: took longer than 20 s",
+        f"seed 5: {FAULTS[1].name}: lost: e-1 has no decision",
+        "seed 5: verify: something",
+    ]
+    verdicts = [line.split("│")[-2].strip() for line in show(report).splitlines() if "│" in line]
+    assert verdicts == ["BROKEN", "BROKEN", "held", "held"]
+    assert Report(seed=5, rows=rows[2:], findings=findings[1:]).failures() == []
