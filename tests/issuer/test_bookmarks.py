@@ -11,18 +11,21 @@ from aiokafka import ConsumerRecord, TopicPartition
 from services.adapters.postgres.failures import WentBack
 from services.issuer.bookmarks import Bookmarks
 from services.issuer.pipeline import Pipeline
+from services.issuer.polls import Poll
 from tests.stand.issuing import a_game, count
 from tests.stand.records import completed
 
 PLACE = TopicPartition("game-completed", 0)
 
 
-def records(first: int, end: int) -> list[ConsumerRecord]:
+def poll(first: int, end: int) -> Poll:
     """Of the one partition, from one offset to before another."""
-    return [
-        ConsumerRecord(PLACE.topic, PLACE.partition, offset, 0, 1, b"", b"", None, 0, 0, ())
-        for offset in range(first, end)
-    ]
+    return Poll(
+        [
+            ConsumerRecord(PLACE.topic, PLACE.partition, offset, 0, 1, b"", b"", None, 0, 0, ())
+            for offset in range(first, end)
+        ]
+    )
 
 
 class Reader:
@@ -59,7 +62,7 @@ class Reader:
 
 async def decide(pool: asyncpg.Pool, bookmarks: Bookmarks, first: int, end: int) -> None:
     """A batch is committed."""
-    some = records(first, end)
+    some = poll(first, end)
     await pool.execute(bookmarks.noting(some))
     bookmarks.noted(some)
 
@@ -70,7 +73,7 @@ async def test_poll_that_is_being_decided_is_no_failover(pool: asyncpg.Pool) -> 
     reader: Any = Reader(committed=100, position=150)
     bookmarks = Bookmarks(pool)
     await bookmarks.look(reader)
-    assert await bookmarks.let_through(reader, records(100, 150))
+    assert (await bookmarks.let_through(reader, poll(100, 150))).records
     assert reader.sought == []
 
 
@@ -88,7 +91,7 @@ async def test_batch_that_is_decided_while_it_looks_is_no_failover(pool: asyncpg
     assert reader.sought == []
 
 
-async def test_database_that_went_back_is_noticed_with_and_without_records(
+async def test_database_that_went_back_is_noticed_with_and_without_poll(
     pool: asyncpg.Pool,
 ) -> None:
     """What was noted, or committed to the group, is more than it knows: it goes on where the database does."""
@@ -101,7 +104,7 @@ async def test_database_that_went_back_is_noticed_with_and_without_records(
         assert reader.sought == [40]
     newcomer: Any = Reader(committed=150, position=150)
     fresh = Bookmarks(pool)
-    assert await fresh.let_through(newcomer, records(150, 160)) == []
+    assert (await fresh.let_through(newcomer, poll(150, 160))).records == []
     assert newcomer.sought == [40]
 
 
@@ -113,14 +116,16 @@ async def test_first_record_of_a_topic_made_anew_is_not_decided_as_one_of_the_ol
     await decide(pool, bookmarks, 0, 100)
     reader: Any = Reader(committed=100, position=0)
     reader.end = 9
-    assert await bookmarks.let_through(reader, records(0, 9)) == []
+    assert (await bookmarks.let_through(reader, poll(0, 9))).records == []
     assert reader.sought == [0]
     assert await pool.fetchval("SELECT count(*) FROM next_offsets") == 0
-    assert len(await bookmarks.let_through(reader, records(0, 9))) == 9
+    assert len((await bookmarks.let_through(reader, poll(0, 9))).records) == 9
     await decide(pool, bookmarks, 0, 9)
     reader.at = 9
     await bookmarks.look(reader)
-    assert len(await bookmarks.let_through(reader, records(3, 9))) == 6, "read again is not anew"
+    assert len((await bookmarks.let_through(reader, poll(3, 9))).records) == 6, (
+        "read again is not anew"
+    )
     assert reader.sought == [0]
 
 
@@ -131,7 +136,7 @@ async def test_batch_is_not_decided_by_a_database_that_went_back(
     game_id = await a_game(database, partner_id)
     bookmarks = Bookmarks(pool)
     await decide(pool, bookmarks, 0, 100)
-    some = records(100, 102)
+    some = poll(100, 102)
     events = [completed(f"e-{n}", partner_id=partner_id, game_id=game_id) for n in range(2)]
     holding, noting = bookmarks.holding(some), bookmarks.noting(some)
     await pool.execute(holding)
