@@ -5,7 +5,7 @@ A new type is one line of `TYPES`. The type decides, not the topic.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -31,15 +31,15 @@ def event_type(
     model: type[BaseModel],
     event: Callable[[Cause, datetime, Any], Event],
     *,
-    has_money: bool = False,
+    amounts: Collection[str] = (),
 ) -> EventType:
-    """The reader of a type whose data are this model; `has_money`: they hold amounts, which are exact."""
+    """The reader of a type whose data are this model; `amounts` are its fields of money, which is exact."""
     # The core validator is what model_validate_json calls, without a quarter of its price.
     binary = model.__pydantic_validator__.validate_json
     structured = WithData[model].__pydantic_validator__.validate_json  # type: ignore[valid-type]
     return EventType(
-        binary=exactly(binary) if has_money else binary,
-        structured=exactly(structured) if has_money else structured,
+        binary=exactly(binary, amounts) if amounts else binary,
+        structured=exactly(structured, amounts) if amounts else structured,
         event=event,
     )
 
@@ -94,7 +94,11 @@ def _somebody(customer_id: str | None) -> str:
 
 TYPES: Final[Mapping[str, EventType]] = {
     types.GAME_COMPLETED: event_type(game_completed.GameCompleted, _game_completed),
-    types.ORDER_PLACED: event_type(orders.OrderPlaced, _order_placed, has_money=True),
+    types.ORDER_PLACED: event_type(
+        orders.OrderPlaced, _order_placed, amounts=("total", "unit_price")
+    ),
     types.ORDER_CANCELLED: event_type(orders.OrderCancelled, _order_reversed),
-    types.ORDER_REFUNDED: event_type(orders.OrderRefunded, _order_reversed, has_money=True),
+    types.ORDER_REFUNDED: event_type(
+        orders.OrderRefunded, _order_reversed, amounts=("refunded_total",)
+    ),
 }
