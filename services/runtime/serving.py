@@ -22,6 +22,8 @@ KEEP_ALIVE_SECONDS = 75
 """Longer than a proxy in front keeps its connections, so that it is the proxy who closes them."""
 HEAD_SECONDS = 30.0
 """How long the head of a request may take, and the first one of a connection."""
+MOST_HEAD_BYTES = 64 * 1024
+"""Of a head that is not whole yet; one that comes at once may have some more, as much as one read takes."""
 _HARDENING = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 
 
@@ -34,17 +36,32 @@ class _QuietServer(uvicorn.Server):
 
 
 class Patient(HttpToolsProtocol):
-    """uvicorn's protocol, but not for ever: a request whose head does not come in time ends its connection."""
+    """uvicorn's protocol, but not for ever: a head that does not come in time, or does not end, ends its connection."""
 
     _late: asyncio.TimerHandle | None = None
+    """Another one for every head; None while none is awaited."""
+    _head_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._wait()
 
+    def data_received(self, data: bytes) -> None:
+        head = self._late
+        super().data_received(data)
+        # What came with the end of another request is not counted: it may be that one's body.
+        if head is not None and head is self._late:
+            self._head_bytes += len(data)
+            if self._head_bytes > MOST_HEAD_BYTES:
+                self._refuse(b"431 Request Header Fields Too Large")
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(b"400 Bad Request", msg.encode())
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._wait()
+        if self._late is None:
+            self._wait()
 
     def on_headers_complete(self) -> None:
         self._wait_no_more()
@@ -56,17 +73,28 @@ class Patient(HttpToolsProtocol):
 
     def _wait(self) -> None:
         self._wait_no_more()
-        self._late = self.loop.call_later(HEAD_SECONDS, self._end)
+        self._head_bytes = 0
+        self._late = self.loop.call_later(HEAD_SECONDS, self._refuse, b"408 Request Timeout")
 
     def _wait_no_more(self) -> None:
         if self._late is not None:
             self._late.cancel()
             self._late = None
 
-    def _end(self) -> None:
-        if not self.transport.is_closing():
-            self.transport.write(b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\n\r\n")
-            self.transport.close()
+    def _refuse(self, status: bytes, text: bytes = b"") -> None:
+        """The last answer on this connection, to what is no request yet."""
+        self._wait_no_more()
+        if self.transport.is_closing():
+            return
+        headers = (
+            *_HARDENING,
+            (b"content-type", b"text/plain; charset=utf-8"),
+            (b"content-length", str(len(text)).encode()),
+            (b"connection", b"close"),
+        )
+        lines = [b"HTTP/1.1 " + status, *(name + b": " + value for name, value in headers)]
+        self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + text)
+        self.transport.close()
 
 
 def _hardened(app: ASGIApp) -> ASGIApp:

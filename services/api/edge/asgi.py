@@ -25,6 +25,9 @@ from services.api.edge.problems import Problem, Reason
 BODY_SECONDS: Final = 15.0
 """How long a body may take to come."""
 
+THROWN_AWAY_BYTES: Final = 8 * 1024 * 1024
+"""How much of a body that is too large is still read: who is sending sees no answer, only that the connection broke."""
+
 HEADERS: Final = "couponry.headers"
 REQUEST_ID: Final = "couponry.request_id"
 """Keys of the ASGI scope: (name, value) pairs that the answer will carry, and the request's id."""
@@ -53,7 +56,7 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given, length = _of_interest(scope["headers"])
+        given, length, waits = _of_interest(scope["headers"])
         request_id = given if _is_request_id(given) else token_hex(8)
         headers: list[tuple[str, str]] = [("x-request-id", request_id)]
         scope[REQUEST_ID], scope[HEADERS] = request_id, headers
@@ -73,9 +76,12 @@ class Edge:
             await send(message)
 
         try:
-            if length is not None and (not length.isdigit() or int(length) > most):
-                raise _TooLarge(most)
-            body = await _whole_body(receive, most)
+            if scope["path"].endswith("\n"):
+                raise Problem(Reason.NOT_FOUND)  # to a route's pattern it would be as if not there
+            has_more = length is not None and (not length.isdigit() or int(length) > most)
+            if has_more and waits:
+                raise _TooLarge(most)  # it will not even be sent
+            body = await _whole_body(receive, most, has_more=has_more)
             if body is None:
                 return  # nobody is there any more
             await self._app(scope, _again(body, receive), answered)
@@ -93,24 +99,33 @@ class Edge:
             metrics.SECONDS.labels(path).observe(time.perf_counter() - begun_at)
 
 
-async def _whole_body(receive: Receive, most: int) -> bytes | None:
-    """All of it; None from a client that has gone. Raises _TooLarge, and Problem 408 for one that does not come."""
+async def _whole_body(receive: Receive, most: int, *, has_more: bool) -> bytes | None:
+    """All of it; None from a client that has gone. Raises _TooLarge, and Problem 408 for one that does not come.
+
+    `has_more` where it is known to be too large: then, as soon as it turns out to be, nothing of it is kept.
+    """
     parts: list[bytes] = []
-    left = most
+    left = -1 if has_more else most
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            while True:
+            is_coming = True
+            while is_coming and left > -THROWN_AWAY_BYTES:
                 message = await receive()
                 if message["type"] == "http.disconnect":
                     return None
-                parts.append(message.get("body", b""))
-                left -= len(parts[-1])
+                part = message.get("body", b"")
+                left -= len(part)
                 if left < 0:
-                    raise _TooLarge(most)
-                if not message.get("more_body", False):
-                    return b"".join(parts)
+                    parts.clear()
+                else:
+                    parts.append(part)
+                is_coming = message.get("more_body", False)
     except TimeoutError:
-        raise Problem(Reason.BODY_LATE, headers=CLOSING) from None
+        if left >= 0:
+            raise Problem(Reason.BODY_LATE, headers=CLOSING) from None
+    if left < 0:
+        raise _TooLarge(most)
+    return b"".join(parts)
 
 
 def _again(body: bytes, receive: Receive) -> Receive:
@@ -138,11 +153,14 @@ def _problem(error: Exception, request_id: str) -> Problem:
     return Problem(Reason.BROKEN)
 
 
-def _of_interest(headers: list[tuple[bytes, bytes]]) -> tuple[str, str | None]:
-    request_id, length = "", None
+def _of_interest(headers: list[tuple[bytes, bytes]]) -> tuple[str, str | None, bool]:
+    """The request's id, the length of its body, and whether it is sent only once it is asked for."""
+    request_id, length, waits = "", None, False
     for name, value in headers:
         if name == b"x-request-id":
             request_id = value.decode("latin-1")
         elif name == b"content-length":
             length = value.decode("latin-1")
-    return request_id, length
+        elif name == b"expect":
+            waits = value.lower() == b"100-continue"
+    return request_id, length, waits

@@ -90,7 +90,65 @@ async def test_head_that_does_not_come_ends_its_connection(
         writer.write(said)
         answer = await asyncio.wait_for(reader.read(), DEADLINE_SECONDS)
         assert answer.startswith(b"HTTP/1.1 408 ")
+        assert_hardened(answer)
         writer.close()
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        (b"GET / HTTP/1.1\r\nno header\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n", b"400"),
+        (b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03", b"400"),
+        (b"GET / HTTP/1.1\r\n" + b"x-a: %s\r\n" % (b"a" * 1_000) * 100, b"431"),
+        (b"GET / HTTP/1.1\r\nx-a: " + b"a" * 100_000, b"431"),
+    ],
+    ids=["no header", "a length below 0", "TLS", "many headers", "a long header"],
+)
+async def test_what_is_no_request_is_answered_like_one(
+    talk: Talk, said: bytes, status: bytes
+) -> None:
+    """With the headers that every answer has; a head without end is not kept."""
+    reader, _ = await talk(said)
+    answer = await asyncio.wait_for(reader.read(), DEADLINE_SECONDS)
+    assert answer.startswith(b"HTTP/1.1 " + status)
+    assert_hardened(answer)
+
+
+def assert_hardened(answer: bytes) -> None:
+    """No answer is stored on the way, or taken for what it is not; this one is the connection's last."""
+    for header in (
+        b"cache-control: no-store",
+        b"x-content-type-options: nosniff",
+        b"connection: close",
+    ):
+        assert header in answer.lower()
+
+
+@pytest.mark.parametrize("framing", ["content-length: {size}", "transfer-encoding: chunked"])
+async def test_body_that_is_too_large_is_answered_once_it_was_sent(
+    talk: Talk, framing: str
+) -> None:
+    """Who sends all of it before they listen hears 413, not that the connection broke."""
+    size = LARGEST_BODY_BYTES + 1_000_000
+    head = f"POST /en/partners/cards HTTP/1.1\r\nhost: x\r\n{framing.format(size=size)}\r\n\r\n".encode()
+    is_chunked = "chunked" in framing
+    body = b"%x\r\n%s\r\n0\r\n\r\n" % (size, b"a" * size) if is_chunked else b"a" * size
+    reader, _ = await talk(head + body)
+    answer = await asyncio.wait_for(reader.read(), DEADLINE_SECONDS)
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert_hardened(answer)
+
+
+async def test_body_that_is_too_large_is_not_asked_for(talk: Talk) -> None:
+    """Who waits to be asked is told at once."""
+    head = (
+        f"POST /en/partners/cards HTTP/1.1\r\nhost: x\r\ncontent-length: {LARGEST_BODY_BYTES + 1}\r\n"
+        "expect: 100-continue\r\n\r\n"
+    )
+    reader, _ = await talk(head.encode())
+    answer = await asyncio.wait_for(reader.read(), DEADLINE_SECONDS)
+    assert answer.startswith(b"HTTP/1.1 413 ")
 
 
 @pytest.mark.parametrize(
