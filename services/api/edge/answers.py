@@ -46,11 +46,20 @@ async def _http(request: Request, error: Exception) -> Response:
 
 
 def _allowed(request: Request) -> str:
-    """The methods of every route of this path: the framework itself names those of the first."""
+    """The methods of every route of this path: the framework itself names those of the first.
+
+    Of `/coupons/verify` those are not that would read it as a coupon's id.
+    """
     path = request.url.path
+    routes = [
+        route
+        for route in request.app.state.routes
+        if isinstance(route, APIRoute) and route.path_regex.match(path)
+    ]
+    fewest = min((len(route.param_convertors) for route in routes), default=0)
     methods: set[str] = set()
-    for route in request.app.state.routes:
-        if isinstance(route, APIRoute) and route.path_regex.match(path):
+    for route in routes:
+        if len(route.param_convertors) == fewest:
             methods |= route.methods or set()
     return ", ".join(sorted(methods))
 

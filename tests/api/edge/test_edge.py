@@ -81,11 +81,27 @@ async def test_edge_answers_unknown_paths_and_methods(http: httpx.AsyncClient) -
     for method, path, status in (
         ("GET", "/", 404), ("GET", "/en/partners", 404), ("GET", "/en/partners/games/", 404),
         ("PATCH", "/en/partners/games", 405), ("DELETE", "/en/partners/shops/1", 405), ("POST", "/openapi.json", 405),
+        ("GET", "/en/partners/games%0a", 404), ("GET", "/en/partners/games%0A%0A", 404),
     ):  # fmt: skip
         answer = await http.request(method, path)
         assert (answer.status_code, answer.json()["code"]) == (status, status), (method, path)
         assert "x-request-id" in answer.headers
         assert (status != 405) or answer.headers["allow"]
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/games", "GET, POST"),
+        ("/games/1", "GET, PUT"),
+        ("/staff/coupons/verify", "POST"),
+        ("/staff/coupons/00000000-0000-0000-0000-000000000000", "GET"),
+    ],
+)
+async def test_edge_allows_what_a_path_has(partner: Partner, path: str, allowed: str) -> None:
+    """Every method of it once, and none of another path that would match as well."""
+    answer = await partner.ask("PATCH", path)
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
 
 
 async def test_edge_names_every_request(partner: Partner) -> None:
