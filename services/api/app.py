@@ -29,7 +29,7 @@ from services.api.partners.keys import Keys, keys_by
 from services.decisions.manner import Manner
 from services.runtime.backoff import pause
 from services.runtime.docs_page import add_docs
-from services.runtime.health import Health, add_health
+from services.runtime.health import LICENSE, Health, add_health
 from services.runtime.serving import serving
 from services.runtime.settings import Settings, require_code_secret, required
 from services.runtime.side_by_side import side_by_side
@@ -76,6 +76,7 @@ def unserved_app(dialects: Sequence[Dialect] = DIALECTS) -> FastAPI:
         title="Couponry partner API",
         description="Games, cards, shops, products and coupons of one partner.",
         version="1",
+        license_info=LICENSE,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
@@ -23,6 +23,11 @@ from services.runtime.settings import Settings
 
 Check = Callable[[], str | None]
 """None: fine. A text: why not. Called on the event loop at every request, so it only looks, never waits."""
+
+LICENSE: Final = {"name": "Apache License 2.0", "identifier": "Apache-2.0"}
+"""Of every description that a process serves."""
+OPEN: Final[dict[str, Any]] = {"security": []}
+"""`openapi_extra` of what anybody may ask."""
 
 FAILING = Gauge(
     "couponry_check_failing",
@@ -116,6 +121,8 @@ def health_app(health: Health) -> FastAPI:
     app = FastAPI(
         title=f"couponry {health.name}",
         description="Health and metrics of this process.",
+        license_info=LICENSE,
+        servers=[{"url": "/", "description": "This process."}],
         docs_url=None,
         redoc_url=None,
     )
@@ -126,26 +133,27 @@ def health_app(health: Health) -> FastAPI:
 
 def add_health(app: FastAPI, health: Health) -> None:
     """Serve `/livez`, `/startupz`, `/readyz` and `/metrics` for `app`."""
-    bad: dict[int | str, dict[str, Any]] = {
-        503: {"description": "At least one check has a reason why not."}
+    late: dict[int | str, dict[str, Any]] = {
+        408: {"description": "The request did not come in time."}
     }
+    bad = {**late, 503: {"description": "At least one check has a reason why not."}}
 
-    @app.get("/livez", responses=bad)
+    @app.get("/livez", responses=bad, openapi_extra=OPEN)
     async def livez() -> JSONResponse:
         """Does this process make progress? If not, restart it."""
         return _report(health.liveness())
 
-    @app.get("/startupz", responses=bad)
+    @app.get("/startupz", responses=bad, openapi_extra=OPEN)
     async def startupz() -> JSONResponse:
         """Has this process started and connected? Once yes, for good."""
         return _report(health.startup())
 
-    @app.get("/readyz", responses=bad)
+    @app.get("/readyz", responses=bad, openapi_extra=OPEN)
     async def readyz() -> JSONResponse:
         """Can this process do its work now: started, its servers reached, not stopping? And in spite of what?"""
         return _report(health.readiness(), warnings=health.warnings())
 
-    @app.get("/metrics", response_class=PlainTextResponse)
+    @app.get("/metrics", response_class=PlainTextResponse, responses=late, openapi_extra=OPEN)
     async def metrics(request: Request) -> Response:
         """Every metric of this process, in the Prometheus or the OpenMetrics text format."""
         health.measure()

@@ -19,6 +19,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from services.api.app import unserved_app
 from services.api.generate import is_stale
+from services.runtime.health import Health, add_health, health_app
 from services.runtime.serving import serving
 from tests.api.stand import Partner
 
@@ -50,6 +51,28 @@ async def test_openapi_is_served(http: httpx.AsyncClient) -> None:
     assert document["openapi"].startswith("3.1")
     assert list(document["components"]["securitySchemes"]) == ["partnerToken"]
     assert document["servers"]
+
+
+def test_openapi_says_who_may_ask_and_what_can_go_wrong() -> None:
+    """Of every operation, also of those that every process serves, as linters of descriptions want it."""
+    served = unserved_app()
+    add_health(served, Health("api"))
+    for document in (served.openapi(), health_app(Health("issuer")).openapi()):
+        assert document["servers"]
+        assert document["info"]["license"]["identifier"] == "Apache-2.0"
+        operations = [one for path in document["paths"].values() for one in path.values()]
+        assert len({operation["operationId"] for operation in operations}) == len(operations)
+        for operation in operations:
+            assert "security" in operation, operation["operationId"]
+            assert any(status.startswith("4") for status in operation["responses"])
+        assert "text/plain" in document["paths"]["/metrics"]["get"]["responses"]["200"]["content"]
+
+
+def test_openapi_tells_of_bodies_that_are_late_or_too_large() -> None:
+    """Any request may have one, also where none is read."""
+    for method, path in OPERATIONS:
+        responses = unserved_app().openapi()["paths"][path][method.lower()]["responses"]
+        assert responses.keys() >= {"408", "413"}, (method, path)
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)

@@ -78,6 +78,7 @@ def _described(app: FastAPI, dialects: Sequence[Dialect]) -> dict[str, Any]:
         openapi_version=app.openapi_version,
         routes=app.routes,
         servers=[{"url": "/", "description": "This service."}],
+        license_info=app.license_info,
     )
     components = document.setdefault("components", {})
     components.setdefault("schemas", {}).update(_bodies)

@@ -82,7 +82,7 @@ Id = Annotated[int, Query(ge=1, le=MAX_ID), Whole]
 Day = Annotated[date, BeforeValidator(_day)]
 CustomerId = Annotated[str, Query(min_length=1, max_length=128, pattern=r"^[^\x00]*$")]
 _STEP: dict[str, Any] = {
-    "responses": gives(200, CouponAnswer, "The coupon after the step.", 400, 409, 413),
+    "responses": gives(200, CouponAnswer, "The coupon after the step.", 400, 409),
     "openapi_extra": takes(StaffStep),
 }
 
@@ -121,7 +121,7 @@ async def list_coupons(
 @router.post(
     "",
     status_code=201,
-    responses=gives(201, CouponAnswer, "The new coupon.", 400, 409, 413),
+    responses=gives(201, CouponAnswer, "The new coupon.", 400, 409),
     openapi_extra=takes(IssueByHand),
 )
 async def issue_coupon(call: Asked) -> Reply:
@@ -131,7 +131,7 @@ async def issue_coupon(call: Asked) -> Reply:
 
 @router.post(
     "/verify",
-    responses=gives(200, CouponVerified, "A coupon that can be used.", 400, 409, 413),
+    responses=gives(200, CouponVerified, "A coupon that can be used.", 400, 409),
     openapi_extra=takes(VerifyCode, changes=False),
 )
 async def verify_code(call: Asked) -> Reply:
@@ -150,7 +150,7 @@ async def get_coupon(call: Asked, coupon_id: CouponId) -> Reply:
 
 @router.post(
     "/{coupon_id}/preview",
-    responses=gives(200, CouponPreview, "What redeeming would do.", 400, 413),
+    responses=gives(200, CouponPreview, "What redeeming would do.", 400),
     openapi_extra=takes(StaffStep, changes=False),
 )
 async def preview_redeeming(call: Asked, coupon_id: CouponId) -> Reply:

@@ -13,6 +13,7 @@ ERRORS: Final[dict[int, str]] = {
     401: "No valid token.",
     403: "The token lacks the scope, or this is for somebody else to do.",
     404: "Unknown, or another partner's.",
+    408: "The body did not come in time.",
     409: "The state of things does not allow it.",
     413: "The body is too large.",
     422: "A field or parameter breaks its rule.",
@@ -26,7 +27,7 @@ def gives(
 ) -> dict[int | str, dict[str, Any]]:
     """`responses` of a route: its success, and the errors it knows besides those that every route has."""
     known: dict[int | str, dict[str, Any]] = {status: {"model": model, "description": description}}
-    for code in sorted({401, 403, 404, 422, 429, 503, *errors}):
+    for code in sorted({401, 403, 404, 408, 413, 422, 429, 503, *errors}):
         known[code] = {
             "model": InvalidFields if code == 422 else Failure,
             "description": ERRORS[code],

@@ -53,7 +53,7 @@ _LAST_SECOND = timedelta(seconds=1)
 @router.post(
     "",
     status_code=201,
-    responses=gives(201, GameAnswer, "The new game.", 400, 413),
+    responses=gives(201, GameAnswer, "The new game.", 400),
     openapi_extra=takes(Game),
 )
 async def create_game(call: Asked) -> Reply:
@@ -107,7 +107,7 @@ async def get_game(call: Asked, game_id: GameId) -> Reply:
 
 @router.put(
     "/{game_id}",
-    responses=gives(200, GamePreview, "The game as it is now, or as it would be.", 400, 413),
+    responses=gives(200, GamePreview, "The game as it is now, or as it would be.", 400),
     openapi_extra=takes(Game, partly=True),
 )
 async def update_game(call: Asked, game_id: GameId, dry_run: DryRun = False) -> Reply:
@@ -122,7 +122,8 @@ async def update_game(call: Asked, game_id: GameId, dry_run: DryRun = False) -> 
         await change_alone(connection, game_id)
         known = await _shown(connection, call, game_id)
         before = Game.model_construct(**known.stored.definition)
-        game = defined(read_game, _days(fields, known.time_zone), before.model_dump())
+        days = _days(fields, known.time_zone, known)
+        game = defined(read_game, days, before.model_dump())
         if "product_ids" in fields:
             await require_known(connection, call, PRODUCTS, game.product_ids)
         refusals = await update_games(
@@ -153,15 +154,25 @@ async def _shown(connection: asyncpg.Connection, call: Call, game_id: int) -> Sh
     return shown
 
 
-def _days(fields: Mapping[str, Any], time_zone: str) -> dict[str, Any]:
-    """The fields, with instants given for dates as the days that they lie in there: what was shown can be sent back."""
+def _days(
+    fields: Mapping[str, Any], time_zone: str, known: ShownGame | None = None
+) -> dict[str, Any]:
+    """The fields, with instants given for dates as the days that they lie in there: what was shown can be sent back.
+
+    Of the game as it is `known` that holds also for a day that its zone has skipped.
+    """
     days = dict(fields)
+    shown = {} if known is None else _body(known)
     for name in ("start_date", "end_date"):
-        if isinstance(text := fields.get(name), str):
-            try:
-                days[name] = parse_time(text).astimezone(ZoneInfo(time_zone)).date().isoformat()
-            except (ValueError, OverflowError):
-                pass  # a day, or nothing of the kind
+        if not isinstance(text := fields.get(name), str):
+            continue
+        if known is not None and text == shown[name]:
+            days[name] = known.stored.definition[name]
+            continue
+        try:
+            days[name] = parse_time(text).astimezone(ZoneInfo(time_zone)).date().isoformat()
+        except (ValueError, OverflowError):
+            pass  # a day, or nothing of the kind
     return days
 
 

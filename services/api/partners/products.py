@@ -29,7 +29,7 @@ ProductId = Annotated[int, Path(ge=1, le=MAX_ID), Whole]
 @router.post(
     "",
     status_code=201,
-    responses=gives(201, ProductAnswer, "The new product.", 400, 413),
+    responses=gives(201, ProductAnswer, "The new product.", 400),
     openapi_extra=takes(Product),
 )
 async def create_product(call: Asked) -> Reply:
@@ -51,7 +51,7 @@ async def get_product(call: Asked, product_id: ProductId) -> Reply:
 
 @router.put(
     "/{product_id}",
-    responses=gives(200, ProductAnswer, "The product as it is now.", 400, 413),
+    responses=gives(200, ProductAnswer, "The product as it is now.", 400),
     openapi_extra=takes(Product, partly=True),
 )
 async def update_product(call: Asked, product_id: ProductId) -> Reply:

@@ -29,7 +29,7 @@ ShopId = Annotated[int, Path(ge=1, le=MAX_ID), Whole]
 @router.post(
     "",
     status_code=201,
-    responses=gives(201, ShopAnswer, "The new shop.", 400, 413),
+    responses=gives(201, ShopAnswer, "The new shop.", 400),
     openapi_extra=takes(Shop),
 )
 async def create_shop(call: Asked) -> Reply:
@@ -51,7 +51,7 @@ async def get_shop(call: Asked, shop_id: ShopId) -> Reply:
 
 @router.put(
     "/{shop_id}",
-    responses=gives(200, ShopAnswer, "The shop as it is now.", 400, 413),
+    responses=gives(200, ShopAnswer, "The shop as it is now.", 400),
     openapi_extra=takes(Shop, partly=True),
 )
 async def update_shop(call: Asked, shop_id: ShopId) -> Reply:

@@ -299,3 +299,29 @@ async def test_game_read_and_put_back_is_the_same(
         assert {
             n: v for n, v in copied.json()["data"].items() if n in ("start_date", "end_date")
         } == {n: shown[n] for n in ("start_date", "end_date")}
+
+
+@pytest.mark.parametrize(
+    ("zone", "start", "end"),
+    [
+        ("Pacific/Apia", "2011-12-30", None),
+        ("Pacific/Apia", "2011-12-29", "2011-12-30"),
+        ("Pacific/Apia", "2011-12-30", "2011-12-31"),
+        ("Pacific/Kwajalein", None, "1993-08-21"),
+    ],
+)
+async def test_game_put_back_keeps_a_day_that_its_zone_has_skipped(
+    api_settings: Settings,
+    http: httpx.AsyncClient,
+    database: asyncpg.Connection,
+    zone: str,
+    start: str | None,
+    end: str | None,
+) -> None:
+    """No instant lies in such a day; that it was shown for it is enough."""
+    partner = await a_tenant(api_settings, http, database, zone)
+    created = await partner.post("/games", WHOLE | {"start_date": start, "end_date": end})
+    shown = (await partner.get(f"/games/{created.json()['data']['id']}")).json()["data"]
+    again = await partner.put(f"/games/{shown['id']}", shown)
+    assert again.status_code == 200, again.text
+    assert (await partner.get(f"/games/{shown['id']}")).json()["data"] == shown
