@@ -86,7 +86,10 @@ def _errors(model: type[Definition], invalid: ValidationError, messages: Message
         path = ".".join(map(str, location))
         if len(errors) == MOST_ERRORS and path not in errors:
             break
-        if error["type"] == "missing" or (_is_empty(error) and _is_required(model, location)):
+        is_itself = len(location) == len(error["loc"])  # and not a name or a text inside it
+        if error["type"] == "missing" or (
+            is_itself and _is_empty(error) and _is_required(model, location)
+        ):
             text = f"The {path} field is required."
         elif error["type"] == _REFUSAL:
             text = error["msg"]

@@ -140,6 +140,8 @@ REFUSED = [
     case("K03", "title", {"en": "E" * 256, "lt": "ž" * 256}, {f"title.{language}": ["Must be between 1 and 255 characters"] for language in ("en", "lt")}),
     case("K03", "title", "Card", {"title": ["Must be an object of texts by language"]}),
     case("K03", "description", ["x"], {"description": ["Must be an object of texts by language, each up to 10000 characters"]}),
+    *(case("K03", "description", texts, {"description": ["Must be an object of texts by language, each up to 10000 characters"]})
+      for texts in ({"": "x"}, {" ": "x"}, {"en": None})),
     case("K03", "description", {"en": 7}, {"description": ["Must be an object of texts by language, each up to 10000 characters"]}),
     case("K03", "card_design", "x", {"card_design": ["Must be an object"]}),
     *(case("K04", "card_design", {field: value}, {f"card_design.{field}": texts}) for field, value, texts in (
