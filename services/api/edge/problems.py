@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
+from itertools import islice
 from typing import Any, Final, ParamSpec, TypeVar
 
-from schemas.definitions import Definition, InvalidDefinition
+from schemas.definitions import MOST_ERRORS, Definition, InvalidDefinition
 
 P = ParamSpec("P")
 D = TypeVar("D", bound=Definition)
@@ -109,8 +110,8 @@ def not_found(parameter: str) -> Problem:
 
 
 def invalid(errors: Errors) -> Problem:
-    """422 with messages by field."""
-    return Problem(Reason.INVALID, errors=errors)
+    """422 with messages by field, of so many as one answer names."""
+    return Problem(Reason.INVALID, errors=dict(islice(errors.items(), MOST_ERRORS)))
 
 
 def defined(read: Callable[P, D], *values: P.args, **options: P.kwargs) -> D:

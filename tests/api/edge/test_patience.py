@@ -188,10 +188,15 @@ async def test_wide_body_is_refused_before_it_is_read(partner: Partner, content:
     assert (answer.status_code, "errors" in answer.json()) == (413, False)
 
 
-async def test_answer_names_fifty_errors_at_most(partner: Partner) -> None:
-    """However many there are."""
-    answer = await partner.post("/cards", {**CARD, "shop_ids": ["x"] * 9_999})
-    assert (answer.status_code, len(answer.json()["errors"])) == (422, 50)
+@pytest.mark.parametrize("wrong", ["x", 2**62])
+async def test_answer_names_fifty_errors_at_most(partner: Partner, wrong: object) -> None:
+    """However many there are, of what is no id and of ids that are nobody's."""
+    for path, body in (
+        ("/cards", {**CARD, "shop_ids": [wrong] * 999}),
+        ("/games", {**WHOLE, "product_ids": [wrong] * 999}),
+    ):
+        answer = await partner.post(path, body)
+        assert (answer.status_code, len(answer.json()["errors"])) == (422, 50)
 
 
 async def test_partner_has_half_of_the_pool(
