@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
@@ -31,13 +31,20 @@ _is_key = re.compile(r"[\x21-\x7e]{1,255}").fullmatch
 _SQL = queries("idempotency", __package__)
 
 Work = Callable[[asyncpg.Connection], Awaitable[Reply]]
+Told = Callable[[bytes], Mapping[str, str]]
+"""The headers that a body calls for, besides those of every answer."""
 
 
-async def once(call: Call, work: Work, *, keeps: bool = True) -> Reply:
+def _nothing(_: bytes) -> Mapping[str, str]:
+    return {}
+
+
+async def once(call: Call, work: Work, *, keeps: bool = True, told: Told = _nothing) -> Reply:
     """Run `work` in one transaction of the caller's partner, or answer as it was answered before.
 
     `work` may run again after a lost race, always in a new transaction. Raises what it raises, and Problem 422 for a
     key that is none or belongs to another request. `keeps=False` for a dry run: nothing is kept, the answer neither.
+    Bodies are stored without their headers, so those of a route's own are `told` by the body, the first time as again.
     """
     key = call.request.headers.get(HEADER)
     if key is not None and not _is_key(key):
@@ -46,10 +53,13 @@ async def once(call: Call, work: Work, *, keeps: bool = True) -> Reply:
         try:
             async with call.writing(wakes_relay=True, keeps=keeps) as connection:
                 if key is None or not keeps:
-                    return await work(connection)
-                return await _once(call, connection, key, work)
+                    reply = await work(connection)
+                else:
+                    reply = await _once(call, connection, key, work)
         except LostRace:
             continue
+        reply.headers.update(told(bytes(reply.body)))
+        return reply
     raise Problem(Reason.UNAVAILABLE)
 
 

@@ -34,6 +34,28 @@ async def test_idempotency_replays_the_stored_answer(partner: Partner) -> None:
     assert await games(partner) == 2
 
 
+async def test_idempotency_replays_what_headers_say_of_the_answer(partner: Partner) -> None:
+    """That a field of it is deprecated is told again, and not where it is not there."""
+    card = {
+        "title": {"en": "Card", "lt": "Kortelė"},
+        "description": {},
+        "terms_conditions": {},
+        "card_design": {},
+    }
+    for days, told in ((30, True), (None, False)):
+        body = card | {"default_coupon_validity_days": days}
+        headers = {"idempotency-key": f"k-{days}"}
+        created = [await partner.post("/cards", body, headers=headers) for _ in range(2)]
+        path = f"/cards/{created[0].json()['data']['id']}"
+        changed = [
+            await partner.put(path, body, headers={"idempotency-key": f"c-{days}"})
+            for _ in range(2)
+        ]
+        for first, again in (created, changed):
+            assert again.headers["idempotent-replayed"] == "true"
+            assert ("deprecation" in first.headers, "deprecation" in again.headers) == (told, told)
+
+
 async def test_idempotency_does_concurrent_repeats_once(partner: Partner) -> None:
     """Ten at the same moment: one does it, the others wait and get its answer."""
     answers = await asyncio.gather(
