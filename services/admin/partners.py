@@ -95,24 +95,33 @@ async def _add(
 @click.argument("partner_id", type=click.IntRange(1), metavar="ID")
 @source_option
 @click.option("--any-source", is_flag=True, help="Anybody may speak for it.")
+@dry_run_option
 @json_option
-def change(partner_id: int, sources: tuple[str, ...], any_source: bool, as_json: bool) -> None:
+def change(
+    partner_id: int, sources: tuple[str, ...], any_source: bool, dry_run: bool, as_json: bool
+) -> None:
     """Say who may speak for a partner: the patterns given replace those it had.
 
     What became a dead letter for its source is redriven with `couponry dead-letters redrive --filter stage=source`.
     """
     if bool(sources) == any_source:
         raise click.UsageError("give --source PATTERN, as often as needed, or --any-source")
-    before = asyncio.run(_set(command_settings(), partner_id, sources))
+    before = asyncio.run(_set(command_settings(), partner_id, sources, dry_run))
     if as_json:
         print_json({"id": partner_id, "sources": list(sources), "before": before})
     else:
-        print(f"partner {partner_id}: {_in_words(sources)}, was {_in_words(before)}")
+        would = "would be " if dry_run else ""
+        print(f"partner {partner_id}: {would}{_in_words(sources)}, was {_in_words(before)}")
 
 
-async def _set(settings: Settings, partner_id: int, sources: Sequence[str]) -> list[str]:
+async def _set(
+    settings: Settings, partner_id: int, sources: Sequence[str], dry_run: bool
+) -> list[str]:
     async with postgres(settings, "partners") as connection:
+        transaction = connection.transaction()
+        await transaction.start()
         before = await set_sources(connection, partner_id, sources)
+        await (transaction.rollback() if dry_run else transaction.commit())
     if before is None:
         raise CommandError(f"partner {partner_id} does not exist: see `couponry partners list`")
     return before

@@ -156,6 +156,8 @@ async def test_source_is_allowed_and_its_letters_redriven(
         await couponry("partners", "set", partner_id, "--source", "/c", "--any-source")
     ).code == 2
     assert (await couponry("partners", "set", 2**40, "--source", "/c")).code == 2
+    tried = await couponry("partners", "set", partner_id, "--source", "/c", "--dry-run", "--json")
+    assert tried.json()["sources"] == ["/c"]
     redrive = ("dead-letters", "redrive", "--filter", "stage=source", "--json")
     assert (await couponry(*redrive)).json()["dead"] == 1
     changed = (await couponry("partners", "set", partner_id, "--source", "/c", "--json")).json()
