@@ -17,12 +17,19 @@ Headers = Mapping[str, bytes | None]
 
 _MOST_BYTES: Final = 4_096
 """Of a value that is looked at: a guess must not cost more than reading did."""
+_QUOTES: Final = (b'"', b"'")
+_MOST_TIMES: Final = 5
+"""That a value was encoded as JSON, one time after the other."""
 _STARTS: Final = (
     (b"\xef\xbb\xbf", "the value begins with a byte order mark: send UTF-8 without one"),
     (b"\xff\xfe", "the value is UTF-16: send UTF-8"),
     (b"\xfe\xff", "the value is UTF-16: send UTF-8"),
     (b"\x1f\x8b", "the value is compressed with gzip: send plain JSON and let the producer compress batches"),
+    (b"\x78\x9c", "the value is compressed with zlib: send plain JSON and let the producer compress batches"),
+    (b"\x04\x22\x4d\x18", "the value is compressed with lz4: send plain JSON and let the producer compress batches"),
     (b"\x28\xb5\x2f\xfd", "the value is compressed with zstd: send plain JSON and let the producer compress batches"),
+    (b"\xac\xed", "the value is a serialized Java object: use a serializer of plain JSON"),
+    (b"\x00{", "the value is UTF-16: send UTF-8"),
     (b"\x00", "the value begins with the id of a schema registry: use a serializer of plain JSON"),
     (b"Obj\x01", "the value is an Avro file: send JSON"),
     (b"<", "the value is XML: send JSON"),
@@ -48,7 +55,11 @@ def _about_headers(headers: Headers, value: bytes) -> str | None:
         (
             name
             for name, text in headers.items()
-            if name.startswith(PREFIX) and text and len(text) > 1 and text[:1] == text[-1:] == b'"'
+            if (name.startswith(PREFIX) or name == CONTENT_TYPE)
+            and text
+            and len(text) > 1
+            and text[:1] == text[-1:]
+            and text[:1] in _QUOTES
         ),
         None,
     )
@@ -81,19 +92,33 @@ def _about_value(value: bytes) -> str | None:
     if value[1:2] == b"\x00":
         return "the value is UTF-16: send UTF-8"
     match parsed := _parsed(value):
-        case str() if parsed.lstrip()[:1] in ("{", "["):
-            return "the value is JSON inside a JSON string: it was encoded twice, send the object itself"
+        case str() if _was_encoded_again(parsed):
+            return "the value is JSON inside a JSON string: it was encoded twice or more, send the object itself"
         case str() | None if _is_base64(value):
             return "the value is base64: send the JSON itself"
         case [{}, *_]:
             return "the value is a list of objects: send one record for each"
         case {"schema": _, "payload": _}:
             return "the value is wrapped in schema and payload: set schemas.enable=false in the converter"
+        case {"specversion": _, "type": _, "data": _}:
+            return "the data are a whole event of their own: send what stands in its 'data' alone"
         case dict() if len(parsed) == 1:
             ((name, inner),) = parsed.items()
             if name in ("data", "payload", "event", "body", "value") and isinstance(inner, dict):
                 return f"the data are wrapped in {name!r}: send the object inside"
     return None
+
+
+def _was_encoded_again(text: str) -> bool:
+    for _ in range(_MOST_TIMES):
+        if text.lstrip()[:1] in ("{", "["):
+            return True
+        match _parsed(text.encode()):
+            case str() as inner:
+                text = inner
+            case _:
+                return False
+    return False
 
 
 def _is_base64(value: bytes) -> bool:

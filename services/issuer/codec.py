@@ -256,7 +256,9 @@ def _line(error: ErrorDetails, prefix: str) -> str:
     field = ".".join(str(step) for step in steps) or "value"
     if error["type"] == "string_pattern_mismatch" and error["loc"][-1] == "customer_id":
         return f"{field}: must not begin or end with white space, nor contain NUL"
-    return f"{field}: {error['msg'].removeprefix('Value error, ')}"
+    said = error["msg"].removeprefix("Value error, ")
+    # Who sends JSON has arrays: how they are kept here is no business of theirs.
+    return f"{field}: {said.replace('Tuple', 'Array')}"
 
 
 def _poison(record: ConsumerRecord, error: UnreadableError) -> Poison:

@@ -33,6 +33,8 @@ from tests.issuer.poison_corpus import (
     with_raw,
 )
 
+ORDER = {"partner_id": 1, "order_id": "o", "customer_id": "c", "currency": "EUR", "total": 1}
+
 
 def record(record_headers: Headers, record_value: bytes | None) -> ConsumerRecord:
     return ConsumerRecord(
@@ -214,6 +216,10 @@ def test_corpus_is_large_and_names_are_unique() -> None:
         (headers(type=b"a"), value(), "header", "HeaderError",
          ("ce_type: unknown type 'a', known are game.completed, order.placed, order.cancelled, order.refunded; "
           "name it in COUPONRY_IGNORED_TYPES to pass such events over")),
+        (headers(type=b"order.placed"), json.dumps(ORDER | {"lines": {}}).encode(), "schema", "ValidationError",
+         "data.lines: Input should be a valid array"),
+        (headers(type=b"order.placed"), json.dumps(ORDER | {"coupon_codes": ["x"] * 21}).encode(), "schema",
+         "ValidationError", "data.coupon_codes: Array should have at most 20 items after validation, not 21"),
         ((*headers(), ("ce_id", b"2")), value(), "header", "HeaderError", "ce_id: comes 2 times"),
         (headers_without("source"), value(), "header", "HeaderError", "ce_source: missing"),
     ],
