@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit, urlunsplit
@@ -147,3 +148,49 @@ async def test_migrate_says_what_a_login_may_not(empty: Settings) -> None:
     with pytest.raises(MigrationError, match="permission denied"):
         await migrate(empty.model_copy(update={"postgres_dsn": dsn}))
     await _execute(empty, f"DROP ROLE {stranger}")
+
+
+INVALID = """
+    SELECT indexrelid::regclass::text FROM pg_index
+    WHERE NOT indisvalid AND indrelid = to_regclass('couponry.coupons')
+"""
+
+
+async def test_index_that_was_begun_is_built_again(empty: Settings) -> None:
+    """A migration that dies while an index is built leaves one that is not valid, and no log of the file: the next run
+    makes a whole one. Whoever writes to the table meanwhile waits for nothing."""
+    name = urlsplit(empty.postgres_dsn or "").path[1:]
+    admin, reader = [await asyncpg.connect(empty.postgres_dsn) for _ in range(2)]
+    # An index that is built concurrently waits for whoever may still see the table as it was before.
+    async with reader.transaction(isolation="repeatable_read"):
+        await reader.fetchval("SELECT 1")
+        migrating = asyncio.create_task(migrate(empty))
+        await eventually(lambda: admin.fetchval(INVALID), "the index is begun")
+        await admin.execute("SET lock_timeout = '1s'")
+        await admin.execute("UPDATE couponry.coupons SET steps = steps")
+        await admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'couponry-migrate' AND datname = $1",
+            name,
+        )
+        with pytest.raises((MigrationError, asyncpg.PostgresConnectionError)):
+            await migrating
+    assert await admin.fetchval(INVALID)
+    outside = [migration.name for migration in migrations() if migration.is_outside]
+    missing = await plan(empty)
+    assert outside[0] == missing[0]
+    assert await migrate(empty) == missing
+    assert await admin.fetchval(INVALID) is None
+    for connection in (admin, reader):
+        await connection.close()
+
+
+def test_file_outside_a_transaction_can_be_run_again() -> None:
+    """Each of its statements does nothing where it was done before, and is one that needs to be there."""
+    outside = [migration for migration in migrations() if migration.is_outside]
+    assert outside
+    for migration in outside:
+        for statement in migration.statements():
+            assert "CONCURRENTLY" in statement
+            assert re.search(r"\bIF (NOT )?EXISTS\b", statement), statement
+    assert not any("CONCURRENTLY" in each.sql for each in migrations() if not each.is_outside)

@@ -1,5 +1,10 @@
 """Schema changes: plain SQL files under `migrations/`, applied forward only, each in its own transaction.
 
+What Postgres does outside a transaction alone, such as `CREATE INDEX CONCURRENTLY`, stands in a file whose first line
+is `-- outside a transaction`. Its statements are run one by one, so a run that is killed leaves some of them done: each
+is written such that doing it again does nothing (`IF NOT EXISTS`, `IF EXISTS`), and an index that was begun and never
+became valid is dropped and built anew. The file is logged when all of it is done.
+
 A file `NNNN_words.sql` is applied once, in the order of its number, and never edited afterwards: its SHA-256 is kept
 in `schema_migrations` and compared on every run. Several processes may migrate at once; an advisory lock lets one
 work while the others wait and then find nothing left to do. They ask for it now and then: one statement that waits
@@ -31,7 +36,12 @@ TURN_SECONDS = 0.2
 """Between two looks at whether another migration has ended."""
 TELL_SECONDS = 5.0
 
+OUTSIDE = "-- outside a transaction"
+"""The first line of a file whose statements are run one by one. Each ends with a semicolon at the end of a line."""
+
 _FILE_NAME = re.compile(r"^(\d{4})_(\w+)\.sql$")
+_STATEMENT_END = re.compile(r";\s*$", re.MULTILINE)
+_COMMENT = re.compile(r"^\s*--.*$", re.MULTILINE)
 
 
 class MigrationError(Exception):
@@ -47,6 +57,16 @@ class Migration:
     sql: str
     checksum: bytes
 
+    @property
+    def is_outside(self) -> bool:
+        """Its statements cannot be in a transaction."""
+        return self.sql.startswith(OUTSIDE + "\n")
+
+    def statements(self) -> list[str]:
+        """One by one, without comments."""
+        parts = _STATEMENT_END.split(_COMMENT.sub("", self.sql))
+        return [part.strip() for part in parts if part.strip()]
+
 
 async def migrate(
     settings: Settings, progress: Callable[[str], None] = lambda _line: None
@@ -56,7 +76,7 @@ async def migrate(
     `progress` is told what is waited for, what is being applied, and every few seconds for how long.
 
     Raises MigrationError when the database does not fit these files or refuses one of them. What was applied before
-    the refusal stays, because each file is a transaction of its own.
+    the refusal stays, because each file is a transaction of its own, or a row of statements that may be run again.
     """
     sql = queries("migrate")
     async with _session(settings) as connection:
@@ -127,15 +147,39 @@ def _missing(applied: list[Any]) -> list[Migration]:
 
 async def _apply(connection: asyncpg.Connection, migration: Migration) -> None:
     try:
+        if migration.is_outside:
+            await _apply_outside(connection, migration)
+            return
         async with connection.transaction():
             await connection.execute(migration.sql)
             await connection.execute(queries("migrate")["admit_plain_roles"])
-            await connection.execute(
-                queries("migrate")["log"], migration.version, migration.name, migration.checksum
-            )
+            await _log(connection, migration)
     except asyncpg.PostgresError as error:
         hint = " (migrate as a role that may do this)" if error.sqlstate == "42501" else ""
         raise MigrationError(f"migration {migration.name} was refused: {error}{hint}") from error
+
+
+async def _apply_outside(connection: asyncpg.Connection, migration: Migration) -> None:
+    """Statement by statement, without a limit on waiting: nobody waits for a statement that waits."""
+    sql = queries("migrate")
+    before = await connection.fetchval("SHOW lock_timeout")
+    await connection.execute("SET lock_timeout = 0")
+    try:
+        for statement in migration.statements():
+            # By name: somebody may be building an index of his own.
+            for row in await connection.fetch(sql["invalid_indexes"], statement):
+                await connection.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {row['name']}")
+            await connection.execute(statement)
+    finally:
+        if not connection.is_closed():
+            await connection.execute(f"SET lock_timeout = '{before}'")
+    await _log(connection, migration)
+
+
+async def _log(connection: asyncpg.Connection, migration: Migration) -> None:
+    await connection.execute(
+        queries("migrate")["log"], migration.version, migration.name, migration.checksum
+    )
 
 
 @asynccontextmanager

@@ -30,8 +30,16 @@ SELECT version, name, checksum FROM couponry.schema_migrations ORDER BY version;
 SELECT version, name FROM couponry.schema_migrations ORDER BY version DESC LIMIT 1;
 
 -- name: log
--- Remember a file, in the transaction that applied it.
+-- Remember a file, in the transaction that applied it, or when all its statements are done.
 INSERT INTO couponry.schema_migrations (version, name, checksum) VALUES ($1, $2, $3);
+
+-- name: invalid_indexes
+-- Indexes that this statement names and that were begun and never became valid.
+SELECT format('%I.%I', namespace.nspname, class.relname) AS name
+FROM pg_index index
+JOIN pg_class class ON class.oid = index.indexrelid
+JOIN pg_namespace namespace ON namespace.oid = class.relnamespace
+WHERE namespace.nspname = 'couponry' AND NOT index.indisvalid AND $1::text ~ ('\m' || class.relname || '\M');
 
 -- name: make_plain_roles
 -- Where this login may not make a role that bypasses row-level security, a plain one: the files find it there.
