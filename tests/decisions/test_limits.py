@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 
 import asyncpg
 import pytest
 
 from services.adapters.postgres.failures import LostRace
+from services.adapters.postgres.queries import queries
 from services.decisions.manner import USUAL
 from services.decisions.steps import StepRequest, take_step
 from services.domain.coupons.coupon import Step
@@ -158,3 +161,36 @@ async def test_bulk_cancels_that_meet_in_opposite_order_do_not_deadlock(
             await asyncio.gather(cancel_all(one, 0, both), cancel_all(other, 1, both))
             for game_id in games:
                 assert await database.fetchval(LEFT, game_id) == limit
+
+
+async def test_long_history_is_not_read_for_a_limit(
+    database: asyncpg.Connection, partner_id: int
+) -> None:
+    """Of a customer with thousands of coupons, most of them cancelled, the newest that count are found and no others."""
+    game_id = await a_game(database, partner_id, allow_multiple_active_coupons=True)
+    await database.execute(
+        """
+        INSERT INTO coupons (id, event_key, partner_id, game_id, customer_no, issued_at, rule_version,
+                             rule_allow_multiple, holds_single_place, status, code)
+        SELECT gen_random_uuid(), gen_random_uuid(), $1, $2, 1, timestamptz '2026-01-01T00:00Z' + n * interval '1 min', 1,
+               true, false, CASE WHEN n < 1000 THEN 'active' ELSE 'cancelled' END, lpad(n::text, 16, '0')
+        FROM generate_series(0, 2999) AS n
+        """,
+        partner_id,
+        game_id,
+    )
+    query = queries("coupons", "services.adapters.postgres")["past_issues"]
+    wanted = ([1], [game_id], [3])
+    found = [row["issued_at"] for row in await database.fetch(query, *wanted)]
+    newest = await database.fetch(
+        "SELECT issued_at FROM coupons WHERE status = 'active' ORDER BY issued_at DESC LIMIT 3"
+    )
+    assert found == [row["issued_at"] for row in newest]
+    explained = await database.fetchval(
+        "EXPLAIN (ANALYZE, FORMAT JSON)"
+        + query.replace("$1", "'{1}'").replace("$2", f"'{{{game_id}}}'").replace("$3", "'{3}'")
+    )
+    text = json.dumps(json.loads(explained))
+    rows = [float(each) for each in re.findall(r'"Actual Rows": ([\d.]+)', text)]
+    assert max(rows) == 3, text
+    assert "Rows Removed by Filter" not in text
