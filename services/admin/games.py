@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +29,9 @@ from services.adapters.postgres.games import (
     reserve_ids,
 )
 from services.adapters.postgres.partners import known_partners
+from services.decisions.groundwork import upon_groundwork
 from services.decisions.manner import Manner
-from services.decisions.rule_changes import MultipleInUse, update_games
+from services.decisions.rule_changes import MultipleInUse, preview_games, update_games
 from services.domain.program import GameType
 from services.runtime.settings import Settings
 from services.terminal.addresses import command_settings, postgres
@@ -115,22 +118,39 @@ async def load_games(
 
     Raises CommandError, one line with `file` and the entry's index, and has loaded nothing then.
     """
+    manner = Manner.by(settings)
     async with postgres(settings, "games") as connection:
-        transaction = connection.transaction()
-        await transaction.start()
-        try:
-            await keep_other_changes_out(connection)
-            stored = await games_by_id(connection, [entry.id for entry in entries if entry.id])
-            await _check_ownership(connection, file, entries, stored)
-            await _update(connection, settings, file, entries, stored)
-            if dry_run:
-                return [entry.id for entry in entries]
-            ids = await _insert(connection, entries, stored)
+
+        @asynccontextmanager
+        async def begin() -> AsyncIterator[asyncpg.Connection]:
+            async with connection.transaction():
+                yield connection
+
+        async def load_all() -> list[int | None]:
+            async with _kept_unless(dry_run, connection):
+                await keep_other_changes_out(connection)
+                stored = await games_by_id(connection, [entry.id for entry in entries if entry.id])
+                await _check_ownership(connection, file, entries, stored)
+                await _update(connection, manner, file, entries, stored, dry_run)
+                if dry_run:
+                    return [entry.id for entry in entries]
+                return list(await _insert(connection, entries, stored))
+
+        return await upon_groundwork(load_all, begin, actor=ACTOR, manner=manner)
+
+
+@asynccontextmanager
+async def _kept_unless(dry_run: bool, connection: asyncpg.Connection) -> AsyncIterator[None]:
+    """A transaction, rolled back in the end of a dry run."""
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        yield
+        if not dry_run:
             await transaction.commit()
-            return list(ids)
-        finally:
-            if connection.is_in_transaction():
-                await transaction.rollback()
+    finally:
+        if connection.is_in_transaction():
+            await transaction.rollback()
 
 
 async def _check_ownership(
@@ -158,22 +178,22 @@ async def _check_ownership(
 
 async def _update(
     connection: asyncpg.Connection,
-    settings: Settings,
+    manner: Manner,
     file: str,
     entries: list[GameEntry],
     stored: dict[int, StoredGame],
+    dry_run: bool,
 ) -> None:
     indexes = {
         entry.id: index
         for index, entry in enumerate(entries)
         if entry.id is not None and entry.id in stored
     }
-    refusals = await update_games(
-        connection,
-        {game_id: entries[index] for game_id, index in indexes.items()},
-        actor=ACTOR,
-        manner=Manner.by(settings),
-    )
+    changes = {game_id: entries[index] for game_id, index in indexes.items()}
+    if dry_run:
+        refusals = await preview_games(connection, changes, manner=manner)
+    else:
+        refusals = await update_games(connection, changes, actor=ACTOR, manner=manner)
     for refusal in refusals:
         raise CommandError(
             f"{file}[{indexes[refusal.game_id]}].allow_multiple_active_coupons: "

@@ -7,5 +7,6 @@ steps or time to record comes here with a connection, and commits. To read:
 the rules must know), `rows` (what will be written), `verdicts` (from a decided event to rows), `recording` (the
 writing, and last the proof that the rules still hold); then what is made of these: `transaction` (events, a
 batch or one), `by_hand` (a coupon that staff issue), `steps` (one step on one coupon), `passing_time` (what time
-alone has done), `repeats` (which events have no decision yet), `rule_changes` (a game that is changed under way).
+alone has done), `repeats` (which events have no decision yet), `groundwork` (what a change of games needs done
+before it), `rule_changes` (a game that is changed under way).
 """

@@ -27,17 +27,18 @@ from services.domain.coupons.coupon import OPEN_STATUSES, Step
 from services.domain.coupons.lifecycle import settle
 from services.domain.coupons.notices import next_notice
 
-CLOSED_AT_ONCE = 5_000
-"""Bounds the rows in memory of a change of rules; all of it is one transaction however many there are."""
+CLOSED_AT_ONCE = 500
+"""In one transaction that a change of rules needs: an issuer that waits for one of the customers hardly notices."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Settlement:
-    """What was recorded, by kind."""
+    """What was recorded, by kind; `due_from` is when the first coupon that was looked at was due, if any was."""
 
     expired: int = 0
     released: int = 0
     notified: int = 0
+    due_from: datetime | None = None
 
     @property
     def total(self) -> int:
@@ -59,37 +60,35 @@ async def settle_due(
     actor: str,
     limit: int,
     without: Collection[str] = (),
+    floor: datetime = coupons.BEGINNING,
 ) -> Settlement:
     """Settle up to `limit` coupons that are due, in the caller's transaction; nothing recorded: nothing was due.
 
-    `without`: coupons to leave alone. Raises ClockApart, CannotSettle.
+    `without`: coupons to leave alone. What was due before `floor` is not looked for. Raises ClockApart, CannotSettle.
     """
     at = await clock(connection, manner.clock_offset)
     manner.guard.check(at - manner.clock_offset)
-    candidates = await coupons.due(connection, at, limit, without)
+    candidates = await coupons.due(connection, at, limit, without, floor)
     try:
-        return await _settle(connection, candidates, manner, actor)
+        settlement = await _settle(connection, candidates, manner, actor)
     except Exception as error:
         if kind_of(error) is Kind.FAULT:
             raise CannotSettle([str(row["id"]) for row in candidates]) from error
         raise
+    settlement.due_from = min((row["first_at"] for row in candidates), default=None)
+    return settlement
 
 
 async def close_lapsed(
     connection: Connection, manner: Manner, game_ids: Collection[int], at: datetime, *, actor: str
-) -> int:
-    """Close the coupons of these games that are over at `at`; returns how many.
+) -> bool:
+    """Close coupons of these games that are over at `at`; False: as many as go at once, and there may be more.
 
     Takes the customers' locks first, like an issuer, and must come before any lock on a game.
     """
-    lapsed = await coupons.lapsed_of_games(connection, game_ids, at)
-    closed = 0
-    for start in range(0, len(lapsed), CLOSED_AT_ONCE):
-        settlement = await _settle(
-            connection, lapsed[start : start + CLOSED_AT_ONCE], manner, actor
-        )
-        closed += settlement.expired
-    return closed
+    lapsed = await coupons.lapsed_of_games(connection, game_ids, at, CLOSED_AT_ONCE)
+    await _settle(connection, lapsed, manner, actor)
+    return len(lapsed) < CLOSED_AT_ONCE
 
 
 async def _settle(

@@ -5,13 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
 
+from schemas.partners.games import read_game
 from services.adapters.postgres.failures import LostRace
+from services.adapters.postgres.games import UNCOUNTED, games_by_id
+from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
+from services.decisions.groundwork import NeedsGroundwork, upon_groundwork
 from services.decisions.manner import USUAL
+from services.decisions.rule_changes import COUNTED_AT_ONCE, update_games
 from services.decisions.steps import StepRequest, take_step
 from services.domain.coupons.coupon import Step
 from services.issuer.pipeline import Pipeline
@@ -194,3 +201,107 @@ async def test_long_history_is_not_read_for_a_limit(
     rows = [float(each) for each in re.findall(r'"Actual Rows": ([\d.]+)', text)]
     assert max(rows) == 3, text
     assert "Rows Removed by Filter" not in text
+
+
+MANY = COUNTED_AT_ONCE + 200
+
+
+async def many_issued(database: asyncpg.Connection, partner_id: int, **rules: object) -> int:
+    """A game with more coupons than are counted while others wait; every hundredth was cancelled."""
+    game_id = await a_game(database, partner_id, allow_multiple_active_coupons=True, **rules)
+    await database.execute(
+        """
+        WITH customer AS (
+            INSERT INTO customers (partner_id, customer_id, last_at) VALUES ($1, 'planted', now()) RETURNING customer_no
+        )
+        INSERT INTO coupons (id, event_key, partner_id, game_id, customer_no, issued_at, rule_version,
+                             rule_allow_multiple, holds_single_place, status, code)
+        SELECT gen_random_uuid(), gen_random_uuid(), $1, $2, customer_no, now(), 1, true, false,
+               CASE n % 100 WHEN 0 THEN 'cancelled' WHEN 1 THEN 'expired' ELSE 'active' END, lpad(n::text, 16, '0')
+        FROM customer, generate_series(1, $3) AS n
+        """,
+        partner_id,
+        game_id,
+        MANY,
+    )
+    return game_id
+
+
+async def limited(pool: asyncpg.Pool, game_id: int, limit: int | None) -> None:
+    """By a change of rules, with the groundwork that it needs."""
+
+    @asynccontextmanager
+    async def begin() -> AsyncIterator[Connection]:
+        async with pool.acquire() as connection, connection.transaction():
+            yield connection
+
+    async def change() -> None:
+        async with begin() as connection:
+            stored = (await games_by_id(connection, [game_id]))[game_id].definition
+            game = read_game({"total_limit": limit}, stored)
+            assert await update_games(connection, {game_id: game}, actor="test") == []
+
+    await upon_groundwork(change, begin, actor="test", manner=USUAL)
+
+
+async def test_limit_of_a_game_of_many_coupons_is_exact_beside_issuers(
+    database: asyncpg.Connection, pool: asyncpg.Pool, pipeline: Pipeline, partner_id: int
+) -> None:
+    """Whatever is issued and cancelled while it is set, changed and set again: in place and left are the limit."""
+    game_id = await many_issued(database, partner_id)
+    limits = (MANY + 150, MANY + 60, None, MANY + 100, MANY - 500, MANY + 130)
+    for turn, limit in enumerate(limits):
+        records = [
+            completed(f"e-{turn}-{number}", f"c-{number}", partner_id=partner_id, game_id=game_id)
+            for number in range(40)
+        ]
+        cancelled = await database.fetch(
+            "SELECT id FROM coupons WHERE game_id = $1 AND status = 'active' LIMIT 3", game_id
+        )
+        await asyncio.gather(
+            *(pipeline.process(records[start : start + 10]) for start in range(0, 40, 10)),
+            *(cancel(pool, str(row["id"])) for row in cancelled),
+            limited(pool, game_id, limit),
+        )
+        if limit is not None:
+            in_place = await database.fetchval(IN_PLACE, game_id)
+            assert in_place + await database.fetchval(LEFT, game_id) == limit
+    (rules,) = await database.fetch("SELECT total_limit FROM games WHERE id = $1", game_id)
+    assert rules["total_limit"] == MANY + 130
+
+
+async def test_limit_that_is_not_set_in_the_end_leaves_no_other(
+    database: asyncpg.Connection, pool: asyncpg.Pool, partner_id: int
+) -> None:
+    """A change that fails after its groundwork was laid: the game has no limit, as before."""
+    game_id = await many_issued(database, partner_id)
+
+    @asynccontextmanager
+    async def begin() -> AsyncIterator[Connection]:
+        async with pool.acquire() as connection, connection.transaction():
+            yield connection
+
+    seen = []
+
+    async def change() -> None:
+        seen.append(await database.fetchval("SELECT total_limit FROM games WHERE id = $1", game_id))
+        if len(seen) == 1:
+            raise NeedsGroundwork(uncounted=frozenset({game_id}))
+        raise RuntimeError("something else")
+
+    with pytest.raises(RuntimeError):
+        await upon_groundwork(change, begin, actor="test", manner=USUAL)
+    assert seen == [None, UNCOUNTED]
+    assert await database.fetchval("SELECT total_limit FROM games WHERE id = $1", game_id) is None
+
+
+async def test_change_of_limit_counts_few_coupons_while_others_wait(
+    database: asyncpg.Connection, partner_id: int
+) -> None:
+    """From one limit to another, of a game of many: the shares are read, not the coupons."""
+    game_id = await many_issued(database, partner_id, total_limit=MANY)
+    await database.execute("UPDATE games SET total_limit = $2 WHERE id = $1", game_id, MANY + 1)
+    in_place = await database.fetchval(IN_PLACE, game_id)
+    # Planted beside the shares, so that it shows whether these were counted.
+    assert await database.fetchval(LEFT, game_id) == MANY + 1
+    assert in_place > COUNTED_AT_ONCE

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from uuid import uuid4
 
@@ -14,8 +16,10 @@ import pytest
 from schemas.partners.games import Game, read_game
 from services.adapters.postgres.games import games_by_id
 from services.adapters.postgres.pool import connect
+from services.decisions.groundwork import upon_groundwork
 from services.decisions.manner import Manner
-from services.decisions.rule_changes import MultipleInUse, update_games
+from services.decisions.passing_time import CLOSED_AT_ONCE
+from services.decisions.rule_changes import MultipleInUse, preview_games, update_games
 from services.domain.coupons.codes import codes_from
 from services.runtime.settings import Settings
 from tests.stand.issuing import a_game, a_partner, blocked_by
@@ -178,3 +182,97 @@ async def test_update_that_changes_nothing_makes_no_version(
         "SELECT version, rules ->> 'name' FROM game_versions ORDER BY version"
     )
     assert [tuple(row) for row in versions] == [(1, same.name), (2, "Other")]
+
+
+async def _plant(
+    connection: asyncpg.Connection, game_id: int, number: int, days_ago: float = 0
+) -> None:
+    """So many coupons of seven days, each of a customer of its own."""
+    await connection.execute(
+        """
+        WITH numbers AS (SELECT n, 'planted-' || $2 || '-' || n AS customer_id FROM generate_series(1, $2::integer) AS n),
+        added AS (
+            INSERT INTO customers (partner_id, customer_id, last_at)
+            SELECT partner_id, customer_id, now() - $3::interval FROM games, numbers WHERE id = $1
+            RETURNING customer_no, partner_id
+        )
+        INSERT INTO coupons (id, event_key, partner_id, game_id, customer_no, issued_at, expires_at, rule_version,
+                             rule_validity_days, rule_allow_multiple, holds_single_place, code)
+        SELECT gen_random_uuid(), gen_random_uuid(), partner_id, $1, customer_no, now() - $3::interval,
+               now() - $3::interval + interval '168 hours', 1, 7, true, false,
+               translate(upper(substr(md5(customer_no::text), 1, 16)), 'ILOU', '1100')
+        FROM added
+        """,
+        game_id,
+        number,
+        timedelta(days=days_ago),
+    )
+
+
+@asynccontextmanager
+async def _shared_by_an_issuer(settings: Settings, game_id: int) -> AsyncIterator[None]:
+    """A batch is about to commit: whoever wants the game for himself waits, and whoever shares it waits behind him."""
+    issuer = await connect(settings, "test")
+    batch = issuer.transaction()
+    await batch.start()
+    await issuer.execute("SELECT FROM games WHERE id = $1 FOR SHARE", game_id)
+    yield
+    await batch.rollback()
+    await issuer.close()
+
+
+async def test_preview_and_refusal_wait_for_nobody(
+    settings: Settings, database: asyncpg.Connection, game_id: int
+) -> None:
+    """Active coupons are counted before the game is locked: a refusal, or a preview of one, keeps no issuer waiting."""
+    await _plant(database, game_id, CLOSED_AT_ONCE + 1)
+    stored = (await games_by_id(database, [game_id]))[game_id].definition
+    changed = read_game({"allow_multiple_active_coupons": False}, stored)
+    refused = [
+        MultipleInUse(
+            game_id=game_id,
+            active_coupons_count=CLOSED_AT_ONCE + 1,
+            affected_customers=CLOSED_AT_ONCE + 1,
+        )
+    ]
+    async with _shared_by_an_issuer(settings, game_id):
+        await database.execute("SET lock_timeout = '1s'")
+        assert await _switch(database, game_id) == refused
+        async with database.transaction():
+            assert await preview_games(database, {game_id: changed}) == refused
+
+
+async def test_preview_closes_nothing(
+    settings: Settings, database: asyncpg.Connection, game_id: int
+) -> None:
+    """What would be closed by the change is still open after its preview, which needs no lock of the game."""
+    await _issue(database, game_id, "a", days_ago=8)
+    stored = (await games_by_id(database, [game_id]))[game_id].definition
+    changed = read_game({"allow_multiple_active_coupons": False}, stored)
+    async with _shared_by_an_issuer(settings, game_id):
+        await database.execute("SET lock_timeout = '1s'")
+        assert await preview_games(database, {game_id: changed}) == []
+    assert await database.fetchval("SELECT status FROM coupons") == "active"
+
+
+async def test_many_that_are_over_are_closed_in_parts(
+    database: asyncpg.Connection, game_id: int
+) -> None:
+    """No transaction holds the customers of more than a few of them, and the change comes when all are closed."""
+    await _plant(database, game_id, 2 * CLOSED_AT_ONCE + 100, days_ago=8)
+
+    @asynccontextmanager
+    async def begin() -> AsyncIterator[asyncpg.Connection]:
+        async with database.transaction():
+            yield database
+
+    done = await upon_groundwork(
+        lambda: _switch(database, game_id), begin, actor="test", manner=Manner()
+    )
+
+    assert done == []
+    assert not (await _definition(database, game_id)).allow_multiple_active_coupons
+    assert await database.fetchval("SELECT count(*) FROM coupons WHERE status = 'active'") == 0
+    parts = await database.fetch("SELECT count(*) FROM coupon_history GROUP BY xmin::text")
+    assert max(part["count"] for part in parts) == CLOSED_AT_ONCE
+    assert sum(part["count"] for part in parts) == 2 * CLOSED_AT_ONCE + 100

@@ -6,7 +6,7 @@ Owners' rows are locked by whoever calls, so nothing changes between looking and
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 import asyncpg
@@ -129,18 +129,29 @@ async def with_owners(connection: Connection, ids: Collection[object]) -> list[a
     return await connection.fetch(_SQL["coupons"], list(ids))
 
 
+BEGINNING = datetime.min.replace(tzinfo=UTC)
+"""Before all that is due."""
+
+
 async def due(
-    connection: Connection, at: datetime, limit: int, without: Collection[str] = ()
+    connection: Connection,
+    at: datetime,
+    limit: int,
+    without: Collection[str] = (),
+    floor: datetime = BEGINNING,
 ) -> list[asyncpg.Record]:
-    """(id, partner id, customer id) of coupons that time has changed; their customers are locked by nobody else."""
-    return await connection.fetch(_SQL["due"], at, limit, list(without))
+    """(id, partner id, customer id, first_at) of coupons that time has changed; nobody else has locked their customers.
+
+    Of the first ones due at `floor` or later, which were due from `first_at` on.
+    """
+    return await connection.fetch(_SQL["due"], at, limit, list(without), floor)
 
 
 async def lapsed_of_games(
-    connection: Connection, game_ids: Collection[int], at: datetime
+    connection: Connection, game_ids: Collection[int], at: datetime, limit: int
 ) -> list[asyncpg.Record]:
-    """The same of open coupons of these games that are over at the instant; nothing is locked."""
-    return await connection.fetch(_SQL["lapsed_of_games"], list(game_ids), at)
+    """The same of up to `limit` open coupons of these games that are over at the instant; nothing is locked."""
+    return await connection.fetch(_SQL["lapsed_of_games"], list(game_ids), at, limit)
 
 
 def coupon_from(row: asyncpg.Record) -> Coupon:

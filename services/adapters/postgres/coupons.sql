@@ -67,24 +67,35 @@ FROM coupons c JOIN customers cu USING (customer_no)
 WHERE c.id = ANY($1::uuid[]) ORDER BY c.id;
 
 -- name: due
--- Customers nobody else is working on, of the coupons due first but for $3: several sweepers do not step on each other.
-SELECT due.id, cu.partner_id, cu.customer_id
+-- Customers nobody else is working on, of the coupons due first from $4 on but for $3: several sweepers do not step on each
+-- other. With the instant at which the first of them all was due, also if somebody else is at it.
+SELECT due.id, cu.partner_id, cu.customer_id, due.first_at
 FROM (
-    SELECT c.id, c.customer_no FROM coupons c
-    WHERE c.status IN ('active', 'reserved') AND (c.expires_at IS NOT NULL OR c.reserved_until IS NOT NULL)
-      AND least(c.notice_at, c.reserved_until, c.expires_at) <= $1::timestamptz AND c.id <> ALL ($3::uuid[])
-    ORDER BY least(c.notice_at, c.reserved_until, c.expires_at) LIMIT $2
+    SELECT id, customer_no, min(due_at) OVER () AS first_at
+    FROM (
+        SELECT c.id, c.customer_no, least(c.notice_at, c.reserved_until, c.expires_at) AS due_at FROM coupons c
+        WHERE c.status IN ('active', 'reserved') AND (c.expires_at IS NOT NULL OR c.reserved_until IS NOT NULL)
+          AND least(c.notice_at, c.reserved_until, c.expires_at) <= $1::timestamptz
+          AND least(c.notice_at, c.reserved_until, c.expires_at) >= $4::timestamptz AND c.id <> ALL ($3::uuid[])
+        ORDER BY least(c.notice_at, c.reserved_until, c.expires_at) LIMIT $2
+    ) AS first_ones
 ) AS due
 JOIN customers cu USING (customer_no)
 ORDER BY cu.partner_id, cu.customer_id
 FOR UPDATE OF cu SKIP LOCKED;
 
 -- name: lapsed_of_games
--- Open coupons of these games that are over at the instant, or were at the newest one decided for their customer.
+-- Up to $3 open coupons of these games that are over at the instant, or were at the newest one decided for their customer.
+-- The latter are looked for among all that are still active, so there should be few of those.
 SELECT c.id, cu.partner_id, cu.customer_id
 FROM coupons c JOIN customers cu USING (customer_no)
-WHERE c.game_id = ANY($1::bigint[]) AND c.status IN ('active', 'reserved')
-  AND c.expires_at <= greatest($2::timestamptz, cu.last_at);
+WHERE c.game_id = ANY($1::bigint[]) AND c.status = ANY('{active,reserved}') AND c.expires_at <= $2::timestamptz
+UNION ALL
+SELECT c.id, cu.partner_id, cu.customer_id
+FROM coupons c JOIN customers cu USING (customer_no)
+WHERE c.game_id = ANY($1::bigint[]) AND c.status = ANY('{active,reserved}') AND c.expires_at > $2::timestamptz
+  AND c.expires_at <= cu.last_at
+LIMIT $3;
 
 -- name: taken
 -- Coupons that have one of these ids or codes.

@@ -14,6 +14,9 @@ from services.adapters.postgres.queries import queries
 
 _SQL = queries("games")
 
+UNCOUNTED = 2**31 - 1
+"""A total limit that no game reaches: nobody has counted what it has issued."""
+
 
 class Defined(Protocol):
     """A definition that has been checked, as a wire model gives it."""
@@ -113,6 +116,26 @@ async def active_coupons(connection: Connection, game_id: int, at: datetime) -> 
     """How many coupons of a game are active at that instant, and how many customers hold them."""
     (row,) = await connection.fetch(_SQL["active_coupons"], game_id, at)
     return row["active_coupons_count"], row["affected_customers"]
+
+
+async def coupons_that_count(connection: Connection, game_id: int, most: int) -> int:
+    """How many coupons count towards a limit of this game, looked for up to `most` of them."""
+    return int(await connection.fetchval(_SQL["coupons_that_count"], game_id, most))
+
+
+async def limit_without_counting(connection: Connection, ids: Collection[int]) -> None:
+    """Give those of these games that have no limit the largest there is, `UNCOUNTED`."""
+    await connection.execute(_SQL["limit_without_counting"], list(ids))
+
+
+async def unlimit(connection: Connection, ids: Collection[int]) -> None:
+    """Take that limit back."""
+    await connection.execute(_SQL["unlimit"], list(ids))
+
+
+async def tell_issued_before(connection: Connection, game_id: int) -> None:
+    """Count what a game with the limit `UNCOUNTED` had issued before, for a change in this transaction."""
+    await connection.execute(_SQL["tell_issued_before"], game_id)
 
 
 def stored_game(row: asyncpg.Record) -> StoredGame:

@@ -59,10 +59,27 @@ RETURNING id, partner_id, version, name, description, game_type, reward_descript
           quota_epoch, code_prefix, created_at, updated_at;
 
 -- name: active_coupons
--- How many coupons of a game are active at an instant, and how many customers hold them.
-SELECT count(*) AS active_coupons_count, count(DISTINCT customer_no) AS affected_customers
-FROM coupons
-WHERE game_id = $1 AND status IN ('active', 'reserved') AND (expires_at IS NULL OR expires_at > $2);
+-- How many coupons of a game are active at an instant, and how many customers hold them. Locks nothing.
+SELECT active_coupons_count, affected_customers FROM active_coupons($1, $2);
+
+-- name: coupons_that_count
+-- How many coupons count towards a game's limit, looked for up to $2 of them.
+SELECT coupons_that_count($1, $2);
+
+-- name: limit_without_counting
+-- The largest limit there is, where none was: from now on what is issued is taken from shares.
+UPDATE games SET total_limit = 2147483647 WHERE id = ANY($1::bigint[]) AND total_limit IS NULL;
+
+-- name: unlimit
+-- As it was before.
+UPDATE games SET total_limit = NULL WHERE id = ANY($1::bigint[]) AND total_limit = 2147483647;
+
+-- name: tell_issued_before
+-- For the trigger that shares out the next limit: how many coupons count that were not taken from this game's shares. One
+-- statement, so one snapshot, in which the difference is what it is in every other.
+SELECT set_config('couponry.issued_before_' || g.id,
+                  (coupons_that_count(g.id, NULL) - taken_from_shares(g.id, g.quota_epoch, g.total_limit))::text, true)
+FROM games g WHERE g.id = $1;
 
 -- name: keep_files_out
 -- Until the commit nobody loads a file of games. Issuers and other requests go on.

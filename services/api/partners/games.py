@@ -6,7 +6,7 @@ version, which every decision made under it stores.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -20,7 +20,7 @@ from schemas.partners.game_answers import GameAnswer, GameList, GamePreview, Gam
 from schemas.partners.games import Game, read_game
 from services.adapters.postgres.catalogue import PRODUCTS
 from services.adapters.postgres.clock import clock
-from services.adapters.postgres.games import insert_game
+from services.adapters.postgres.games import UNCOUNTED, insert_game
 from services.api.edge import audit
 from services.api.edge.call import Call
 from services.api.edge.description import takes
@@ -40,7 +40,13 @@ from services.api.partners.shown_games import (
     shown_game,
     time_zone,
 )
-from services.decisions.rule_changes import MultipleInUse, count_active, update_games
+from services.decisions.groundwork import upon_groundwork
+from services.decisions.rule_changes import (
+    MultipleInUse,
+    count_active,
+    preview_games,
+    update_games,
+)
 from services.domain.program import GameType, window
 
 router = APIRouter(prefix="/{locale}/partners/games", tags=["games"])
@@ -118,33 +124,63 @@ async def update_game(call: Asked, game_id: GameId, dry_run: DryRun = False) -> 
     """
     fields = await call.json_object()
 
+    async def preview(connection: asyncpg.Connection) -> Reply:
+        known = await _shown(connection, call, game_id)
+        game = await _merged(connection, call, fields, known)
+        _refuse(await preview_games(connection, {game_id: game}, manner=call.api.manner))
+        at = await clock(connection, call.api.manner.clock_offset)
+        details = _counts(await count_active(connection, game_id, at))
+        return success(
+            _body(known.defined_as(game, at)), message="Game would be updated", details=details
+        )
+
     async def work(connection: asyncpg.Connection) -> Reply:
         await change_alone(connection, game_id)
         known = await _shown(connection, call, game_id)
-        before = Game.model_construct(**known.stored.definition)
-        days = _days(fields, known.time_zone, known)
-        game = defined(read_game, days, before.model_dump())
-        if "product_ids" in fields:
-            await require_known(connection, call, PRODUCTS, game.product_ids)
-        refusals = await update_games(
-            connection,
-            {game_id: game},
-            actor=call.caller.actor,
-            manner=call.api.manner,
+        game = await _merged(connection, call, fields, known)
+        _refuse(
+            await update_games(
+                connection, {game_id: game}, actor=call.caller.actor, manner=call.api.manner
+            )
         )
-        for refusal in refusals:
-            raise Refusal(400, MultipleInUse.MESSAGE, details=_counts(refusal))
+        before = Game.model_construct(**known.stored.definition | _limit_of(known))
         await audit.record(
             connection, call, "game.updated", game_id, before=_plain(before), after=_plain(game)
         )
         shown = await _shown(connection, call, game_id)
-        if not dry_run:
-            return success(_body(shown), message="Game updated successfully")
-        at = await clock(connection, call.api.manner.clock_offset)
-        details = _counts(await count_active(connection, game_id, at))
-        return success(_body(shown), message="Game would be updated", details=details)
+        return success(_body(shown), message="Game updated successfully")
 
-    return await once(call, work, keeps=not dry_run)
+    if dry_run:
+        return await once(call, preview, keeps=False)
+    return await upon_groundwork(
+        lambda: once(call, work),
+        lambda: call.writing(wakes_relay=True),
+        actor=call.caller.actor,
+        manner=call.api.manner,
+    )
+
+
+async def _merged(
+    connection: asyncpg.Connection, call: Call, fields: dict[str, Any], known: ShownGame
+) -> Game:
+    """What is stored with the fields that are given, checked as a whole. Raises Problem 422."""
+    before = Game.model_construct(**known.stored.definition)
+    days = _days(fields, known.time_zone, known)
+    game = defined(read_game, days, before.model_dump())
+    if "product_ids" in fields:
+        await require_known(connection, call, PRODUCTS, game.product_ids)
+    return game
+
+
+def _limit_of(known: ShownGame) -> dict[str, int | None]:
+    """The limit as people had set it: the largest there is may stand for none, see `services.decisions.groundwork`."""
+    limit = known.stored.definition["total_limit"]
+    return {"total_limit": None if limit == UNCOUNTED else limit}
+
+
+def _refuse(refusals: Sequence[MultipleInUse]) -> None:
+    for refusal in refusals:
+        raise Refusal(400, MultipleInUse.MESSAGE, details=_counts(refusal))
 
 
 async def _shown(connection: asyncpg.Connection, call: Call, game_id: int) -> ShownGame:

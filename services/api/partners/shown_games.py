@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 import asyncpg
 
-from services.adapters.postgres.games import StoredGame, stored_game
+from services.adapters.postgres.games import Defined, StoredGame, stored_game
 from services.adapters.postgres.queries import queries
 
 _SQL = queries("games")
@@ -21,6 +22,14 @@ class ShownGame:
     total_players: int
     active_sessions: int
     completed_sessions: int
+
+    def defined_as(self, game: Defined, at: datetime) -> ShownGame:
+        """As it would be shown if it were changed at that instant; the same definition changes nothing."""
+        fields = game.model_dump()
+        definition = {name: fields[name] for name in self.stored.definition}
+        if definition == self.stored.definition:
+            return self
+        return replace(self, stored=replace(self.stored, definition=definition, updated_at=at))
 
 
 async def change_alone(connection: asyncpg.Connection, game_id: int) -> None:
