@@ -10,12 +10,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Collection
+from datetime import datetime
 
 import asyncpg
 from prometheus_client import Counter, Gauge
 
 from services.adapters.failures import server_of
 from services.adapters.postgres.clock import OWN_CLOCK, ClockGuard
+from services.adapters.postgres.coupons import BEGINNING
 from services.adapters.postgres.failures import OVERTAKEN, is_of_postgres
 from services.adapters.postgres.outbox import backlog
 from services.adapters.postgres.pool import WAKE_RELAY, connect
@@ -31,6 +33,7 @@ from services.runtime.settings import Settings, required
 from services.runtime.side_by_side import side_by_side
 from services.runtime.waiting import Waiting, keep_trying
 from services.sweeper.counting import count_until_stopped
+from services.sweeper.floor import DueFloor
 from services.sweeper.retention import keep_until_stopped
 
 ACTOR = "sweeper"
@@ -145,14 +148,19 @@ async def sweep_until_stopped(
 
     `worked` is called after each batch that the database took or refused for its rows, so not for a mere connection.
     """
-    floor, rests = 0, delays()
+    floor, due, rests = 0, DueFloor(), delays()
     while not health.stopping.is_set():
         floor = await wait_for_room(connection, floor, health.stopping)
         began = time.monotonic()
         try:
             with pace:
                 settlement = await sweep_once(
-                    connection, settings, aside.batch, guard=guard, without=aside.ids()
+                    connection,
+                    settings,
+                    aside.batch,
+                    guard=guard,
+                    without=aside.ids(),
+                    floor=due.next(),
                 )
         except CannotSettle as error:
             aside.failed(error)
@@ -164,6 +172,7 @@ async def sweep_until_stopped(
         aside.worked()
         worked()
         rests = delays()
+        due.rise(settlement.due_from)
         if not settlement.total:
             SWEPT_AT.set_to_current_time()
             await pause(health.stopping, settings.sweep_interval_seconds)
@@ -189,8 +198,9 @@ async def sweep_once(
     *,
     guard: ClockGuard = OWN_CLOCK,
     without: Collection[str] = (),
+    floor: datetime = BEGINNING,
 ) -> Settlement:
-    """Settle one batch of what is due, and wake the relay; a lost race settles nothing and is no harm.
+    """Settle one batch of what is due, from `floor` on, and wake the relay; a lost race settles nothing and is no harm.
 
     Raises ClockApart, CannotSettle, and what an outage raises.
     """
@@ -202,6 +212,7 @@ async def sweep_once(
                 actor=ACTOR,
                 limit=batch,
                 without=without,
+                floor=floor,
             )
             reach("sweeper.before_commit")
     except OVERTAKEN as error:

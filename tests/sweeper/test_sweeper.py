@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 
 import asyncpg
 import pytest
 
 from services.adapters.postgres.clock import OWN_CLOCK, clock
+from services.adapters.postgres.coupons import BEGINNING
 from services.adapters.postgres.pool import connect
+from services.adapters.postgres.queries import queries
 from services.adapters.postgres.standing import Pace
 from services.decisions.manner import Manner
 from services.decisions.passing_time import close_lapsed
 from services.runtime.health import Health
 from services.runtime.settings import Settings
+from services.sweeper import floor as due_floor
 from services.sweeper.app import (
     LONGEST_WAIT_SECONDS,
     QUEUED_AT_MOST,
@@ -26,6 +31,7 @@ from services.sweeper.app import (
     sweep_until_stopped,
     wait_for_room,
 )
+from services.sweeper.floor import DueFloor
 from tests.stand.database import connected
 from tests.stand.issuing import a_game, a_partner
 from tests.stand.waiting import eventually
@@ -277,3 +283,46 @@ async def test_bad_row_stops_nothing_but_itself(
         await eventually(silent, "nothing is named any more")
         health.stopping.set()
         await sweeping
+
+
+async def _looked_at(database: asyncpg.Connection, floor: datetime) -> int:
+    """Pages that one look for what is due reads."""
+    query = queries("coupons", "services.adapters.postgres")["due"]
+    for number, value in enumerate(("now()", "10", "'{}'", f"'{floor.isoformat()}'"), start=1):
+        query = query.replace(f"${number}", value)
+    plan = "\n".join(
+        row[0] for row in await database.fetch(f"EXPLAIN (ANALYZE, BUFFERS, COSTS OFF) {query}")
+    )
+    assert "coupons_due" in plan
+    (pages, *_) = re.findall(r"Buffers: shared hit=(\d+)", plan)
+    return int(pages)
+
+
+async def test_sweeper_does_not_look_again_at_what_it_has_settled(database, settings):
+    """While somebody reads an old snapshot, entries of settled coupons stay in the index: only the last batch's cost."""
+    await coupons(database, 3_000, 30)
+    await database.execute(
+        "UPDATE coupons SET notice_at = now() - make_interval(secs => 9000 - customer_no::integer)"
+    )
+    floor = DueFloor()
+    async with connected(settings) as reader, reader.transaction(isolation="repeatable_read"):
+        await reader.fetchval("SELECT count(*) FROM coupons")
+        while (settled := await sweep_once(database, settings, floor=floor.next())).total:
+            floor.rise(settled.due_from)
+        assert len(await told(database)) == 3_000
+        assert await _looked_at(database, floor.next()) < await _looked_at(database, BEGINNING) / 2
+
+
+async def test_sweeper_looks_from_the_beginning_now_and_then(database, settings, monkeypatch):
+    """What comes to be due before the floor, as a step that was long in committing may, is found before long."""
+    first, second = await coupons(database, 2, 30)
+    await database.execute("UPDATE coupons SET notice_at = NULL")
+    put = "UPDATE coupons SET notice_at = now() - $2::interval WHERE id = $1"
+    floor = DueFloor()
+    await database.execute(put, first, timedelta(minutes=1))
+    floor.rise((await sweep_once(database, settings, floor=floor.next())).due_from)
+    await database.execute(put, second, timedelta(minutes=2))
+    assert not (await sweep_once(database, settings, floor=floor.next())).total
+    monkeypatch.setattr(due_floor, "FROM_THE_BEGINNING_EVERY_SECONDS", 0.0)
+    assert (await sweep_once(database, settings, floor=floor.next())).total
+    assert [coupon for _, coupon in await told(database)] == [first, second]
