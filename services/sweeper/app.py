@@ -37,7 +37,7 @@ from services.sweeper.floor import DueFloor
 from services.sweeper.retention import keep_until_stopped
 
 ACTOR = "sweeper"
-BATCH_COUPONS = 1_000
+BATCH_COUPONS = 250
 """Small enough that an issuer waiting for one of the customers hardly notices."""
 COUPONS_PER_SECOND = 8_000
 """Of one sweeper at most, so that issuers keep their part of Postgres: a million take two minutes or more."""

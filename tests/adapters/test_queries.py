@@ -19,8 +19,11 @@ FILES = [
 ]
 
 
+WALK = queries("staff", "services.api.partners")["walk"].format(status="active")
 GAPS = {
-    "page_of_coupons": {"customer": "cu.customer_id = $5::text"},
+    "walk": {"status": "active"},
+    "page_of_walks": {"walks": WALK},
+    "count_walks": {"walks": WALK},
     "noting": {"decided": "('t'::text, 0::integer, 1::bigint, -1::bigint)"},
 }
 """Queries with a place that their module fills, and one of the ways in which it does."""

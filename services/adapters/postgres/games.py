@@ -119,8 +119,8 @@ async def active_coupons(connection: Connection, game_id: int, at: datetime) -> 
 
 
 async def coupons_that_count(connection: Connection, game_id: int, most: int) -> int:
-    """How many coupons count towards a limit of this game, looked for up to `most` of them."""
-    return int(await connection.fetchval(_SQL["coupons_that_count"], game_id, most))
+    """How many coupons count towards a limit of this game, looked for up to `most` of them; none of a foreign game."""
+    return int(await connection.fetchval(_SQL["coupons_that_count"], game_id, most) or 0)
 
 
 async def limit_without_counting(connection: Connection, ids: Collection[int]) -> None:

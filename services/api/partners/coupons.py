@@ -38,7 +38,8 @@ from services.api.partners.description import gives
 from services.api.partners.envelope import success
 from services.api.partners.parameters import PageAsked
 from services.api.partners.staff_answers import found_body, history_body
-from services.api.partners.staff_lookups import Wanted, by_id, history_of, page_of_coupons
+from services.api.partners.staff_lists import Wanted, page_of_coupons
+from services.api.partners.staff_lookups import by_id, history_of
 from services.domain.coupons.coupon import CouponStatus, Step
 
 D = TypeVar("D", bound=Definition)
@@ -102,7 +103,11 @@ async def list_coupons(
         Day | None, Query(alias="to", description="Issued on it or earlier.")
     ] = None,
 ) -> Reply:
-    """List the coupons a shop may meet: all but those that another shop has reserved or redeemed."""
+    """List the coupons a shop may meet: all but those that another shop has reserved or redeemed.
+
+    `total` is exact up to 100,000 coupons. Of more it says that there are so many, or as many as lead to the page after
+    the one asked for.
+    """
     wanted = Wanted(
         shop_id=shop_id,
         status=STATUSES[status],

@@ -28,12 +28,54 @@ UNION ALL
 SELECT step, status, at, actor, reason, shop_id, order_id FROM coupon_history WHERE coupon_id = $1
 ORDER BY step;
 
--- name: page_of_coupons
--- How many coupons the filters leave and a page of them, newest first; a page beyond the end is one row without an id.
--- The status is the one in effect; a coupon reserved or redeemed at another shop is left out; days are the partner's.
--- Each filter but the shop is skipped when null. The customer's is put in where one is asked for: as an alternative, in
--- a plan made for all cases, it would not use its index. All that is left is found once, from the partner's own
--- customers: a plan that walks coupons by id until a page is full may walk those of all partners.
+-- name: walk
+-- A partner's coupons of one status as recorded, newest first, up to $9 of those that the filters leave: along the index
+-- `coupons_by_partner`, so that it costs what it walks over. The status is the one in effect now; a coupon reserved or
+-- redeemed at another shop is left out; days are the partner's. Each filter but the shop is skipped when null.
+SELECT c.id FROM coupons c
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN c.status IN ('active', 'reserved') AND c.expires_at <= $2::timestamptz THEN 'expired'
+                WHEN c.status = 'reserved' AND c.reserved_until <= $2 THEN 'active'
+                ELSE c.status END AS status
+) AS current
+WHERE c.partner_id = $1::bigint AND c.status = '{status}' AND ($4::text IS NULL OR current.status = $4)
+  AND CASE current.status
+      WHEN 'reserved' THEN c.reserved_shop_id = $3::bigint
+      WHEN 'redeemed' THEN coalesce((
+          SELECT h.shop_id FROM coupon_history h WHERE h.coupon_id = c.id AND h.step = c.steps), $3) = $3
+      ELSE true END
+  AND ($5::bigint IS NULL OR c.game_id = $5)
+  AND ($6::date IS NULL OR c.issued_at >= $6::timestamp AT TIME ZONE $8::text)
+  AND ($7::date IS NULL OR c.issued_at < ($7::date + 1)::timestamp AT TIME ZONE $8::text)
+ORDER BY c.id DESC LIMIT $9
+
+-- name: walk_lapsed
+-- The same of those that are over and not yet recorded as such, which are few beside those that are active: game by game.
+SELECT c.id FROM games g JOIN coupons c ON c.game_id = g.id
+WHERE g.partner_id = $1::bigint AND c.partner_id = $1 AND c.status IN ('active', 'reserved')
+  AND c.expires_at <= $2::timestamptz AND $3::bigint IS NOT NULL AND $4::text = 'expired'
+  AND ($5::bigint IS NULL OR g.id = $5)
+  AND ($6::date IS NULL OR c.issued_at >= $6::timestamp AT TIME ZONE $8::text)
+  AND ($7::date IS NULL OR c.issued_at < ($7::date + 1)::timestamp AT TIME ZONE $8::text)
+ORDER BY c.id DESC LIMIT $9
+
+-- name: page_of_walks
+-- What is left of the walks behind the first $10 of all.
+SELECT c.id, c.code, c.code_prefix, c.game_id, c.status, c.issued_at, c.expires_at, c.holds_single_place, c.steps,
+       c.notice_at, c.reserved_until, c.reserved_shop_id, c.redeemed_at, c.redeemed_order_id, cu.customer_id,
+       greatest(cu.last_at, $2::timestamptz) AS at
+FROM (SELECT id FROM ({walks}) AS walked ORDER BY id DESC OFFSET $10 LIMIT $9 - $10) AS chosen
+JOIN coupons c USING (id) JOIN customers cu USING (customer_no)
+ORDER BY c.id DESC;
+
+-- name: count_walks
+-- How many coupons the walks leave, counted up to $9.
+SELECT count(*) FROM (SELECT FROM ({walks}) AS walked LIMIT $9) AS counted;
+
+-- name: page_of_customer
+-- How many coupons of a customer the filters leave and a page of them, newest first; a page beyond the end is one row
+-- without an id. The status is the one in effect; a coupon reserved or redeemed at another shop is left out; days are the
+-- partner's. Each filter but shop and customer is skipped when null.
 WITH wanted AS MATERIALIZED (
     SELECT c.id
     FROM customers cu JOIN coupons c USING (customer_no)
@@ -43,7 +85,7 @@ WITH wanted AS MATERIALIZED (
                     WHEN c.status = 'reserved' AND c.reserved_until <= i.at THEN 'active'
                     ELSE c.status END AS status
     ) AS current
-    WHERE cu.partner_id = $1 AND c.partner_id = $1 AND {customer}
+    WHERE cu.partner_id = $1 AND c.partner_id = $1 AND cu.customer_id = $5::text
       AND CASE current.status
           WHEN 'reserved' THEN c.reserved_shop_id = $3
           WHEN 'redeemed' THEN coalesce((
@@ -68,3 +110,9 @@ ORDER BY page.id DESC;
 -- What a list needs first: now, the partner's zone, and whether the shop is its own.
 SELECT clock_timestamp() + $1::interval AS at, p.time_zone, EXISTS (SELECT FROM shops WHERE id = $2) AS is_own_shop
 FROM partners p;
+
+-- name: walk_along_the_index
+-- Until the end of this transaction. Nobody can guess how many coupons are left of a status as in effect; a plan that takes
+-- them for few gathers all of a partner's and sorts them.
+SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_sort', 'off', true),
+       set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true);

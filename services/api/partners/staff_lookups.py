@@ -1,4 +1,4 @@
-"""Coupons as staff look them up: by id, by code, as a list, with history; each as it stands at this instant.
+"""Coupons as staff look them up: by id, by code, with history; each as it stands at this instant.
 
 What time has done to a coupon counts here although nobody may have recorded it yet.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 from unicodedata import normalize
 from uuid import UUID
@@ -19,9 +19,8 @@ from services.adapters.postgres.coupons import coupon_from
 from services.adapters.postgres.queries import queries
 from services.api.edge.problems import invalid, not_found
 from services.api.edge.tenant import lent
-from services.api.partners.parameters import Page
 from services.domain.coupons.codes import parse
-from services.domain.coupons.coupon import Coupon, CouponStatus
+from services.domain.coupons.coupon import Coupon
 from services.domain.coupons.lifecycle import settle
 
 FOREIGN_SHOP: Final = {"shop_id": ["Must be the id of one of your shops"]}
@@ -30,8 +29,6 @@ TIME: Final = "time"
 """The actor of what has come about by itself and is not recorded yet."""
 
 _SQL = queries("staff", __package__)
-_ANY_CUSTOMER = _SQL["page_of_coupons"].format(customer="$5::text IS NULL")
-_ONE_CUSTOMER = _SQL["page_of_coupons"].format(customer="cu.customer_id = $5::text")
 _words = re.compile(r"[^!-,./:-@\[-`{-~]+").findall
 """What stands between the marks of links, JSON and the like; a dash is none of them."""
 
@@ -53,18 +50,6 @@ class FoundInGame(Found):
     game_name: str
     reward_description: str
     product_ids: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """Filters of a list. Days are the partner's, both inclusive, of the issue; None does not filter."""
-
-    shop_id: int
-    status: CouponStatus | None = None
-    customer_id: str | None = None
-    game_id: int | None = None
-    first_day: date | None = None
-    last_day: date | None = None
 
 
 def code_in(text: str) -> tuple[str, str] | None:
@@ -110,28 +95,6 @@ async def by_code(
     return None if found is None else (found, row["coupons"], row["games"])
 
 
-async def page_of_coupons(
-    connection: asyncpg.Connection,
-    partner_id: int,
-    wanted: Wanted,
-    page: Page,
-    clock_offset: timedelta,
-) -> tuple[list[Found], int]:
-    """A page of the coupons wanted, newest first, and how many there are. Raises Problem 422 for a foreign shop."""
-    (standing,) = await connection.fetch(
-        _SQL["standing_for_the_list"], clock_offset, wanted.shop_id
-    )
-    if not standing["is_own_shop"]:
-        raise invalid(FOREIGN_SHOP)
-    rows = await connection.fetch(
-        _ANY_CUSTOMER if wanted.customer_id is None else _ONE_CUSTOMER,
-        partner_id, standing["at"], wanted.shop_id, wanted.status, wanted.customer_id,
-        wanted.game_id, wanted.first_day, wanted.last_day, standing["time_zone"],
-        page.offset, page.size,
-    )  # fmt: skip
-    return [_found(row) for row in rows if row["id"] is not None], rows[0]["total"]
-
-
 async def history_of(connection: asyncpg.Connection, found: Found) -> list[Mapping[str, Any]]:
     """Everything that happened to the coupon, its issue first, also what nobody has recorded yet."""
     rows = await connection.fetch(_SQL["history"], found.stored.id)
@@ -145,7 +108,8 @@ async def history_of(connection: asyncpg.Connection, found: Found) -> list[Mappi
     return [*map(dict, rows), *unrecorded]
 
 
-def _found(row: asyncpg.Record) -> Found:
+def found_in(row: asyncpg.Record) -> Found:
+    """The coupon in a row with its columns, `customer_id` and `at`."""
     stored = coupon_from(row)
     return Found(
         stored=stored,
