@@ -14,7 +14,7 @@ WHERE NOT EXISTS (
 
 -- name: end_of_customers
 -- The customer with which a page of coupons, sorted by customer, ends; nothing on the last page.
-SELECT customer_no FROM coupons WHERE customer_no > $1 ORDER BY customer_no, id OFFSET $2 LIMIT 1;
+SELECT customer_no FROM coupons WHERE customer_no > $1 ORDER BY customer_no OFFSET $2 LIMIT 1;
 
 -- name: end_of_decisions
 -- The last key of a page of decisions.
@@ -276,7 +276,8 @@ SELECT * FROM (
            (SELECT coalesce(sum(q.remaining), 0) FROM game_quota q WHERE q.game_id = g.id AND q.epoch = g.quota_epoch) AS remaining,
            (SELECT coalesce(sum(d.debt), 0) FROM game_quota_debt d WHERE d.game_id = g.id AND d.epoch = g.quota_epoch) AS owed
     FROM games g WHERE g.total_limit IS NOT NULL) AS counted
-WHERE issued + remaining - owed <> total_limit ORDER BY id;
+WHERE issued + remaining - owed <> total_limit AND total_limit < 2147483647 -- which stands for one not counted yet
+ORDER BY id;
 
 -- name: stamps
 -- Cards that count other stamps than orders have given them. Reads both tables whole.
