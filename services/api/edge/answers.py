@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
+from zoneinfo import ZoneInfoNotFoundError
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -16,8 +17,11 @@ from services.api.edge.asgi import REQUEST_ID
 from services.api.edge.dialect import DIALECT, Dialect
 from services.api.edge.problems import Problem, Reason, general, not_found
 from services.api.edge.reply import Reply
+from services.domain.unjudged import Unjudgeable
 
 RETRY_SECONDS = 1
+OURS: Final = (Unjudgeable, ZoneInfoNotFoundError)
+"""What is wrong with this machine or release, and not with the request."""
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +33,8 @@ def add_answers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _parameters)
     for kind in UNSERVED:
         app.add_exception_handler(kind, _try_again)
+    for kind in OURS:
+        app.add_exception_handler(kind, _not_here)
 
 
 async def _problem(request: Request, error: Exception) -> Response:
@@ -82,8 +88,17 @@ def _judged(errors: Sequence[Mapping[str, Any]]) -> Problem:
 
 async def _try_again(request: Request, error: Exception) -> Response:
     log.warning("database: %r", error, extra={"request_id": request.scope[REQUEST_ID]})
-    headers = {"retry-after": str(RETRY_SECONDS)}
-    return _answer(request, Problem(Reason.UNAVAILABLE, headers=headers))
+    return _answer(request, _unavailable())
+
+
+async def _not_here(request: Request, error: Exception) -> Response:
+    """A time zone that is not installed here, rules or coupons that a newer release wrote."""
+    log.error("cannot be told here: %s", error, extra={"request_id": request.scope[REQUEST_ID]})
+    return _answer(request, _unavailable())
+
+
+def _unavailable() -> Problem:
+    return Problem(Reason.UNAVAILABLE, headers={"retry-after": str(RETRY_SECONDS)})
 
 
 def _answer(request: Request, problem: Problem) -> Reply:

@@ -325,3 +325,26 @@ async def test_game_put_back_keeps_a_day_that_its_zone_has_skipped(
     again = await partner.put(f"/games/{shown['id']}", shown)
     assert again.status_code == 200, again.text
     assert (await partner.get(f"/games/{shown['id']}")).json()["data"] == shown
+
+
+async def test_game_of_a_zone_that_is_not_installed_is_to_be_asked_for_again(
+    partner: Partner,
+) -> None:
+    """That is for us to mend, so it is 503 and no 500; what needs no zone is answered."""
+    dated = await a_game(partner, start_date="2026-05-01")
+    free = await a_game(partner)
+    await partner.database.execute(
+        "UPDATE partners SET time_zone = 'Mars/Olympus' WHERE id = $1", partner.id
+    )
+    by_hand = {"customer_id": "jonas", "reason": "Kava buvo šalta"}
+    for answer in (
+        await partner.get(f"/games/{dated['id']}"),
+        await partner.put(f"/games/{dated['id']}", {"name": "Kitas ratas"}),
+        await partner.post("/games", WHOLE | {"start_date": "2026-05-01T00:00:00Z"}),
+        await partner.post("/staff/coupons", by_hand | {"game_id": dated["id"]}),
+    ):
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1"), answer.text
+    assert (await partner.get(f"/games/{free['id']}")).status_code == 200
+    assert (await partner.get("/games")).status_code == 200
+    issued = await partner.post("/staff/coupons", by_hand | {"game_id": free["id"]})
+    assert issued.status_code == 201
