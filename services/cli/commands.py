@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from zoneinfo import ZoneInfoNotFoundError
 
 import click
 
@@ -114,6 +115,8 @@ def execute(arguments: Sequence[str]) -> int:
         return _refuse(f"couponry: {error.format_message()}")
     except SettingsError as error:
         return _refuse(f"couponry: {error}")
+    except ZoneInfoNotFoundError as error:
+        return _refuse(f"couponry: {error.args[0]}: install the package tzdata on this machine")
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:

@@ -232,6 +232,7 @@ async def test_timeline_goes_by_keys(settings: Settings) -> None:
         "stamps": ([1], ["o"], [uuid4()]),
         "still_queued": (["e"], [1]),
         "handled": ([1],),
+        "waiting": (str(uuid4()), str(uuid4()), ["t"], 0, 0, 1, "anna"),
     }
     sql = queries("explain", "services.insight.explain")
     assert arguments.keys() == sql.keys()

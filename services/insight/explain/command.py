@@ -6,9 +6,10 @@ import asyncio
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, tzinfo
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import asyncpg
 import click
@@ -17,6 +18,7 @@ from services.adapters.postgres import reused_ids
 from services.insight.explain.gathered import Gathered, gather
 from services.insight.explain.known import Known, Row, answer, find
 from services.insight.explain.timeline import Entry, merged, timeline
+from services.insight.explain.waiting import waiting
 from services.runtime.settings import Settings
 from services.terminal.addresses import command_settings, postgres
 from services.terminal.arguments import IDENTIFIER, utf8_text
@@ -68,8 +70,10 @@ async def _stories(settings: Settings, asked: dict[str, Any]) -> tuple[list[Stor
         settings, "explain", default_transaction_read_only="on", statement_timeout=str(ONE_PASS_MS)
     ) as connection:
         known = await find(connection, settings, asked)
+        decided = [str(one.decision["event_key"]) for one in known if one.decision is not None]
+        waits = [] if asked["coupon"] else await waiting(connection, settings, asked, decided)
         if not known:
-            return [], None
+            return waits, None
         gathered = await gather(connection, settings, known)
         reused = await _reused(connection, known)
     stories = [
@@ -79,7 +83,7 @@ async def _stories(settings: Settings, asked: dict[str, Any]) -> tuple[list[Stor
         )
         for number, one in enumerate(known)
     ]
-    return stories, _zone(known, gathered)
+    return [*stories, *waits], _zone(known, gathered)
 
 
 async def _reused(
@@ -101,7 +105,8 @@ async def _reused(
 
 def _zone(known: Sequence[Known], gathered: Gathered) -> tzinfo | None:
     for party in gathered.parties.values():
-        return ZoneInfo(party["time_zone"])
+        with suppress(ZoneInfoNotFoundError):  # then in UTC alone
+            return ZoneInfo(party["time_zone"])
     return None
 
 

@@ -78,3 +78,11 @@ WHERE ce_id = ANY ($1::text[]) OR dead_letter_id = ANY ($2::bigint[]) ORDER BY i
 SELECT a.dead_letter_id, a.at, a.outcome, o.command, o.id AS operation, o.actor, o.reason
 FROM dead_letter_actions a JOIN operations o ON o.id = a.operation_id
 WHERE a.dead_letter_id = ANY ($1::bigint[]) ORDER BY a.at, o.id;
+
+-- name: waiting
+-- Records that wait, of these event keys, at this position of one of these topics, or of this customer.
+SELECT * FROM waiting_records
+WHERE event_key BETWEEN $1 AND $2
+   OR (topic = ANY ($3::text[]) AND partition = $4 AND "offset" = $5)
+   OR (partner_id = $6 AND customer_id = $7)
+ORDER BY place;
