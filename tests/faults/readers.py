@@ -13,20 +13,22 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import asyncpg
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from aiokafka.errors import KafkaError
 
 from schemas.topics import COUPON_ISSUED, DEAD_LETTERS, OUTGOING
 from services.adapters.kafka import client_options
+from services.adapters.postgres.failures import OF_POSTGRES, Errors
 from services.adapters.postgres.pool import connect
 from services.adapters.records import bounds_of, partitions_of, read_parts, side_reader
-from services.runtime.settings import Settings
+from services.runtime.settings import Settings, SettingsError
 from services.runtime.side_by_side import side_by_side
 from tests.faults.ledger import TAG, Ledger, Place
 from tests.faults.load import Load
 
 GLANCE_SECONDS = 0.25
+UNANSWERED: Errors = (*OF_POSTGRES, SettingsError)
+"""A server that is just starting may be taken for a pooler, or for one that lacks what it has."""
 REPUBLISHED = "couponry_republished"
 ERRORS = "__connect.errors."
 
@@ -42,14 +44,19 @@ class Message:
 
 @asynccontextmanager
 async def watching(settings: Settings, load: Load) -> AsyncIterator[None]:
-    """Cross off what becomes visible while the block lasts."""
+    """Cross off what becomes visible while the block lasts. Ends the block if that fails: nothing would be seen any more."""
+    block = asyncio.current_task()
+    assert block is not None
     work = asyncio.create_task(
         side_by_side(_listen(settings, load), _look(settings, load.ledger)), name="watching"
     )
+    work.add_done_callback(lambda done: done.cancelled() or block.cancel())
     try:
         yield
-        if work.done():
+    except asyncio.CancelledError:
+        if work.done() and not work.cancelled():
             work.result()
+        raise
     finally:
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)
@@ -108,7 +115,7 @@ async def decided(settings: Settings, keys: list[str]) -> set[str]:
                 return {row[0] for row in await connection.fetch(query, keys)}
             finally:
                 connection.terminate()
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):  # TimeoutError is one
+    except UNANSWERED:
         return set()
 
 
