@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -46,6 +46,23 @@ class Report:
             - self.passed_over
             - len(self.waiting)
         )
+
+
+@dataclass(slots=True, kw_only=True)
+class Batch:
+    """What the parts of one batch share.
+
+    `held`: the places of its records in the queue of those that wait, None if they come from a topic. `last` is a
+    statement that commits with its last part, `other` one that does with every other. `hurried`: somebody holds a lock
+    for too long.
+    """
+
+    records: Sequence[ConsumerRecord]
+    report: Report
+    held: Mapping[Position, int] | None = None
+    other: str = ""
+    last: str = ""
+    hurried: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -34,7 +34,7 @@ from services.issuer.aside import let_go, place_of, put_aside, set_aside, tell, 
 from services.issuer.codec import NOTHING_IGNORED
 from services.issuer.letters import letter_for
 from services.issuer.letters import tell as tell_letters
-from services.issuer.parts import Part, Report, read, why_too_early
+from services.issuer.parts import Batch, Part, Report, read, why_too_early
 from services.issuer.speakers import Speakers
 from services.runtime.backoff import delays
 from services.runtime.crashpoints import reach
@@ -106,7 +106,8 @@ class Pipeline:
             report.passed_over = len(passed)
             metrics.count_passed_over(await passed_over.note(self._pool, passed))
         part = await self.speakers.judged(records, part)
-        await self._work(records, part, report, moved=moved, other=other, last=last)
+        batch = Batch(records=records, report=report, other=other, last=last)
+        await self._work(batch, part, moved)
         if self._is_live and report.already_decided:
             await self._note_reuse(part.arrivals, report)
         metrics.count(report.read, report.already_decided, report.verdicts, report.new_letters)
@@ -132,7 +133,7 @@ class Pipeline:
             async with self._pool.acquire() as connection:
                 await waiting.remove(connection, [held[position] for position in gone])
         part = await self.speakers.judged(records, part)
-        await self._work(records, part, report, held=held)
+        await self._work(Batch(records=records, report=report, held=held, hurried=True), part)
         metrics.count(0, 0, report.verdicts, report.new_letters)
         tell_letters(report.new_letters)
         return len(records) - len(report.waiting)
@@ -154,48 +155,28 @@ class Pipeline:
         arrivals, letters, passed = read(records, self._ignored, failed)
         return Part(arrivals=arrivals, letters=letters, asides=asides), passed
 
-    async def _work(
-        self,
-        records: Sequence[ConsumerRecord],
-        whole: Part,
-        report: Report,
-        *,
-        held: Mapping[Position, int] | None = None,
-        moved: Callable[[], None] = _nothing,
-        other: str = "",
-        last: str = "",
-    ) -> None:
-        """Get all of it committed, in parts if need be. `held`: the places of records that wait already."""
-        if last and not whole:
-            await next_offsets.note(self._pool, last)
-        parts, hurried = deque([whole] if whole else ()), held is not None
+    async def _work(self, batch: Batch, whole: Part, moved: Callable[[], None] = _nothing) -> None:
+        """Get all of it committed, in parts if need be."""
+        if batch.last and not whole:
+            await next_offsets.note(self._pool, batch.last)
+        parts = deque([whole] if whole else ())
         while parts:
             part = parts.popleft()
-            error = await self._committed(
-                records, part, report, held, hurried=hurried, last=other if parts else last
-            )
+            error = await self._committed(batch, part, batch.other if parts else batch.last)
             if error is not None:
-                hurried |= isinstance(error, asyncpg.LockNotAvailableError)
-                parts.extendleft(reversed([some for some in part.divided(records, error) if some]))
+                batch.hurried |= isinstance(error, asyncpg.LockNotAvailableError)
+                smaller = part.divided(batch.records, error)
+                parts.extendleft(reversed([some for some in smaller if some]))
             moved()
         self._timeouts = 0
 
-    async def _committed(
-        self,
-        records: Sequence[ConsumerRecord],
-        part: Part,
-        report: Report,
-        held: Mapping[Position, int] | None,
-        *,
-        hurried: bool,
-        last: str,
-    ) -> Exception | None:
-        """Get a part committed: again after a lost race. Returns why not when it keeps failing."""
+    async def _committed(self, batch: Batch, part: Part, last: str) -> Exception | None:
+        """Get a part committed, and `last` with it: again after a lost race. Returns why not when it keeps failing."""
         races = faults = 0
         waits = delays(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
         while True:
             try:
-                await self._attempt(records, part, report, held, hurried=hurried, last=last)
+                await self._attempt(batch, part, last)
                 return None
             except Unjudgeable as error:
                 log.debug("some events cannot be judged: %s", error)
@@ -230,17 +211,9 @@ class Pipeline:
         self._timeouts += isinstance(error, TimeoutError)
         return isinstance(error, TimeoutError) and self._timeouts > TIMEOUTS_BEFORE_HALVING
 
-    async def _attempt(
-        self,
-        records: Sequence[ConsumerRecord],
-        part: Part,
-        report: Report,
-        held: Mapping[Position, int] | None,
-        *,
-        hurried: bool,
-        last: str,
-    ) -> None:
-        """One try at one transaction; `hurried`: somebody holds a lock for too long, wait less for it."""
+    async def _attempt(self, batch: Batch, part: Part, last: str) -> None:
+        """One try at one transaction."""
+        records, report, held = batch.records, batch.report, batch.held
         arrivals, letters, asides = part.arrivals, part.letters, list(part.asides)
         customers = sorted({incoming.customer for incoming in arrivals})
         async with self._pool.acquire() as connection, self._locks.held(customers) as are_locked:
@@ -256,7 +229,7 @@ class Pipeline:
             elif held is None:
                 known = ()
             async with waking_relay(connection, last):
-                if hurried:
+                if batch.hurried:
                     await connection.execute(HURRY)
                 if held is not None:
                     mine = await waiting.hold(connection, list(held.values()))
