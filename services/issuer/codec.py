@@ -31,7 +31,7 @@ from services.domain.arrival import Incoming
 from services.domain.events import Cause, Event, Position
 from services.domain.letters import Stage
 from services.fetching.batches import UNREAD
-from services.issuer.advice import advice
+from services.issuer.advice import advice, is_structured
 from services.issuer.event_types import TYPES, EventType
 
 MAX_MESSAGE_CHARACTERS: Final = 500
@@ -96,13 +96,17 @@ def read_record(
     try:
         headers = dict(record.headers)
         value = record.value
-        if ignored:
+        has_repeats = len(headers) != len(record.headers)
+        # Of a structured event the value says the type, headers are copies.
+        if ignored and not is_structured(headers):
             type_ = (headers.get("ce_type") or b"").decode("utf-8", "replace")
             if type_ in ignored:
+                if has_repeats:
+                    _refuse_repeats(record)
                 return PassedOver(reason=Reason.IGNORED_TYPE, type=type_)
         if value is None:
             raise DecodeError(_why_null(headers.get(UNREAD)))
-        if len(headers) != len(record.headers):
+        if has_repeats:
             _refuse_repeats(record)
             headers |= traceparent.repeated(record.headers)
         if _mode(headers.get(CONTENT_TYPE)) is Mode.BINARY:
@@ -197,6 +201,9 @@ def _read_structured(
     try:
         envelope = Envelope.model_validate_json(value)
     except ValidationError as error:
+        type_ = _members(value).get("type") if ignored else None
+        if isinstance(type_, str) and type_ in ignored:
+            return PassedOver(reason=Reason.IGNORED_TYPE, type=type_), None
         _refuse_constants(value)
         first = _first(error)
         kind = DecodeError if first["type"] == "json_invalid" or not first["loc"] else HeaderError
@@ -210,6 +217,15 @@ def _read_structured(
         data = _read_data(known.binary, _decoded(envelope.data_base64, value), "data")
     cause = Cause(source=envelope.source, id=envelope.id, type=envelope.type)
     return _event(known, cause, envelope.time, data), traceparent.told(envelope.traceparent)
+
+
+def _members(value: bytes | None) -> dict[str, Any]:
+    """Of an envelope that is not right otherwise; none of what is no object."""
+    try:
+        envelope = from_json(value or b"")
+    except ValueError:
+        return {}
+    return envelope if isinstance(envelope, dict) else {}
 
 
 def _decoded(data_base64: str, value: bytes) -> bytes:
@@ -281,13 +297,7 @@ def _poison(record: ConsumerRecord, error: UnreadableError) -> Poison:
 def _identity(record: ConsumerRecord) -> tuple[str | None, ...]:
     """Id, source and type, each where it can be read and stored; from the value if that is a structured event."""
     headers = dict(record.headers)
-    attributes: dict[str, Any] = {}
-    if (headers.get(CONTENT_TYPE) or b"").lower().startswith(b"application/cloudevents"):
-        try:
-            envelope = from_json(record.value or b"")
-        except ValueError:
-            envelope = None
-        attributes = envelope if isinstance(envelope, dict) else {}
+    attributes = _members(record.value) if is_structured(headers) else {}
     return tuple(
         _storable(attributes.get(name, headers.get(cloudevents.PREFIX + name)))
         for name in ("id", "source", "type")

@@ -10,10 +10,11 @@ import asyncpg
 import pytest
 from aiokafka import ConsumerRecord
 
-from services.issuer.codec import PassedOver, Reason, read_record
+from services.domain.arrival import Incoming
+from services.issuer.codec import PassedOver, Poison, Reason, read_record
 from services.issuer.pipeline import Pipeline
 from services.runtime.settings import PREFIX, Settings, SettingsError, read_settings
-from tests.issuer.poison_corpus import STRUCTURED, Headers, event, headers
+from tests.issuer.poison_corpus import STRUCTURED, Headers, event, headers, value
 from tests.stand.commands import CommandOn
 from tests.stand.feed import feed, finished
 from tests.stand.issuing import count
@@ -42,10 +43,10 @@ def test_order_of_nobody_is_passed_over(type_: str, changes: dict[str, Any]) -> 
     assert read_record(raw(STRUCTURED, event(type=type_, data={**ORDER, **changes}))) == nobody
 
 
-@pytest.mark.parametrize("value", [b"no JSON", b"", None, b"\xff"])
-def test_ignored_type_is_passed_over_unread(value: bytes | None) -> None:
+@pytest.mark.parametrize("content", [b"no JSON", b"", None, b"\xff"])
+def test_ignored_type_is_passed_over_unread(content: bytes | None) -> None:
     """Whatever its data and the rest of its headers are."""
-    record = raw((("ce_type", IGNORED.encode()),), value)
+    record = raw((("ce_type", IGNORED.encode()),), content)
     assert read_record(record, {IGNORED}) == PassedOver(reason=Reason.IGNORED_TYPE, type=IGNORED)
 
 
@@ -53,6 +54,30 @@ def test_ignored_type_of_a_structured_event_is_passed_over() -> None:
     """Its type stands in its value."""
     record = raw(STRUCTURED, event(type=IGNORED, data=7))
     assert isinstance(read_record(record, {IGNORED}), PassedOver)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"time": "now"}, {"specversion": "0.3"}, {"id": None}, {"source": ""}, {"datacontenttype": "text/xml"}]
+)  # fmt: skip
+def test_ignored_type_of_a_structured_event_is_all_that_is_read_of_it(
+    changes: dict[str, Any],
+) -> None:
+    """Whatever else is wrong with its envelope."""
+    record = raw(STRUCTURED, event(type=IGNORED, **changes))
+    assert read_record(record, {IGNORED}) == PassedOver(reason=Reason.IGNORED_TYPE, type=IGNORED)
+
+
+def test_ignored_type_in_a_copied_header_costs_no_event() -> None:
+    """In structured mode the value says the type; a type that comes twice is a letter, whichever comes last."""
+    copied = (("ce_type", IGNORED.encode()), *STRUCTURED)
+    assert isinstance(read_record(raw(copied, event()), {IGNORED}), Incoming)
+    ignored = ("ce_type", IGNORED.encode())
+    for twice in ((*headers(), ignored), (ignored, *headers())):
+        answer = read_record(raw(twice, value()), {IGNORED})
+        assert isinstance(answer, Poison)
+        assert answer.message == "ce_type: comes 2 times"
+    again = (*told(IGNORED), ("x", b"1"), ("x", b"2"))
+    assert isinstance(read_record(raw(again, None), {IGNORED}), PassedOver)
 
 
 def test_known_types_cannot_be_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
