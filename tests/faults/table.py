@@ -20,11 +20,11 @@ SHOWN = 40
 
 @dataclass(slots=True, kw_only=True)
 class Report:
-    """Everything that a run has to say. `wrong`: what belongs to no fault."""
+    """Everything that a run has to say. `wrong`: what belongs to no fault; `findings` None: it was not reckoned."""
 
     seed: int
     rows: list[Row] = field(default_factory=list)
-    findings: Sequence[Finding] = ()
+    findings: Sequence[Finding] | None = None
     wrong: list[str] = field(default_factory=list)
     not_begun: Sequence[str] = ()
     records: int = 0
@@ -36,7 +36,7 @@ class Report:
     def failures(self) -> list[str]:
         """One line for each thing that is not as promised; each names the seed."""
         found = [f"{row.fault.name}: {text}" for row in self.rows for text in row.wrong]
-        found += [self._of(one) for one in self.findings if not one.allowed]
+        found += [self._of(one) for one in self.findings or () if not one.allowed]
         return [f"seed {self.seed}: {text}" for text in (*found, *self.wrong)]
 
     def _of(self, one: Finding) -> str:
@@ -51,15 +51,20 @@ def show(report: Report) -> str:
     for name in ("when", "lasted s", "in flight", "recovery s", "lost", "doubled", "out twice"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
-    counts = Counter((one.row, one.what) for one in report.findings)
-    bad = {one.row for one in report.findings if not one.allowed}
+    findings = report.findings or ()
+    counts = Counter((one.row, one.what) for one in findings)
+    bad = {one.row for one in findings if not one.allowed}
+    held = "?" if report.findings is None else "held"
     for row in report.rows:
         recovery = "never" if row.recovery_seconds is None else f"{row.recovery_seconds:.1f}"
         table.add_row(
             row.fault.name, str(timedelta(seconds=int(row.after_seconds))),
             f"{row.lasted_seconds:.1f}", f"{row.in_flight:,}", recovery,
-            *(str(counts[row.number, what]) for what in ("lost", "doubled", "twice")),
-            "BROKEN" if row.wrong or row.number in bad else "held",
+            *(
+                "?" if report.findings is None else str(counts[row.number, what])
+                for what in ("lost", "doubled", "twice")
+            ),
+            "BROKEN" if row.wrong or row.number in bad else held,
         )  # fmt: skip
     console = Console(width=WIDTH)
     with console.capture() as capture:

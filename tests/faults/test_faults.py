@@ -137,3 +137,4 @@ def test_failure_names_the_seed_and_breaks_its_fault() -> None:
     verdicts = [line.split("│")[-2].strip() for line in show(report).splitlines() if "│" in line]
     assert verdicts == ["BROKEN", "BROKEN", "held", "held"]
     assert Report(seed=5, rows=rows[2:], findings=findings[1:]).failures() == []
+    assert "held" not in show(Report(seed=5, rows=rows)), "nobody has reckoned yet"
