@@ -65,14 +65,16 @@ def set_aside(
     closed = set(queues)
     for incoming in arrivals:
         reason = why(incoming)
-        if reason is None and queue_of(incoming) in closed:
-            reason = BEHIND, BEHIND_TODO
-        if reason is None:
+        is_behind = reason is None and queue_of(incoming) in closed
+        if reason is None and not is_behind:
             going.append(incoming)
         else:
             closed.add(queue_of(incoming))
+            text, todo = reason or (BEHIND, BEHIND_TODO)
             record = record_at(records, incoming.position)
-            asides.append(Aside(record=record, why=reason[0], todo=reason[1], incoming=incoming))
+            asides.append(
+                Aside(record=record, why=text, todo=todo, incoming=incoming, is_behind=is_behind)
+            )
     return going, asides
 
 

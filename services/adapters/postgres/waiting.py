@@ -28,12 +28,16 @@ Queue = tuple[CustomerKey, int | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aside:
-    """A record that waits: for what, and what somebody should do. `incoming` is None if it could not even be read."""
+    """A record that waits: for what, and what somebody should do. `incoming` is None if it could not even be read.
+
+    `is_behind`: for an earlier one of its queue, and nothing of its own.
+    """
 
     record: ConsumerRecord
     why: str
     todo: str
     incoming: Incoming | None = None
+    is_behind: bool = False
 
 
 def queue_of(incoming: Incoming) -> Queue:
@@ -54,6 +58,7 @@ def _row(aside: Aside) -> tuple[object, ...]:
         record.timestamp, record.timestamp_type or 0, record.key, record.value,
         [storable(name) for name, _ in record.headers], [value for _, value in record.headers],
         partner_id, customer_id, game_id, storable(aside.why, MOST_CHARACTERS), storable(aside.todo, MOST_CHARACTERS),
+        aside.is_behind,
     )  # fmt: skip
 
 

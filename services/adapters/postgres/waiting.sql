@@ -1,13 +1,15 @@
 -- Records that wait until they can be judged. A queue is what a customer has waiting of one game, or of orders.
 
 -- name: put
--- Keep a record; one that waits already has been tried once more, and rests longer each time, up to 15 s.
+-- Keep a record; one that waits already has been tried once more, and rests longer each time, up to 15 s. One that comes
+-- again from its topic and would wait behind others ($16) waits as it does: it may be the very first of them.
 INSERT INTO waiting_records AS w (topic, partition, "offset", event_key, timestamp_ms, timestamp_type, key, value,
                                   header_names, header_values, partner_id, customer_id, game_id, why, todo, next_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, clock_timestamp() + interval '1 second')
 ON CONFLICT (topic, partition, "offset", event_key) DO UPDATE
     SET why = excluded.why, todo = excluded.todo, tries = w.tries + 1,
-        next_at = clock_timestamp() + interval '1 second' * least(15, 2 ^ least(w.tries + 1, 4)) * (0.75 + random() / 4);
+        next_at = clock_timestamp() + interval '1 second' * least(15, 2 ^ least(w.tries + 1, 4)) * (0.75 + random() / 4)
+    WHERE NOT $16::boolean;
 
 -- name: queues_of
 -- What these customers have waiting.
