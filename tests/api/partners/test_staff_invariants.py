@@ -77,7 +77,9 @@ async def test_race_of_staff_and_issuer_keeps_every_invariant(
             ),
             asyncio.gather(*(issuer.process([record]) for record in records)),
         )
-        assert {answer.status_code for answer in answers} <= {200, 201, 409}
+        # On a slow machine some wait longer for their turn than anybody may, and are told to come again.
+        assert {answer.status_code for answer in answers} <= {200, 201, 409, 503}
+        assert all("retry-after" in answer.headers for answer in answers if answer.is_server_error)
         assert sum(len(report.verdicts) for report in reports) == COMPLETIONS
     report = await verify(topics, lambda line: None)
     assert report.violations == []
