@@ -27,7 +27,7 @@ from services.domain.coupons.coupon import OPEN_STATUSES, Step
 from services.domain.coupons.lifecycle import settle
 from services.domain.coupons.notices import next_notice
 
-CLOSED_AT_ONCE = 100
+CLOSED_AT_ONCE = 50
 """In one transaction that a change of rules needs: an issuer that waits for one of the customers hardly notices."""
 
 

@@ -19,9 +19,9 @@ FILES = [
 ]
 
 
-WALK = queries("staff", "services.api.partners")["walk"].format(status="active")
+WALK = queries("staff", "services.api.partners")["walk"].format(status="active", coupons="coupons")
 GAPS = {
-    "walk": {"status": "active"},
+    "walk": {"status": "active", "coupons": "coupons"},
     "page_of_walks": {"walks": WALK},
     "count_walks": {"walks": WALK},
     "noting": {"decided": "('t'::text, 0::integer, 1::bigint, -1::bigint)"},
@@ -29,7 +29,7 @@ GAPS = {
 """Queries with a place that their module fills, and one of the ways in which it does."""
 
 
-FRAGMENTS = {"steps"}
+FRAGMENTS = {"steps", "gathered"}
 """Queries that stand for `:<name>` in others of their file, and mean nothing by themselves."""
 
 

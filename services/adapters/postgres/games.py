@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, NamedTuple, Protocol
@@ -14,6 +15,7 @@ from services.adapters.postgres.queries import queries
 
 _SQL = queries("games")
 
+COUNTING_SECONDS = 60.0
 UNCOUNTED = 2**31 - 1
 """A total limit that no game reaches: nobody has counted what it has issued."""
 
@@ -114,13 +116,16 @@ async def put_game(connection: Connection, game_id: int, row: GameRow) -> None:
 
 async def active_coupons(connection: Connection, game_id: int, at: datetime) -> tuple[int, int]:
     """How many coupons of a game are active at that instant, and how many customers hold them."""
-    (row,) = await connection.fetch(_SQL["active_coupons"], game_id, at)
+    async with _taking_time(connection):
+        (row,) = await connection.fetch(
+            _SQL["active_coupons"], game_id, at, timeout=COUNTING_SECONDS
+        )
     return row["active_coupons_count"], row["affected_customers"]
 
 
 async def coupons_that_count(connection: Connection, game_id: int, most: int) -> int:
-    """How many coupons count towards a limit of this game, looked for up to `most` of them; none of a foreign game."""
-    return int(await connection.fetchval(_SQL["coupons_that_count"], game_id, most) or 0)
+    """How many coupons count towards a limit of this game, looked for up to `most` of them."""
+    return int(await connection.fetchval(_SQL["coupons_that_count"], game_id, most))
 
 
 async def limit_without_counting(connection: Connection, ids: Collection[int]) -> None:
@@ -135,7 +140,17 @@ async def unlimit(connection: Connection, ids: Collection[int]) -> None:
 
 async def tell_issued_before(connection: Connection, game_id: int) -> None:
     """Count what a game with the limit `UNCOUNTED` had issued before, for a change in this transaction."""
-    await connection.execute(_SQL["tell_issued_before"], game_id)
+    async with _taking_time(connection):
+        await connection.execute(_SQL["tell_issued_before"], game_id, timeout=COUNTING_SECONDS)
+
+
+@asynccontextmanager
+async def _taking_time(connection: Connection) -> AsyncIterator[None]:
+    """Counting millions may take longer than other statements, since nobody waits for it but who asked."""
+    most_ms = str(int(COUNTING_SECONDS * 1000))
+    before = await connection.fetchval(_SQL["take_time"], most_ms)
+    yield
+    await connection.fetchval(_SQL["take_time"], before)
 
 
 def stored_game(row: asyncpg.Record) -> StoredGame:

@@ -62,6 +62,10 @@ RETURNING id, partner_id, version, name, description, game_type, reward_descript
 -- How many coupons of a game are active at an instant, and how many customers hold them. Locks nothing.
 SELECT active_coupons_count, affected_customers FROM active_coupons($1, $2);
 
+-- name: take_time
+-- How long a statement of this transaction may take from now on, in milliseconds; returns how long it might before.
+SELECT current_setting('statement_timeout') AS before, set_config('statement_timeout', $1, true);
+
 -- name: coupons_that_count
 -- How many coupons count towards a game's limit, looked for up to $2 of them.
 SELECT coupons_that_count($1, $2);

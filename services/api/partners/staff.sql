@@ -32,7 +32,7 @@ ORDER BY step;
 -- A partner's coupons of one status as recorded, newest first, up to $9 of those that the filters leave: along the index
 -- `coupons_by_partner`, so that it costs what it walks over. The status is the one in effect now; a coupon reserved or
 -- redeemed at another shop is left out; days are the partner's. Each filter but the shop is skipped when null.
-SELECT c.id FROM coupons c
+SELECT c.id FROM {coupons} AS c
 CROSS JOIN LATERAL (
     SELECT CASE WHEN c.status IN ('active', 'reserved') AND c.expires_at <= $2::timestamptz THEN 'expired'
                 WHEN c.status = 'reserved' AND c.reserved_until <= $2 THEN 'active'
@@ -48,6 +48,17 @@ WHERE c.partner_id = $1::bigint AND c.status = '{status}' AND ($4::text IS NULL 
   AND ($6::date IS NULL OR c.issued_at >= $6::timestamp AT TIME ZONE $8::text)
   AND ($7::date IS NULL OR c.issued_at < ($7::date + 1)::timestamp AT TIME ZONE $8::text)
 ORDER BY c.id DESC LIMIT $9
+
+-- name: gathered
+-- In place of all coupons, for a status of which a game has not very many: these, whatever else its partner has. In the
+-- order of `coupons_by_game`, so that no plan comes by them in another way.
+(SELECT * FROM coupons k WHERE k.game_id = $5 AND k.status = '{status}' ORDER BY k.expires_at OFFSET 0)
+
+-- name: coupons_of_statuses
+-- How many coupons of a game have each of these statuses as recorded, looked for up to $3 of each, in the same order.
+SELECT wanted.status, (SELECT count(*) FROM (
+    SELECT FROM coupons c WHERE c.game_id = $1 AND c.status = wanted.status ORDER BY c.expires_at LIMIT $3) AS found) AS coupons
+FROM unnest($2::text[]) AS wanted (status);
 
 -- name: walk_lapsed
 -- The same of those that are over and not yet recorded as such, which are few beside those that are active: game by game.

@@ -15,7 +15,6 @@ from typing import Final
 
 import asyncpg
 
-from services.adapters.postgres.games import coupons_that_count
 from services.adapters.postgres.queries import queries
 from services.api.edge.problems import invalid
 from services.api.partners.parameters import Page
@@ -24,7 +23,8 @@ from services.domain.coupons.coupon import OPEN_STATUSES, CouponStatus
 
 COUNTED_AT_MOST: Final = 100_000
 """Fewer are counted exactly. Of more it is known that there are so many, or as many as lead to the page after this."""
-GATHERED_AT_MOST: Final = 500_000
+GATHERED_AT_MOST: Final = 200_000
+"""Of a game: so many of one status, or more, are walked to among all others, fewer are gathered and sorted."""
 
 _SQL = queries("staff", __package__)
 _RECORDED: Final[Mapping[CouponStatus | None, tuple[CouponStatus, ...]]] = {
@@ -33,6 +33,10 @@ _RECORDED: Final[Mapping[CouponStatus | None, tuple[CouponStatus, ...]]] = {
     None: tuple(CouponStatus),
 }
 """Statuses as recorded that may be the one asked for; what is over has a walk of its own."""
+
+
+Ways = tuple[tuple[CouponStatus, bool], ...]
+"""Statuses as recorded, each with whether its coupons are gathered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,34 +71,41 @@ async def page_of_coupons(
             wanted.customer_id, *filters, page.offset, page.size,
         )  # fmt: skip
         return [found_in(row) for row in rows if row["id"] is not None], rows[0]["total"]
-    if not await _is_of_few(connection, wanted.game_id):
-        await connection.execute(_SQL["walk_along_the_index"])
+    await connection.execute(_SQL["walk_along_the_index"])
     asked = (partner_id, standing["at"], wanted.shop_id, wanted.status, *filters)
-    total = await connection.fetchval(
-        walking("count_walks", wanted.status), *asked, COUNTED_AT_MOST
-    )
+    ways = await _ways(connection, wanted)
+    total = await connection.fetchval(walking("count_walks", ways), *asked, COUNTED_AT_MOST)
     if total < COUNTED_AT_MOST and total <= page.offset:
         return [], total
     further = page.offset + page.size + 1
-    rows = await connection.fetch(
-        walking("page_of_walks", wanted.status), *asked, further, page.offset
-    )
+    rows = await connection.fetch(walking("page_of_walks", ways), *asked, further, page.offset)
     return list(map(found_in, rows[: page.size])), max(
         total, page.offset + len(rows) if rows else 0
     )
 
 
-async def _is_of_few(connection: asyncpg.Connection, game_id: int | None) -> bool:
-    """Coupons of one game that has not very many are rather gathered than met among all others."""
-    if game_id is None:
-        return False
-    return await coupons_that_count(connection, game_id, GATHERED_AT_MOST) < GATHERED_AT_MOST
+async def _ways(connection: asyncpg.Connection, wanted: Wanted) -> Ways:
+    """How the coupons of each status as recorded are come by."""
+    statuses = _RECORDED[wanted.status]
+    few: set[str] = set()
+    if wanted.game_id is not None:
+        rows = await connection.fetch(
+            _SQL["coupons_of_statuses"], wanted.game_id, statuses, GATHERED_AT_MOST
+        )
+        few = {row["status"] for row in rows if row["coupons"] < GATHERED_AT_MOST}
+    return tuple((status, status.value in few) for status in statuses)
 
 
 @cache
-def walking(name: str, status: CouponStatus | None) -> str:
-    """The query of this name, over all walks of a list of that status."""
-    walks = [_SQL["walk"].format(status=recorded.value) for recorded in _RECORDED[status]]
-    if status is CouponStatus.EXPIRED:
+def walking(name: str, ways: Ways) -> str:
+    """The query of this name, over all walks of a list."""
+    walks = [
+        _SQL["walk"].format(
+            status=status.value,
+            coupons=_SQL["gathered"].format(status=status.value) if is_gathered else "coupons",
+        )
+        for status, is_gathered in ways
+    ]
+    if any(status is CouponStatus.EXPIRED for status, _ in ways):
         walks.append(_SQL["walk_lapsed"])
     return _SQL[name].format(walks=" UNION ALL ".join(f"({walk})" for walk in walks))

@@ -163,6 +163,28 @@ async def test_tenant_reads_nothing_of_others(
     assert leaks == []
 
 
+async def test_tenant_counts_nothing_of_others(
+    owner: asyncpg.Connection, hostile: asyncpg.Connection
+) -> None:
+    """What is counted past row-level security is one's own, and nobody's without a partner in the session."""
+    games = {
+        partner: await owner.fetchval("SELECT id FROM games WHERE partner_id = $1", partner)
+        for partner in (HOSTILE, VICTIM)
+    }
+    queries = (
+        "SELECT active_coupons_count FROM active_coupons($1, 'epoch')",
+        "SELECT coupons_that_count($1, NULL)",
+        "SELECT taken_from_shares($1, 1, 1)",
+    )
+    for query in queries:
+        assert await owner.fetchval(query, games[VICTIM]) is not None
+        assert await hostile.fetchval(query, games[HOSTILE]) is not None
+        assert await hostile.fetchval(query, games[VICTIM]) is None
+    await hostile.execute("SET couponry.partner_id = ''")
+    for query in queries:
+        assert await hostile.fetchval(query, games[VICTIM]) is None
+
+
 async def test_tenant_changes_nothing_of_others(
     owner: asyncpg.Connection, hostile: asyncpg.Connection
 ) -> None:

@@ -30,7 +30,7 @@ async def _plant(partner: Partner, game_id: int, number: int, status: str = "act
         INSERT INTO coupons (id, event_key, partner_id, game_id, customer_no, issued_at, rule_version,
                              rule_allow_multiple, holds_single_place, code, status, redeemed_at)
         SELECT gen_random_uuid(), gen_random_uuid(), $1, $2, customer_no, now(), 1, true, false,
-               translate(upper(substr(md5($1::bigint || '-' || $4 || n), 1, 16)), 'ILOU', '1100'), $4,
+               translate(upper(substr(md5($2::bigint || '-' || $4 || n), 1, 16)), 'ILOU', '1100'), $4,
                CASE WHEN $4 = 'redeemed' THEN now() END
         FROM customer, generate_series(1, $3) AS n
         """,
@@ -84,15 +84,37 @@ async def test_list_is_counted_up_to_a_bound(
         assert (pagination["total"], pagination["last_page"]) == (23, 6)
 
 
+@pytest.mark.parametrize("status", ["active", "redeemed", "expired", "cancelled", "all"])
+@pytest.mark.parametrize("gathered_at_most", [5, 1_000])
+async def test_list_of_a_game_is_the_same_gathered_or_walked(
+    partner: Partner, status: str, gathered_at_most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether a game has few coupons of a status or many."""
+    monkeypatch.setattr(staff_lists, "GATHERED_AT_MOST", gathered_at_most)
+    wanted, other = [(await a_game(partner))["id"] for _ in range(2)]
+    for recorded, number in (("active", 4), ("redeemed", 7), ("expired", 4), ("cancelled", 7)):
+        await _plant(partner, wanted, number, recorded)
+        await _plant(partner, other, 3, recorded)
+    ids, pagination = await _page(partner, f"status={status}&game_id={wanted}&per_page=50")
+    expected = await partner.database.fetch(
+        "SELECT id::text FROM coupons WHERE game_id = $1 AND ($2 = 'all' OR status = $2) ORDER BY id DESC",
+        wanted,
+        status,
+    )
+    assert ids == [row["id"] for row in expected]
+    assert pagination["total"] == len(expected)
+
+
 @pytest.mark.parametrize("status", [*CouponStatus, None])
 async def test_page_costs_what_lies_before_it(
     partner: Partner, status: CouponStatus | None
 ) -> None:
     """However many coupons the partner has, the third page of ten walks over thirty of each status and sorts nothing."""
     game_id = (await a_game(partner))["id"]
-    for recorded in ("active", "redeemed", "expired", "cancelled"):
-        await _plant(partner, game_id, MANY, recorded)
-    query = walking("page_of_walks", status)
+    for planted in ("active", "redeemed", "expired", "cancelled"):
+        await _plant(partner, game_id, MANY, planted)
+    recorded = [status] if status else CouponStatus
+    query = walking("page_of_walks", tuple((each, False) for each in recorded))
     now = datetime.now(UTC).isoformat()
     values = [str(partner.id), f"'{now}'", str(partner.shop_id), f"'{status}'" if status else "NULL",
               "NULL", "NULL", "NULL", "'UTC'", "31", "20"]  # fmt: skip

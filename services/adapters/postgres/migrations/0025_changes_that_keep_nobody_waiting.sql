@@ -1,7 +1,14 @@
 -- What a change of a game's rules does while issuers wait for it, however many coupons the game has.
 
--- How many of a game's coupons are active at an instant, and how many customers hold them, from the index alone. Under
--- row-level security every row would be looked at for its partner, so that is asked here: no row for a foreign game.
+-- The functions below count from indexes alone. Under row-level security every row would be looked at for its partner, so
+-- they see all rows and ask this: a partner's session counts what is its own.
+CREATE FUNCTION may_count_of(of_game bigint) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    SELECT (session_partner_id() IS NULL AND current_setting('role') IS DISTINCT FROM 'couponry_api')
+        OR EXISTS (SELECT FROM games WHERE id = of_game AND partner_id = session_partner_id())
+$$;
+
+-- How many of a game's coupons are active at an instant, and how many customers hold them.
 CREATE FUNCTION active_coupons(of_game bigint, at timestamptz)
 RETURNS TABLE (active_coupons_count bigint, affected_customers bigint)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT SET work_mem = '64MB'
@@ -15,11 +22,10 @@ SET enable_seqscan = off SET enable_bitmapscan = off AS $$
             WHERE game_id = of_game AND status = ANY ('{active,reserved}') AND expires_at IS NULL
         ) AS active GROUP BY customer_no
     ) AS of_customers
-    HAVING current_setting('role') IS DISTINCT FROM 'couponry_api'
-        OR EXISTS (SELECT FROM games WHERE id = of_game AND partner_id = session_partner_id())
+    HAVING may_count_of(of_game)
 $$;
 
--- How many coupons count towards a game's limit, looked for up to `most` of them, from the index alone.
+-- How many coupons count towards a game's limit, looked for up to `most` of them.
 CREATE FUNCTION coupons_that_count(of_game bigint, most bigint) RETURNS bigint
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT
 SET enable_seqscan = off SET enable_bitmapscan = off AS $$
@@ -27,8 +33,7 @@ SET enable_seqscan = off SET enable_bitmapscan = off AS $$
         SELECT FROM coupons
         WHERE game_id = of_game AND status = ANY ('{active,reserved,redeemed,expired}') LIMIT most
     ) AS counted
-    HAVING current_setting('role') IS DISTINCT FROM 'couponry_api'
-        OR EXISTS (SELECT FROM games WHERE id = of_game AND partner_id = session_partner_id())
+    HAVING may_count_of(of_game)
 $$;
 
 -- What is taken from the shares of an epoch, and not given back, under this limit.
@@ -36,9 +41,10 @@ CREATE FUNCTION taken_from_shares(of_game bigint, of_epoch integer, under_limit 
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
     SELECT under_limit - (SELECT coalesce(sum(remaining), 0) FROM game_quota WHERE game_id = of_game AND epoch = of_epoch)
            + (SELECT coalesce(sum(debt), 0) FROM game_quota_debt WHERE game_id = of_game AND epoch = of_epoch)
+    WHERE may_count_of(of_game)
 $$;
 
-REVOKE ALL ON FUNCTION active_coupons, coupons_that_count, taken_from_shares FROM public;
+REVOKE ALL ON FUNCTION may_count_of, active_coupons, coupons_that_count, taken_from_shares FROM public;
 GRANT EXECUTE ON FUNCTION active_coupons, coupons_that_count, taken_from_shares TO couponry_worker, couponry_api;
 
 -- A change of limit is exact, since nobody who decided by the old version can commit any more; and issuers wait for it, so
