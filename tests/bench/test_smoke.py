@@ -63,3 +63,28 @@ async def test_explain_benchmark_finds_what_it_asks_for(servers: Settings, run_d
     assert process.returncode in (0, 1), errors.decode()  # 1: a busy machine took a second
     for way in ("EVENT_ID", "--coupon ID", "--coupon CODE", "--customer", "the command"):
         assert f"{way} " in output.decode(), errors.decode()
+
+
+async def test_operators_benchmark_does_everything(servers: Settings, run_dir: Path) -> None:
+    """`python -m bench.operators` on a small database: what should be done is done, and issuing goes on beside it."""
+    addresses = {
+        f"COUPONRY_{name.upper()}": str(getattr(servers, name)) for name in SETTING.values()
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bench.operators", "--coupons", "10000",
+        env={**os.environ, **addresses, "COUPONRY_STATE_DIR": str(run_dir)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    output, errors = await process.communicate()
+    assert process.returncode in (0, 1), errors.decode()  # 1: a busy machine took its time
+    for line in (
+        "switch, refused: ",
+        "switch, done: ",
+        "switch, 1,000 to close: ",
+        "first limit: ",
+        "cancel: ",
+    ):
+        (said,) = [one for one in errors.decode().splitlines() if one.startswith(line)]
+        assert (", 400 " if "refused" in line else ", 200") in said, errors.decode()
+    assert "event of the longest history" in output.decode()
