@@ -110,7 +110,6 @@ class Bookmarks:
                     await consumer.seek_to_beginning(at)
             elif last is not None and (known or 0) < last:
                 moved.add(at)
-                await next_offsets.went_back(self._pool, at, last, known or 0)
                 self._go_back(consumer, at, known)
             elif at not in self._noted:
                 self._noted[at] = known

@@ -7,7 +7,6 @@ import pytest
 from services.adapters.postgres.pool import connect
 from services.insight.verify.run import verify
 from services.runtime.settings import Settings
-from tests.insight.faults import TELL_STEPS
 
 A_COUPON = "SELECT id FROM coupons WHERE game_id = 3 ORDER BY id LIMIT 1"
 NO_MACHINE = (
@@ -91,7 +90,7 @@ async def test_verify_finds_a_history_that_is_no_path(copied: Settings, fault: s
     """Each fault is found under I5, as often as it is there, and nothing else is."""
     statements, expected = FAULTS[fault]
     owner = await connect(copied, "test", role=None)
-    await owner.execute(statements + TELL_STEPS)
+    await owner.execute(statements)
     await owner.close()
     found = (await verify(copied, lambda _line: None)).violations
 

@@ -91,7 +91,7 @@ async def test_batch_that_is_decided_while_it_looks_is_no_failover(pool: asyncpg
     assert reader.sought == []
 
 
-async def test_database_that_went_back_is_noticed_with_and_without_poll(
+async def test_database_that_went_back_is_noticed_with_and_without_records(
     pool: asyncpg.Pool,
 ) -> None:
     """What was noted, or committed to the group, is more than it knows: it goes on where the database does."""

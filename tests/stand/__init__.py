@@ -6,7 +6,8 @@
 - `copies`: databases made from others; `database`: the one of a test, its topics, connections to it and a pipeline.
 - `commands`: the command line, run inside or as a process, and the `world` that it looks at; `processes`: our services
   as processes; `proxy`: a line that can be cut or slow, and counts; `pooler`: lends servers out for a
-  transaction; `planting`: a topic nobody knows; `company`: servers with certificates of its own.
+  transaction; `planting`: a topic nobody knows; `draining`: partitions whose records are gone; `company`: servers with
+  certificates of its own.
 - `issuing`: partners, games, what the database says, and one audit of all of it; `customers`: states for the rules;
   `records`: records made by hand; `batches`: whole batches, byte by byte; `till`: of one partner's games and shops; `feed`: putting them in, and what the group
   has finished with.

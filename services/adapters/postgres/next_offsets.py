@@ -75,10 +75,3 @@ async def made_anew(
     await connection.execute(
         _SQL["made_anew"], [topic for topic, _ in partitions], [number for _, number in partitions]
     )
-
-
-async def went_back(
-    connection: Connection | asyncpg.Pool, partition: PartitionKey, from_offset: int, to_offset: int
-) -> None:
-    """Write down that the database knows less than it did: what was published since may be published again."""
-    await connection.execute(_SQL["went_back"], *partition, from_offset, to_offset)

@@ -26,7 +26,3 @@ WITH forgotten AS (
 UPDATE dead_letters l SET topic = l.topic || '#' || l.id
 FROM unnest($1::text[], $2::integer[]) AS named (topic, partition)
 WHERE l.topic = named.topic AND l.partition = named.partition;
-
--- name: went_back
--- The database knew less of this partition than Kafka did: reading goes back.
-INSERT INTO went_back (topic, partition, from_offset, to_offset) VALUES ($1, $2, $3, $4);

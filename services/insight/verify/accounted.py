@@ -14,5 +14,5 @@ async def check(scan: Scan) -> None:
         for row in faulty:
             for fault in row["faults"]:
                 invariant, _, words = fault.partition(" ")
-                scan.violated(invariant, f"coupon {row['id']} {words}")
+                scan.violated(invariant, f"coupon {row['id']} {words}", row["id"], row["event_key"])
         scan.looked_at(total["coupons"], "I3")

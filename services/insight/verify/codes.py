@@ -12,10 +12,14 @@ async def check(scan: Scan) -> None:
     await scan.protected_by("I6", "code_has_16_symbols_of_the_alphabet")
     if not await scan.protected_by("I6", "code_is_unique"):
         for row in await scan.connection.fetch(SQL["codes_used_twice"]):
-            scan.violated("I6", f"code {row['code']} belongs to {row['times']} coupons")
+            scan.violated(
+                "I6", f"code {row['code']} belongs to {row['times']} coupons", *row["ids"]
+            )
     async for after, up_to in scan.pages("end_of_coupons", LOWEST, HIGHEST):
         rows = await scan.connection.fetch(SQL["codes"], after, up_to)
         for coupon_id, code in rows:
             if not is_valid(code):
-                scan.violated("I6", f"coupon {coupon_id} has the code {code}, whose check fails")
+                scan.violated(
+                    "I6", f"coupon {coupon_id} has the code {code}, whose check fails", coupon_id
+                )
         scan.looked_at(len(rows), "I6")

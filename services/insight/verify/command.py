@@ -25,11 +25,10 @@ def verify(ctx: click.Context, as_json: bool) -> None:
             ("invariant", "violation"),
             ((violation.invariant, violation.detail) for violation in report.violations),
         )
-        for one in report.unchecked:
-            print(
-                f"could not be checked: {one.messages:,} messages of {one.topic}, whose partitions"
-                f" {', '.join(map(str, one.partitions))} keep too little to tell"
-            )
+        for sentence in report.unchecked:
+            print(f"not checked: {sentence}")
+        for sentence in report.notes:
+            print(f"note: {sentence}")
         outcome = "holds" if report.ok else "VIOLATED"
         passed = f", {report.passed_over:,} passed over" if report.passed_over else ""
         print(f"{outcome}: {report.checked:,} rows and records checked{passed}")
@@ -42,12 +41,10 @@ def as_document(report: Report) -> dict[str, object]:
         "ok": report.ok,
         "checked": report.checked,
         "passed_over": report.passed_over,
-        "unchecked": [
-            {"topic": one.topic, "partitions": list(one.partitions), "messages": one.messages}
-            for one in report.unchecked
-        ],
         "violations": [
             {"invariant": violation.invariant, "detail": violation.detail}
             for violation in report.violations
         ],
+        "unchecked": report.unchecked,
+        "notes": report.notes,
     }

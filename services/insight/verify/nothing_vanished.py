@@ -1,29 +1,28 @@
 """I4: every retained offset of a topic below the group's commit is decided, dead-lettered or a repeat.
 
-And what was decided at a record's place was decided for the customer that the record names.
-
 The commit is read first. An issuer commits its offsets after the database has committed, so whatever lies below was
 accounted for before we look: a record whose (source, id) has a decision, as that decision's own or as a repeat; any
-other must be a dead letter at its own position, or concern nobody. Of a record only what names its event is read,
-unless that fails.
+other must be a dead letter at its own position, or concern nobody. And a decision is of the customer, partner, game
+and type of the very record that it names. Of a record only that is read, unless it fails.
 """
 
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-import asyncpg
 import orjson
 from aiokafka import ConsumerRecord
 
 from schemas import topics
 from schemas.envelope import CONTENT_TYPE, Mode, mode_of
+from schemas.events.types import GAME_COMPLETED
 from services.adapters.event_keys import event_key
 from services.adapters.postgres import passed_over
 from services.adapters.records import bounds_of, group_offsets, read_parts, side_reader
 from services.domain.arrival import Incoming
-from services.insight.verify.scan import SQL, Scan
+from services.domain.events import GameCompleted
+from services.insight.verify.scan import SQL, Rank, Scan
 from services.issuer.codec import NOTHING_IGNORED, PassedOver, Reason, read_record
 from services.issuer.event_types import TYPES
 from services.terminal.addresses import reaching_kafka
@@ -32,10 +31,25 @@ Spans = Mapping[tuple[str, int, str], tuple[int, int]]
 """First and last offset of what was passed over, by topic, partition and type."""
 
 
+class Said(NamedTuple):
+    """What a record says of its event, as texts; None where it says nothing that could have been decided."""
+
+    key: str | None = None
+    type: str | None = None
+    partner_id: str | None = None
+    customer_id: str | None = None
+    game_id: str | None = None
+
+    def __str__(self) -> str:
+        said = f"type {self.type}, partner {self.partner_id}, customer {self.customer_id}"
+        return said if self.game_id is None else f"{said}, game {self.game_id}"
+
+
 async def check(scan: Scan) -> None:
     """Read what the topics retain up to the group's commit, and look every record up."""
     settings = scan.settings
     incoming = {settings.topic(name) for name in topics.INCOMING}
+    await scan.connection.execute(SQL["prepare_lost"])
     with reaching_kafka(settings):
         committed = await group_offsets(settings, settings.consumer_group)
         ours = {
@@ -48,58 +62,59 @@ async def check(scan: Scan) -> None:
             ignored = await passed_over.spans(scan.connection)
             async for records in read_parts(consumer, starts, ends):
                 await _look_up(scan, records, ignored)
+    await scan.connection.execute(SQL["index_lost"])
 
 
 async def _look_up(scan: Scan, records: Sequence[ConsumerRecord], ignored: Spans) -> None:
-    keys = [_key(record) for record in records]
+    said = [_said(record) for record in records]
+    undecided = {}
+    for row in await scan.connection.fetch(
+        SQL["misdecided"],
+        [record.topic for record in records],
+        [record.partition for record in records],
+        [record.offset for record in records],
+        *([one[column] for one in said] for column in range(len(Said._fields))),
+    ):
+        record, one = records[row["number"] - 1], said[row["number"] - 1]
+        if row["is_undecided"]:
+            undecided[record.topic, record.partition, record.offset] = (record, one)
+            continue
+        scan.echoed(
+            Rank.OF_THE_RECORD,
+            "I4",
+            f"record {record.topic}:{record.partition}:{record.offset} is of {one}, "
+            f"and its decision of {', '.join(row['words'])}",
+            row["event_key"],
+            *([row["coupon_id"]] if row["coupon_id"] else []),
+        )
+    await _account_for(scan, undecided, ignored)
+    scan.looked_at(len(records), "I4")
+
+
+async def _account_for(
+    scan: Scan, undecided: Mapping[tuple[str, int, int], tuple[ConsumerRecord, Said]], ignored: Spans
+) -> None:  # fmt: skip
+    """Records without a decision are dead letters, or wait, or concern nobody; else something is lost."""
     types: dict[str, set[str]] = {}
     for topic, _, type_ in ignored:
         if type_ not in TYPES:
             types.setdefault(topic, set()).add(type_)
-    decided = {row["number"] - 1: row for row in await scan.connection.fetch(SQL["decided"], keys)}
-    undecided: dict[tuple[str, int, int], ConsumerRecord] = {}
-    for number, record in enumerate(records):
-        place = record.topic, record.partition, record.offset
-        if (row := decided.get(number)) is None:
-            undecided[place] = record
-        elif (row["topic"], row["partition"], row["offset"]) == place:
-            _compare(scan, record, row)
+    lost = []
     for row in await scan.connection.fetch(
         SQL["not_dead"], *([place[column] for place in undecided] for column in range(3))
     ):
         place = row["topic"], row["partition"], row["offset"]
-        if _concerns_nobody(undecided[place], ignored, types.get(place[0], NOTHING_IGNORED)):
+        record, said = undecided[place]
+        if _concerns_nobody(record, ignored, types.get(place[0], NOTHING_IGNORED)):
             scan.findings.passed_over += 1
             continue
+        lost.append(said.key)
         scan.violated(
             "I4",
             f"record {place[0]}:{place[1]}:{place[2]} is neither decided "
             "nor dead-lettered nor a repeat",
         )
-    scan.looked_at(len(records), "I4")
-
-
-def _compare(scan: Scan, record: ConsumerRecord, decided: asyncpg.Record) -> None:
-    """The decision that was made at this record's place is this record's: for its customer."""
-    told = decided["partner_id"], decided["customer_id"]
-    if _customer(record) == told:
-        return
-    read = read_record(record)  # slowly, and right whatever the dialect
-    if isinstance(read, Incoming) and read.customer != told:
-        scan.violated(
-            "I4",
-            f"record {record.topic}:{record.partition}:{record.offset} is of customer {read.customer[1]} of partner"
-            f" {read.customer[0]}, and was decided for customer {told[1]} of partner {told[0]}",
-        )
-
-
-def _customer(record: ConsumerRecord) -> tuple[Any, Any] | None:
-    """Partner and customer, if the record says them in the usual way."""
-    try:
-        data = orjson.loads(record.value)
-        return data["partner_id"], data["customer_id"]
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        return None
+    await scan.connection.execute(SQL["lose"], [key for key in lost if key is not None])
 
 
 def _concerns_nobody(record: ConsumerRecord, ignored: Spans, types: Container[str]) -> bool:
@@ -114,14 +129,31 @@ def _concerns_nobody(record: ConsumerRecord, ignored: Spans, types: Container[st
     return read.reason is Reason.NO_CUSTOMER or first <= record.offset <= last
 
 
-def _key(record: ConsumerRecord) -> str | None:
-    """The key of the event a record carries; None if it carries none that could have been decided."""
+def _said(record: ConsumerRecord) -> Said:
+    """Of a binary record no more is read than asked for; what cannot be read so was not decided so either."""
     headers = dict(record.headers)
     event_id, source = headers.get("ce_id"), headers.get("ce_source")
     try:
         if event_id and source and mode_of(headers.get(CONTENT_TYPE)) is Mode.BINARY:
-            return event_key(source.decode(), event_id.decode())
+            key = event_key(source.decode(), event_id.decode())
+            return _of_data(key, (headers.get("ce_type") or b"").decode(), record.value)
     except ValueError:
-        return None
+        return Said()
     read = read_record(record)
-    return read.event_key if isinstance(read, Incoming) else None
+    if not isinstance(read, Incoming):
+        return Said()
+    event = read.event
+    game_id = str(event.game_id) if isinstance(event, GameCompleted) else None
+    return Said(read.event_key, event.cause.type, str(event.partner_id), event.customer_id, game_id)
+
+
+def _of_data(key: str, type_: str, value: bytes | None) -> Said:
+    try:
+        data: Any = orjson.loads(value or b"")
+    except orjson.JSONDecodeError:
+        return Said(key)
+    customer_id = data.get("customer_id") if isinstance(data, dict) else None
+    if not isinstance(customer_id, str) or "\0" in customer_id + type_:
+        return Said(key)
+    game_id = str(data.get("game_id")) if type_ == GAME_COMPLETED else None
+    return Said(key, type_, str(data.get("partner_id")), customer_id, game_id)

@@ -1,4 +1,4 @@
-"""I5: the history of every coupon is a path of the state machine, and leads to where the coupon stands."""
+"""I5: the history of a coupon is a path of the state machine, ends in time, and leads to where the coupon stands."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ async def check(scan: Scan) -> None:
         *faulty, total = await scan.connection.fetch(SQL["strayed"], after, up_to, *machine)
         for row in faulty:
             for fault in row["faults"]:
-                scan.violated("I5", f"coupon {row['id']} {fault}")
+                scan.violated("I5", f"coupon {row['id']} {fault}", row["id"])
         scan.looked_at(total["coupons"], "I5")

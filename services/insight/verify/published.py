@@ -1,133 +1,161 @@
-"""I3, beyond the database: what was issued, every step and every decline is published or still queued, once each.
+"""I3, beyond the database: what happened is published or still queued, as far as it is retained, and as it happened.
 
-The relay first publishes, then deletes the outbox row, so a message is at every moment in one of the two. Hence the
-order: the topic up to now; the messages that are not in it; of these the ones that are not queued either; and for those
-the topic again, because they were published in the meantime, if at all.
+Every coupon has its `coupon.issued`, every step its `coupon-lifecycle` event, every completion that earned nothing its
+`issuance.declined`. The relay first publishes, then deletes the outbox row, so an event is at every moment in one of
+the two. Hence the order, for each topic: the topic up to now; what is not in it; of that what is not queued either; and
+for the rest the topic again, because it was published in the meantime, if at all.
 
-Each partition is asked for what it can still have. What one of them lost by retention cannot be checked, which is said;
-the others are checked all the same.
+What a partition keeps no more is not missed. How far back each goes is its own matter: one that was emptied says
+nothing of the others, and of its own customers nothing can be checked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
 from uuid import UUID
 
-from aiokafka import TopicPartition
+import asyncpg
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from schemas.topics import COUPON_ISSUED, COUPON_LIFECYCLE, ISSUANCE_DECLINED
-from services.adapters.records import bounds_of, partitions_of, side_reader, written
-from services.insight.verify import published_twice
+from schemas import topics
+from services.adapters.event_keys import event_key
+from services.adapters.records import (
+    Bounds,
+    bounds_of,
+    partitions_of,
+    read_parts,
+    side_reader,
+    written,
+)
 from services.insight.verify.decided_once import HIGHEST, LOWEST
-from services.insight.verify.message_reader import MessageReader
-from services.insight.verify.scan import PAGE_ROWS, SQL, Scan, Unchecked
-from services.relay.partitions import partition_of
+from services.insight.verify.messages import KINDS, Kind
+from services.insight.verify.retained import Retained
+from services.insight.verify.scan import PAGE_ROWS, Rank, Scan, reading_whole_tables
+from services.insight.verify.told import PUBLISHED, Told
 from services.terminal.addresses import reaching_kafka
 from services.terminal.output import CommandError
 
 
-def _issue(ce_id: str) -> str:
-    return f"coupon {ce_id.partition('.')[0]} has no coupon.issued"
-
-
-def _step(ce_id: str) -> str:
-    coupon_id, step, word = ce_id.split(".")
-    return f"coupon {coupon_id} has no coupon.{word} of its step {step}"
-
-
-def _decline(ce_id: str) -> str:
-    event_key, _, game_id = ce_id.split(".")
-    return f"the decision under the key {event_key} has no issuance.declined of game {game_id}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """A topic, and the rows that each have a message in it: `unseen` finds those without, in pages of `pages`."""
-
-    topic: str
-    unseen: str
-    pages: str
-    missing: Callable[[str], str]
-
-
-TOLD = (
-    Told(topic=COUPON_ISSUED, unseen="unseen_issues", pages="end_of_coupons", missing=_issue),
-    Told(topic=COUPON_LIFECYCLE, unseen="unseen_steps", pages="end_of_coupons", missing=_step),
-    Told(
-        topic=ISSUANCE_DECLINED,
-        unseen="unseen_declines",
-        pages="end_of_decisions",
-        missing=_decline,
-    ),
-)
-
-
 async def check(scan: Scan) -> None:
-    """Read each topic into a table of this session, then see what is missing from it, and what is there twice."""
-    for told in TOLD:
-        await _check(scan, told)
-
-
-async def _check(scan: Scan, told: Told) -> None:
-    topic = scan.settings.topic(told.topic)
-    connection = scan.connection
-    await connection.execute(SQL["prepare_publication"])
+    """Each topic into a table of this session, then see what is missing from it."""
+    told = Told(scan=scan)
     with reaching_kafka(scan.settings):
-        partitions = await partitions_of(scan.settings, {topic})
-        if not partitions:
-            raise CommandError(f"topic {topic} does not exist: run `couponry topics`")
-        async with side_reader(scan.settings) as consumer:
-            bounds = await bounds_of(consumer, partitions)
-            reader = MessageReader(scan, consumer, bounds)
-            await reader.read_to({partition: kept.end for partition, kept in bounds.items()})
-            known_from = reader.known_from()
-            older = await _collect_unseen(scan, told, min(known_from.values()))
-            if await connection.fetchval(SQL["some_unseen"]):
-                # Whatever was published before the outbox was looked at lies before these ends.
-                await reader.read_to(await written(scan.settings, partitions))
-            await published_twice.check(scan, consumer, bounds)
-    await _report(scan, told, known_from, older)
+        for kind in KINDS:
+            await scan.connection.execute(PUBLISHED["begin_topic"])
+            await _check_topic(scan, kind, told)
+            await scan.connection.execute(PUBLISHED["end_topic"])
+        await told.report()
 
 
-async def _collect_unseen(scan: Scan, told: Told, known_from: datetime) -> int:
-    """Returns how many messages are missing that no partition can tell of."""
-    connection, older = scan.connection, 0
-    await connection.execute(SQL["index_publication"])
-    since = _by_test_clock(known_from, scan)
-    async for after, up_to in scan.pages(told.pages, LOWEST, HIGHEST):
-        older += await connection.fetchval(SQL[told.unseen], after, up_to, since)
-    await connection.execute(SQL["drop_queued"], told.topic)
-    return older
+async def _check_topic(scan: Scan, kind: Kind, told: Told) -> None:
+    topic = scan.settings.topic(kind.topic)
+    partitions = await partitions_of(scan.settings, {topic})
+    if not partitions:
+        raise CommandError(f"topic {topic} does not exist: run `couponry topics`")
+    async with side_reader(scan.settings) as consumer:
+        bounds = await bounds_of(consumer, partitions)
+        reader = _Reader(scan=scan, consumer=consumer, kind=kind, told=told, bounds=bounds)
+        await reader.read_to({partition: kept.end for partition, kept in bounds.items()})
+        await _collect_missing(scan, kind, reader.retained)
+        if await scan.connection.fetchval(PUBLISHED["some_missing"]):
+            # Whatever was published before the outbox was looked at lies before these ends.
+            await reader.read_to(await written(scan.settings, partitions))
+    await told.look_for_repeats(kind)
+    await _report_missing(scan, kind)
 
 
-async def _report(
-    scan: Scan, told: Told, known_from: Mapping[TopicPartition, datetime], older: int
-) -> None:
-    since = {at.partition: _by_test_clock(known, scan) for at, known in known_from.items()}
-    unchecked, after = older, UUID(int=0)
-    while rows := await scan.connection.fetch(SQL["unseen"], after, PAGE_ROWS):
-        after = rows[-1]["message"]
-        for row in rows:
-            if row["at"] > since[partition_of(row["customer_id"].encode(), len(since))]:
-                scan.violated("I3", f"{told.missing(row['ce_id'])}, neither published nor queued")
-            else:
-                unchecked += 1
-    if unchecked:
-        scan.findings.unchecked.append(
-            Unchecked(topic=told.topic, partitions=_shortened(known_from), messages=unchecked)
+@dataclass(slots=True, kw_only=True)
+class _Reader:
+    """Reads on from where it stopped, and takes what it reads off what is missing."""
+
+    scan: Scan
+    consumer: AIOKafkaConsumer
+    kind: Kind
+    told: Told
+    bounds: Mapping[TopicPartition, Bounds]
+    retained: Retained = field(init=False)
+    _positions: dict[TopicPartition, int] = field(init=False)
+    _is_second: bool = False
+
+    def __post_init__(self) -> None:
+        self._positions = {partition: kept.first for partition, kept in self.bounds.items()}
+        self.retained = Retained(bounds=self.bounds, clock_offset=self.scan.settings.clock_offset)
+
+    async def read_to(self, ends: Mapping[TopicPartition, int]) -> None:
+        async for records in read_parts(self.consumer, self._positions, ends):
+            self.retained.note(records)
+            messages = await self.told.take(records, self.kind)
+            if self._is_second:
+                await self.scan.connection.execute(
+                    PUBLISHED["not_missing"],
+                    [one.id for one in messages],
+                    [one.number for one in messages],
+                )
+            self.scan.looked_at(len(records), "I3")
+        self._positions = {
+            partition: max(end, self._positions[partition]) for partition, end in ends.items()
+        }
+        self._is_second = True
+
+
+async def _collect_missing(scan: Scan, kind: Kind, retained: Retained) -> None:
+    connection, earliest, older = scan.connection, retained.earliest, 0
+    await connection.execute(PUBLISHED["index_topic"])
+    async for after, up_to in scan.pages(kind.bound, LOWEST, HIGHEST):
+        older += await connection.fetchval(PUBLISHED[kind.expected], after, up_to, earliest)
+    if kind.topic == topics.ISSUANCE_DECLINED:
+        async with reading_whole_tables(connection):
+            older += await connection.fetchval(PUBLISHED["expect_declines_of_cards"], earliest)
+    if earliest is not None:
+        scan.findings.unchecked += retained.sentences(older, await _excuse(connection, retained))
+    await connection.execute(PUBLISHED["drop_queued"])
+
+
+async def _excuse(connection: asyncpg.Connection, retained: Retained) -> Counter[TopicPartition]:
+    """Take off what is missing whatever its own partition keeps no more; how much that is, by partition."""
+    excused: Counter[TopicPartition] = Counter()
+    async for rows in _missing(connection):
+        theirs = [(row, retained.partition_of(row["customer_id"])) for row in rows]
+        old = [(row, at) for row, at in theirs if retained.is_before(at, row["at"])]
+        excused.update(at for _, at in old)
+        await connection.execute(
+            PUBLISHED["not_missing"],
+            [row["id"] for row, _ in old],
+            [row["number"] for row, _ in old],
         )
+    return excused
 
 
-def _shortened(known_from: Mapping[TopicPartition, datetime]) -> Sequence[int]:
-    always = datetime.min.replace(tzinfo=UTC)
-    return sorted(at.partition for at, known in known_from.items() if known > always)
+async def _missing(connection: asyncpg.Connection) -> AsyncIterator[list[asyncpg.Record]]:
+    """What is missing, in pages."""
+    after: tuple[UUID, int] = (LOWEST, -1)
+    while rows := await connection.fetch(PUBLISHED["missing_page"], *after, PAGE_ROWS):
+        after = rows[-1]["id"], rows[-1]["number"]
+        yield rows
 
 
-def _by_test_clock(at: datetime, scan: Scan) -> datetime:
-    """An instant of the broker as rows tell it."""
-    try:
-        return at + scan.settings.clock_offset
-    except OverflowError:
-        return at
+async def _report_missing(scan: Scan, kind: Kind) -> None:
+    async for rows in _missing(scan.connection):
+        for row in rows:
+            if said := _said(row, kind):
+                scan.echoed(Rank.OF_THE_MESSAGES, "I3", said, row["id"])
+
+
+def _said(row: asyncpg.Record, kind: Kind) -> str | None:
+    """The sentence; None for a decision under a key that is not its event's, whose messages have other names."""
+    lacking = "neither published nor queued"
+    match kind.topic:
+        case topics.COUPON_ISSUED:
+            return f"coupon {row['id']} has no coupon.issued, {lacking}"
+        case topics.COUPON_LIFECYCLE:
+            word = row["ce_id"].rpartition(".")[2]
+            return f"coupon {row['id']} has no coupon.{word} of its step {row['number']}, {lacking}"
+        case _:
+            if event_key(row["event_source"], row["event_id"]) != str(row["id"]):
+                return None
+            return (
+                f"event {row['event_id']} of {row['event_source']} has no issuance.declined "
+                f"of game {row['number']}, {lacking}"
+            )

@@ -17,5 +17,6 @@ async def check(scan: Scan) -> None:
                 "I1",
                 f"coupon {row['id']} of customer {row['customer_no']} in game {row['game_id']} became "
                 f"active at {row['began']} while another was active until {row['busy_until']}",
+                row["id"],
             )
         scan.looked_at(total["coupons"], "I1")

@@ -24,12 +24,17 @@ SELECT event_key FROM decisions WHERE event_key > $1 ORDER BY event_key OFFSET $
 -- The last id of a page of coupons.
 SELECT id FROM coupons WHERE id > $1 ORDER BY id OFFSET $2 LIMIT 1;
 
+-- name: end_of_history
+-- The coupon with which a page of steps ends.
+SELECT coupon_id FROM coupon_history WHERE coupon_id > $1 ORDER BY coupon_id, step OFFSET $2 LIMIT 1;
+
 -- name: overlapping
 -- Coupons that became active under the single rule while another of the same customer and game was active. A coupon
 -- is active from its issue, and from each reinstatement, until it is redeemed, cancelled or expired, the end not
 -- included; what began and ended at one instant was in nobody's way. Instants of a wrong clock count as they were mended;
 -- a coupon that such a clock has expired was in nobody's way either. The rule of the issue is stored, and that of the
--- latest reinstatement; an earlier one is judged if its game never had another rule.
+-- latest reinstatement; of an earlier one it is the version that the number of its decision tells, and where staff took
+-- the step, what all versions since the issue agree on.
 WITH page AS MATERIALIZED (
     SELECT * FROM coupons WHERE customer_no > $1 AND customer_no <= $2
 ), starts AS (
@@ -39,11 +44,17 @@ WITH page AS MATERIALIZED (
                SELECT m.shift FROM clock_mends m
                WHERE m.coupon_id = p.id AND h.step <= m.steps AND h.at >= m.from_at AND h.at < m.to_at
                ORDER BY m.operation_id LIMIT 1), '0'),
-           CASE WHEN h.is_latest THEN p.holds_single_place ELSE NOT EXISTS (
-               SELECT FROM game_versions v
-               WHERE v.game_id = p.game_id AND (v.rules ->> 'allow_multiple_active_coupons')::boolean) END
+           CASE WHEN h.is_latest THEN p.holds_single_place
+                WHEN h.event_key IS NULL THEN (
+                    SELECT NOT bool_or((v.rules ->> 'allow_multiple_active_coupons')::boolean) FROM game_versions v
+                    WHERE v.game_id = p.game_id AND v.version >= p.rule_version)
+                ELSE (
+                    SELECT NOT (v.rules ->> 'allow_multiple_active_coupons')::boolean FROM game_versions v
+                    WHERE v.game_id = p.game_id AND coalesce(v.decided_before, 0) < (
+                        SELECT d.seq FROM decisions d WHERE d.event_key = h.event_key LIMIT 1)
+                    ORDER BY v.version DESC LIMIT 1) END
     FROM page p CROSS JOIN LATERAL (
-        SELECT h.step, h.at, h.step = max(h.step) OVER () AS is_latest
+        SELECT h.step, h.at, h.event_key, h.step = max(h.step) OVER () AS is_latest
         FROM coupon_history h WHERE h.coupon_id = p.id AND h.word = 'reinstated') AS h
     WHERE p.steps > 1
 ), spans AS (
@@ -74,6 +85,18 @@ SELECT NULL, NULL, NULL, NULL, NULL, (SELECT count(*) FROM page);
 -- Events with more than one decision. Reads the whole table.
 SELECT event_id, event_source, count(*) AS times FROM decisions GROUP BY event_id, event_source HAVING count(*) > 1;
 
+-- name: issued_twice
+-- Orders' decisions that issued several coupons of one game to customers of a page.
+SELECT d.event_id, d.event_source, twice.game_id, twice.coupon_ids
+FROM (
+    SELECT event_key, game_id, array_agg(id ORDER BY id) AS coupon_ids FROM coupons
+    WHERE customer_no > $1 AND customer_no <= $2
+    GROUP BY customer_no, event_key, game_id HAVING count(*) > 1
+) AS twice
+CROSS JOIN LATERAL (
+    SELECT * FROM decisions d WHERE d.event_key = twice.event_key AND d.order_id IS NOT NULL LIMIT 1
+) AS d;
+
 -- name: decisions
 -- Identity of each decision, and the coupon it claims to have issued if that is not there or is another event's.
 SELECT d.event_key, d.event_id, d.event_source,
@@ -95,204 +118,89 @@ WITH page AS MATERIALIZED (
     FROM (SELECT DISTINCT game_id, rule_version FROM page) AS named
     JOIN game_versions v ON v.game_id = named.game_id AND v.version = named.rule_version
 ), judged AS (
-    SELECT c.id, array_remove(ARRAY[
+    SELECT c.id, c.event_key, array_remove(ARRAY[
         CASE WHEN d.event_key IS NULL THEN 'I3 has no decision' END,
-        CASE WHEN d.game_id IS NOT NULL AND d.coupon_id IS DISTINCT FROM c.id
+        CASE WHEN d.order_id IS NULL AND d.event_key IS NOT NULL AND d.coupon_id IS DISTINCT FROM c.id
              THEN 'I2 is not the coupon that its decision issued: ' || coalesce(d.coupon_id::text, 'none') END,
         CASE WHEN (d.partner_id, d.customer_no) <> (c.partner_id, c.customer_no)
              THEN 'I3 belongs to another customer than its decision' END,
-        CASE WHEN d.game_id <> c.game_id
-             THEN 'I3 is of game ' || c.game_id || ' but its decision of game ' || d.game_id END,
         CASE WHEN cu.partner_id IS DISTINCT FROM c.partner_id
              THEN 'I3 belongs to no customer of partner ' || c.partner_id END,
-        CASE WHEN r.partner_id IS DISTINCT FROM c.partner_id
+        CASE WHEN d.game_id <> c.game_id
+             THEN 'I3 is of game ' || c.game_id || ', and its decision of game ' || d.game_id END,
+        CASE WHEN d.order_id IS NOT NULL AND s.event_key IS DISTINCT FROM c.event_key
+             THEN 'I3 is of game ' || c.game_id || ', and its order stamped no card of that game' END,
+        CASE WHEN r.partner_id IS DISTINCT FROM c.partner_id AND NOT is_of_another_game
              THEN 'I3 names version ' || c.rule_version || ' of game ' || c.game_id
                   || ', which partner ' || c.partner_id || ' never had' END,
         CASE WHEN (r.validity_days, r.allow_multiple)
                   IS DISTINCT FROM (c.rule_validity_days, c.rule_allow_multiple) AND r.game_id IS NOT NULL
+                  AND NOT is_of_another_game
              THEN 'I3 stores another rule than version ' || c.rule_version || ' of its game' END,
         CASE WHEN c.expires_at IS DISTINCT FROM coalesce(c.mended_at, c.issued_at) + make_interval(hours => 24 * c.rule_validity_days)
              THEN 'I3 expires at another instant than its rule says' END,
         CASE WHEN c.mended_at IS NOT NULL AND NOT EXISTS (SELECT FROM clock_mends m WHERE m.coupon_id = c.id)
              THEN 'I3 counts its validity from another instant than its issue, and no repair of the clock says so' END,
-        CASE WHEN r.code_prefix <> c.code_prefix
+        CASE WHEN r.code_prefix <> c.code_prefix AND NOT is_of_another_game
              THEN 'I6 has the prefix "' || c.code_prefix || '" instead of "' || r.code_prefix || '"' END
     ], NULL) AS faults
     FROM page c
     LEFT JOIN rules r ON r.game_id = c.game_id AND r.version = c.rule_version
     LEFT JOIN LATERAL (SELECT * FROM decisions d WHERE d.event_key = c.event_key LIMIT 1) AS d ON true
     LEFT JOIN LATERAL (SELECT * FROM customers cu WHERE cu.customer_no = c.customer_no LIMIT 1) AS cu ON true
+    LEFT JOIN LATERAL (
+        SELECT * FROM order_stamps s
+        WHERE s.partner_id = d.partner_id AND s.order_id = d.order_id AND s.game_id = c.game_id LIMIT 1
+    ) AS s ON d.order_id IS NOT NULL
+    CROSS JOIN LATERAL (
+        SELECT coalesce(d.game_id <> c.game_id, false)
+            OR d.order_id IS NOT NULL AND s.event_key IS DISTINCT FROM c.event_key AS is_of_another_game
+    ) AS games
 )
-SELECT id, faults, 0::bigint AS coupons FROM judged WHERE faults <> '{}'
+SELECT id, event_key, faults, 0::bigint AS coupons FROM judged WHERE faults <> '{}'
 UNION ALL
-SELECT NULL, NULL, (SELECT count(*) FROM page);
+SELECT NULL, NULL, NULL, (SELECT count(*) FROM page);
 
--- name: prepare_publication
--- What a topic has, and which messages it has not: tables of this session. A message is known by a digest of its `ce_id`.
-CREATE TEMPORARY TABLE IF NOT EXISTS verify_published (message uuid NOT NULL, republished boolean NOT NULL);
-CREATE TEMPORARY TABLE IF NOT EXISTS verify_unseen (
-    message uuid PRIMARY KEY, ce_id text NOT NULL, customer_no bigint NOT NULL, at timestamptz NOT NULL);
-TRUNCATE verify_published, verify_unseen;
-DROP INDEX IF EXISTS verify_published_message;
+-- name: prepare_lost
+-- Events, and their coupons, that are missing here: a table of this session.
+CREATE TEMPORARY TABLE verify_lost (id uuid NOT NULL);
 
--- name: index_publication
--- Once filled: an index kept up row by row costs twice as much.
-CREATE INDEX verify_published_message ON verify_published (message);
+-- name: lose
+-- These are.
+INSERT INTO verify_lost SELECT unnest($1::uuid[]);
 
--- name: unseen_issues
--- Coupons of a page whose coupon.issued the topic has not: from $3 on kept for a second look, the older ones counted.
-WITH unseen AS MATERIALIZED (
-    SELECT md5(c.id::text || '.issued')::uuid AS message, c.id::text || '.issued' AS ce_id, c.customer_no, c.issued_at AS at
-    FROM coupons c
-    WHERE c.id > $1 AND c.id <= $2
-      AND (SELECT true FROM verify_published p WHERE p.message = md5(c.id::text || '.issued')::uuid LIMIT 1) IS NULL
-), kept AS (
-    INSERT INTO verify_unseen SELECT * FROM unseen WHERE at > $3
-)
-SELECT count(*) FROM unseen WHERE at <= $3;
+-- name: index_lost
+-- Once filled.
+CREATE INDEX ON verify_lost (id);
 
--- name: unseen_steps
--- The same of the steps of these coupons, each of which is told.
-WITH told AS MATERIALIZED (
-    SELECT h.coupon_id::text || '.' || h.step || '.' || h.word AS ce_id, h.coupon_id, h.at
-    FROM coupon_history h WHERE h.coupon_id > $1 AND h.coupon_id <= $2
-), unseen AS MATERIALIZED (
-    SELECT md5(t.ce_id)::uuid AS message, t.ce_id, c.customer_no, t.at
-    FROM told t JOIN LATERAL (SELECT c.customer_no FROM coupons c WHERE c.id = t.coupon_id LIMIT 1) AS c ON true
-    WHERE (SELECT true FROM verify_published p WHERE p.message = md5(t.ce_id)::uuid LIMIT 1) IS NULL
-), kept AS (
-    INSERT INTO verify_unseen SELECT * FROM unseen WHERE at > $3
-)
-SELECT count(*) FROM unseen WHERE at <= $3;
+-- name: lost
+-- Which of these are.
+SELECT named.id FROM unnest($1::uuid[]) AS named (id)
+WHERE (SELECT true FROM verify_lost l WHERE l.id = named.id LIMIT 1);
 
--- name: unseen_declines
--- The same of the decisions of a page that declined a completion.
-WITH told AS MATERIALIZED (
-    SELECT d.event_key::text || '.declined.' || d.game_id AS ce_id, d.customer_no, d.decided_at AS at
-    FROM decisions d WHERE d.event_key > $1 AND d.event_key <= $2 AND d.outcome = 'declined'
-), unseen AS MATERIALIZED (
-    SELECT md5(t.ce_id)::uuid AS message, t.ce_id, t.customer_no, t.at
-    FROM told t
-    WHERE (SELECT true FROM verify_published p WHERE p.message = md5(t.ce_id)::uuid LIMIT 1) IS NULL
-), kept AS (
-    INSERT INTO verify_unseen SELECT * FROM unseen WHERE at > $3
-)
-SELECT count(*) FROM unseen WHERE at <= $3;
-
--- name: drop_queued
--- Those that still wait to be published. One that Kafka refused for good does not.
-DELETE FROM verify_unseen u USING outbox o
-WHERE o.topic = $1 AND o.ce_id IS NOT NULL AND o.refused IS NULL AND md5(o.ce_id)::uuid = u.message;
-
--- name: seen
--- The topic has these after all.
-DELETE FROM verify_unseen WHERE message = ANY($1::uuid[]);
-
--- name: some_unseen
--- Whether anything is left to look for.
-SELECT EXISTS (SELECT FROM verify_unseen);
-
--- name: unseen
--- The messages that are neither published nor queued, with the customer whose id is their key, by page.
-SELECT u.message, u.ce_id, u.at, c.customer_id
-FROM verify_unseen u JOIN LATERAL (
-    SELECT c.customer_id FROM customers c WHERE c.customer_no = u.customer_no LIMIT 1) AS c ON true
-WHERE u.message > $1 ORDER BY u.message LIMIT $2;
-
--- name: published_twice
--- Messages that stand in the topic more than once, without those that were asked for again.
-SELECT message FROM verify_published WHERE NOT republished GROUP BY message HAVING count(*) > 1 LIMIT $1;
-
--- name: went_back
--- When the database was found to know less than it did: a standby that lagged, or a backup.
-SELECT noticed_at FROM went_back ORDER BY noticed_at;
-
--- name: rewarded_twice
--- Orders of a page of customers that earned more than one coupon of a game.
-WITH doubled AS MATERIALIZED (
-    SELECT event_key, game_id, count(*) AS times FROM coupons
-    WHERE customer_no > $1 AND customer_no <= $2 GROUP BY customer_no, event_key, game_id HAVING count(*) > 1
-)
-SELECT d.event_id, d.event_source, x.game_id, x.times
-FROM doubled x JOIN LATERAL (SELECT * FROM decisions d WHERE d.event_key = x.event_key LIMIT 1) AS d ON d.game_id IS NULL;
-
--- name: games_with_limits
--- Games that have or had a limit per customer, and the zone in which their days begin, if it was the same ever since.
-SELECT v.game_id, CASE WHEN bool_and(v.rules ->> 'time_zone' = p.time_zone) THEN z.name END AS time_zone
-FROM game_versions v JOIN partners p ON p.id = v.partner_id
-LEFT JOIN LATERAL (SELECT t.name FROM pg_timezone_names t WHERE t.name = p.time_zone LIMIT 1) AS z ON true
-WHERE v.game_id IN (
-    SELECT w.game_id FROM game_versions w
-    WHERE coalesce(w.rules ->> 'customer_limit', w.rules ->> 'customer_limit_per_day',
-                   w.rules ->> 'customer_limit_per_week', w.rules ->> 'customer_limit_per_month') IS NOT NULL)
-GROUP BY v.game_id, z.name;
-
--- name: beyond_limits
--- Coupons of a page of customers that are one too many under the version of their game that issued them. $3: games with
--- limits, $4: their zones. Counted are coupons that were not cancelled by then; a cancelled one leaves the day, week and
--- month of its issue.
-WITH issued AS MATERIALIZED (
-    SELECT c.id, c.customer_no, c.game_id, c.rule_version, c.status, c.issued_at,
-           c.issued_at AT TIME ZONE named.zone AS locally
-    FROM coupons c JOIN unnest($3::bigint[], $4::text[]) AS named (game_id, zone) USING (game_id)
-    WHERE c.customer_no > $1 AND c.customer_no <= $2
-), moves AS (
-    SELECT i.*, i.issued_at AS at, 1 AS change FROM issued i
-    UNION ALL
-    SELECT i.*, h.at, -1 FROM issued i CROSS JOIN LATERAL (
-        SELECT h.at FROM coupon_history h WHERE h.coupon_id = i.id AND h.word = 'cancelled' LIMIT 1) AS h
-    WHERE i.status = 'cancelled'
-), counts AS (
-    SELECT m.*,
-           sum(change) OVER (PARTITION BY customer_no, game_id ORDER BY at, change, rule_version, id) AS ever,
-           sum(change) OVER (PARTITION BY customer_no, game_id, date_trunc('day', locally)
-                             ORDER BY at, change, rule_version, id) AS that_day,
-           sum(change) OVER (PARTITION BY customer_no, game_id, date_trunc('week', locally)
-                             ORDER BY at, change, rule_version, id) AS that_week,
-           sum(change) OVER (PARTITION BY customer_no, game_id, date_trunc('month', locally)
-                             ORDER BY at, change, rule_version, id) AS that_month
-    FROM moves m
-), limits AS MATERIALIZED (
-    SELECT v.game_id, v.version, (v.rules ->> 'customer_limit')::integer AS ever,
-           (v.rules ->> 'customer_limit_per_day')::integer AS per_day,
-           (v.rules ->> 'customer_limit_per_week')::integer AS per_week,
-           (v.rules ->> 'customer_limit_per_month')::integer AS per_month
-    FROM game_versions v WHERE v.game_id = ANY($3::bigint[])
-)
-SELECT c.id, c.customer_no, c.game_id, c.rule_version,
-       CASE WHEN c.ever > l.ever THEN c.ever || ' where ' || l.ever || ' may be'
-            WHEN c.that_day > l.per_day THEN c.that_day || ' on a day where ' || l.per_day || ' may be'
-            WHEN c.that_week > l.per_week THEN c.that_week || ' in a week where ' || l.per_week || ' may be'
-            ELSE c.that_month || ' in a month where ' || l.per_month || ' may be' END AS count
-FROM counts c JOIN limits l ON l.game_id = c.game_id AND l.version = c.rule_version
-WHERE c.change = 1 AND (c.ever > l.ever OR c.locally IS NOT NULL AND (
-    c.that_day > l.per_day OR c.that_week > l.per_week OR c.that_month > l.per_month));
-
--- name: quotas
--- Games with a total limit whose coupons, and what they may still issue, do not add up to it.
-SELECT * FROM (
-    SELECT g.id, g.total_limit,
-           (SELECT count(*) FROM coupons c WHERE c.game_id = g.id AND c.status <> 'cancelled') AS issued,
-           (SELECT coalesce(sum(q.remaining), 0) FROM game_quota q WHERE q.game_id = g.id AND q.epoch = g.quota_epoch) AS remaining,
-           (SELECT coalesce(sum(d.debt), 0) FROM game_quota_debt d WHERE d.game_id = g.id AND d.epoch = g.quota_epoch) AS owed
-    FROM games g WHERE g.total_limit IS NOT NULL) AS counted
-WHERE issued + remaining - owed <> total_limit AND total_limit < 2147483647 -- which stands for one not counted yet
-ORDER BY id;
-
--- name: stamps
--- Cards that count other stamps than orders have given them. Reads both tables whole.
-SELECT s.customer_no, s.game_id, s.stamps, coalesce(o.given, 0) AS given
-FROM stamp_cards s LEFT JOIN (
-    SELECT customer_no, game_id, card_no, count(*) AS given FROM order_stamps WHERE NOT taken_back GROUP BY 1, 2, 3
-) AS o USING (customer_no, game_id, card_no)
-WHERE s.stamps <> coalesce(o.given, 0) ORDER BY 1, 2 LIMIT $1;
-
--- name: decided
--- Of these keys, by their number from 1, what each one's decision says; no row for a key without one. Null is the key of none.
-SELECT named.number, d.topic, d.partition, d."offset", d.partner_id, c.customer_id
-FROM unnest($1::uuid[]) WITH ORDINALITY AS named (event_key, number)
-JOIN LATERAL (SELECT * FROM decisions d WHERE d.event_key = named.event_key LIMIT 1) AS d ON true
-LEFT JOIN LATERAL (SELECT c.customer_id FROM customers c WHERE c.customer_no = d.customer_no LIMIT 1) AS c ON true;
+-- name: misdecided
+-- Of records, by their number from 1: which have no decision (null is the key of none), and which stand where their
+-- decision was made and say something else. $1 to $3 places; $4 keys; $5 to $8 type, partner, customer and game as texts.
+-- A topic that was made anew may have a repeat in that place, which is kept as one.
+SELECT n.number, d.event_key, d.coupon_id, d.event_key IS NULL AS is_undecided, differs.words
+FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[])
+    WITH ORDINALITY AS n (topic, partition, "offset", event_key, type, partner_id, customer_id, game_id, number)
+LEFT JOIN LATERAL (SELECT * FROM decisions d WHERE d.event_key = n.event_key LIMIT 1) AS d ON true
+LEFT JOIN LATERAL (
+    SELECT customer_id FROM customers cu WHERE cu.customer_no = d.customer_no LIMIT 1
+) AS cu ON n.customer_id IS NOT NULL
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN (n.topic, n.partition, n."offset") = (d.topic, d.partition, d."offset") THEN array_remove(ARRAY[
+        CASE WHEN n.type <> d.event_type THEN 'type ' || d.event_type END,
+        CASE WHEN n.partner_id <> d.partner_id::text THEN 'partner ' || d.partner_id END,
+        CASE WHEN n.customer_id IS DISTINCT FROM cu.customer_id AND n.customer_id IS NOT NULL
+             THEN 'customer ' || coalesce(cu.customer_id, 'number ' || d.customer_no) END,
+        CASE WHEN n.game_id <> d.game_id::text THEN 'game ' || d.game_id END
+    ], NULL) END AS words
+) AS differs
+WHERE d.event_key IS NULL OR differs.words <> '{}' AND NOT EXISTS (
+    SELECT FROM reused_ids u
+    WHERE u.topic = n.topic AND u.partition = n.partition AND u."offset" = n."offset" AND u.event_key = n.event_key);
 
 -- name: not_dead
 -- Which of these records have no dead letter, and do not wait.
@@ -305,7 +213,7 @@ WHERE (SELECT true FROM dead_letters l
 
 -- name: codes_used_twice
 -- Codes of more than one coupon. Reads the whole table.
-SELECT code, count(*) AS times FROM coupons GROUP BY code HAVING count(*) > 1;
+SELECT code, count(*) AS times, array_agg(id) AS ids FROM coupons GROUP BY code HAVING count(*) > 1;
 
 -- name: codes
 -- The codes of a page.
@@ -313,7 +221,8 @@ SELECT id, code FROM coupons WHERE id > $1 AND id <= $2;
 
 -- name: strayed
 -- Coupons of a page whose history is no path of the state machine, or does not lead to where they stand: each fault in
--- words. The machine comes as arrays, from the rules themselves.
+-- words. The machine comes as arrays, from the rules themselves. A coupon ends when its validity does: a step that was
+-- taken before a repair of the clock moved the end is judged by the end of then.
 WITH page AS MATERIALIZED (
     SELECT id, status, steps, expires_at FROM coupons WHERE id > $1 AND id <= $2
 ), walk AS MATERIALIZED (
@@ -331,9 +240,10 @@ WITH page AS MATERIALIZED (
         CASE WHEN NOT EXISTS (SELECT FROM machine m WHERE (m.was, m.word, m.status) = (w.was, w.word, w.status))
              THEN 'was ' || w.word || ' from ' || w.was || ' to ' || w.status || ' in step ' || w.step
                   || ', which no coupon may' END,
-        CASE WHEN w.word <> 'expired' AND w.at >= p.expires_at AND NOT EXISTS (
-                 SELECT FROM clock_mends m WHERE m.coupon_id = w.coupon_id AND w.step <= m.steps)
-             THEN 'was ' || w.word || ' in step ' || w.step || ' at ' || w.at::text || ', after its end' END,
+        CASE WHEN w.word <> 'expired' AND w.at >= valid.ends_at
+             THEN 'was ' || w.word || ' at ' || w.at || ' in step ' || w.step || ', and its validity ended at ' || valid.ends_at END,
+        CASE WHEN w.word = 'expired' AND w.at <> valid.ends_at
+             THEN 'expired at ' || w.at || ' in step ' || w.step || ', and its validity ended at ' || valid.ends_at END,
         CASE WHEN w.is_last AND p.id IS NULL THEN 'has a history but does not exist' END,
         CASE WHEN w.is_last AND p.status <> w.status
              THEN 'is ' || p.status || ' but its last step made it ' || w.status END,
@@ -341,6 +251,13 @@ WITH page AS MATERIALIZED (
              THEN 'counts ' || p.steps || ' steps but its last is step ' || w.step END
     ], NULL) AS faults
     FROM walk w LEFT JOIN page p ON p.id = w.coupon_id
+    LEFT JOIN LATERAL (
+        SELECT m.expires_at_was, true AS is_mended FROM clock_mends m
+        WHERE m.coupon_id = w.coupon_id AND m.steps >= w.step ORDER BY m.operation_id LIMIT 1
+    ) AS mend ON true
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN mend.is_mended THEN mend.expires_at_was ELSE p.expires_at END AS ends_at
+    ) AS valid
 ), unmoved AS (
     SELECT p.id, ARRAY['is ' || p.status || ' after ' || p.steps || ' steps, none of which is in its history'] AS faults
     FROM page p

@@ -1,0 +1,111 @@
+-- What was published against what is stored, a topic at a time. Look-ups by key stand in LATERAL sub-queries.
+
+-- name: begin_topic
+-- What a topic has, and what it should have and has not: tables of this session.
+CREATE TEMPORARY TABLE verify_told (id uuid NOT NULL, number bigint NOT NULL, again boolean NOT NULL);
+CREATE TEMPORARY TABLE verify_missing (
+    id uuid NOT NULL, number bigint NOT NULL, ce_id text NOT NULL, customer_no bigint, at timestamptz, PRIMARY KEY (id, number));
+
+-- name: index_topic
+-- Once filled: an index kept up row by row costs twice as much.
+CREATE INDEX ON verify_told (id, number);
+
+-- name: end_topic
+-- On to the next one.
+DROP TABLE verify_told, verify_missing;
+
+-- name: expect_issues
+-- Coupons of a page that the topic should have and has not, as far as it goes back ($3); how many are older than that.
+WITH page AS MATERIALIZED (
+    SELECT c.id, c.customer_no, coalesce(c.mended_at, c.issued_at) AS at FROM coupons c WHERE c.id > $1 AND c.id <= $2
+), missing AS (
+    INSERT INTO verify_missing
+    SELECT p.id, 0, p.id || '.issued', p.customer_no, p.at FROM page p
+    WHERE ($3::timestamptz IS NULL OR p.at > $3)
+      AND (SELECT true FROM verify_told t WHERE t.id = p.id AND t.number = 0 LIMIT 1) IS NULL
+)
+SELECT count(*) FROM page WHERE at <= $3;
+
+-- name: expect_steps
+-- The same of the steps of coupons. When a step of a wrong clock was really taken is not known.
+WITH page AS MATERIALIZED (
+    SELECT h.coupon_id, h.step, h.word, CASE WHEN NOT EXISTS (
+               SELECT FROM clock_mends m WHERE m.coupon_id = h.coupon_id AND m.steps >= h.step) THEN h.at ELSE '-infinity' END AS at
+    FROM coupon_history h WHERE h.coupon_id > $1 AND h.coupon_id <= $2
+), missing AS (
+    INSERT INTO verify_missing
+    SELECT p.coupon_id, p.step, p.coupon_id || '.' || p.step || '.' || p.word,
+           (SELECT c.customer_no FROM coupons c WHERE c.id = p.coupon_id LIMIT 1), p.at
+    FROM page p
+    WHERE ($3::timestamptz IS NULL OR p.at > $3)
+      AND (SELECT true FROM verify_told t WHERE t.id = p.coupon_id AND t.number = p.step LIMIT 1) IS NULL
+    ON CONFLICT DO NOTHING -- a step taken twice is the matter of another check
+)
+SELECT count(*) FROM page WHERE at <= $3;
+
+-- name: expect_declines
+-- The same of completions that were declined. A clock that is ahead says nothing of when that was.
+WITH page AS MATERIALIZED (
+    SELECT d.event_key, d.game_id, d.customer_no,
+           CASE WHEN d.decided_at < now() + interval '1 day' THEN d.decided_at ELSE '-infinity' END AS at
+    FROM decisions d
+    WHERE d.event_key > $1 AND d.event_key <= $2 AND d.outcome = 'declined' AND d.game_id IS NOT NULL
+), missing AS (
+    INSERT INTO verify_missing
+    SELECT p.event_key, p.game_id, p.event_key || '.declined.' || p.game_id, p.customer_no, p.at FROM page p
+    WHERE ($3::timestamptz IS NULL OR p.at > $3)
+      AND (SELECT true FROM verify_told t WHERE t.id = p.event_key AND t.number = p.game_id LIMIT 1) IS NULL
+    ON CONFLICT DO NOTHING -- an event decided twice is the matter of another check
+)
+SELECT count(*) FROM page WHERE at <= $3;
+
+-- name: expect_declines_of_cards
+-- The same of full cards that earned no coupon: the last stamp of a card filled it. Reads all stamps.
+WITH filled AS MATERIALIZED (
+    SELECT DISTINCT ON (s.customer_no, s.game_id, s.card_no) s.customer_no, s.game_id, s.event_key, d.decided_at AS at
+    FROM order_stamps s
+    JOIN stamp_cards k ON k.customer_no = s.customer_no AND k.game_id = s.game_id AND k.card_no > s.card_no
+    CROSS JOIN LATERAL (SELECT * FROM decisions d WHERE d.event_key = s.event_key LIMIT 1) AS d
+    WHERE NOT s.taken_back
+    ORDER BY s.customer_no, s.game_id, s.card_no, d.seq DESC
+), declined AS MATERIALIZED (
+    SELECT f.* FROM filled f WHERE NOT EXISTS (
+        SELECT FROM coupons c WHERE c.customer_no = f.customer_no AND c.event_key = f.event_key AND c.game_id = f.game_id)
+), missing AS (
+    INSERT INTO verify_missing
+    SELECT p.event_key, p.game_id, p.event_key || '.declined.' || p.game_id, p.customer_no, p.at FROM declined p
+    WHERE ($1::timestamptz IS NULL OR p.at > $1)
+      AND (SELECT true FROM verify_told t WHERE t.id = p.event_key AND t.number = p.game_id LIMIT 1) IS NULL
+)
+SELECT count(*) FROM declined WHERE at <= $1;
+
+-- name: missing_page
+-- A page of what is missing after ($1, $2): whose partition it belongs to, and which event it tells of if of any.
+SELECT m.id, m.number, m.ce_id, m.at, cu.customer_id, d.event_id, d.event_source
+FROM verify_missing m
+LEFT JOIN LATERAL (SELECT customer_id FROM customers cu WHERE cu.customer_no = m.customer_no LIMIT 1) AS cu ON true
+LEFT JOIN LATERAL (SELECT * FROM decisions d WHERE d.event_key = m.id LIMIT 1) AS d ON true
+WHERE (m.id, m.number) > ($1::uuid, $2::bigint)
+ORDER BY m.id, m.number LIMIT $3;
+
+-- name: not_missing
+-- These are not.
+DELETE FROM verify_missing m USING unnest($1::uuid[], $2::bigint[]) AS n (id, number)
+WHERE m.id = n.id AND m.number = n.number;
+
+-- name: drop_queued
+-- Nor are those whose event still waits to be published. One that Kafka refused for good does not.
+DELETE FROM verify_missing m USING outbox o WHERE o.ce_id = m.ce_id AND o.refused IS NULL;
+
+-- name: some_missing
+-- Whether anything is left to look for.
+SELECT EXISTS (SELECT FROM verify_missing);
+
+-- name: told_twice
+-- What was published more than once, though nobody asked for it.
+SELECT id, number, count(*) AS times FROM verify_told WHERE NOT again
+GROUP BY id, number HAVING count(*) > 1 ORDER BY id, number LIMIT $1;
+
+-- name: was_promoted
+-- Whether this server was a standby once, or was recovered to some moment: it began a new line of its history then.
+SELECT timeline_id > 1 FROM pg_control_checkpoint();
