@@ -40,8 +40,8 @@ _STARTS: Final = (
 def advice(headers: Headers, value: bytes) -> str | None:
     """One sentence on what to do, where the record looks like something known; None where it does not."""
     about = _about_headers(headers, value)
-    if about is None and is_structured(headers) and "data" in (members := _members(value)):
-        value = to_json(members["data"])
+    if about is None and is_structured(headers) and "data" in (within := members(value)):
+        value = to_json(within["data"])
     return about or _about_value(value)
 
 
@@ -72,12 +72,12 @@ def _about_headers(headers: Headers, value: bytes) -> str | None:
             plain = name.lower().replace("-", "_").replace(":", "_").replace("cloudevents_", PREFIX)
             if plain != name and plain in (f"{PREFIX}specversion", f"{PREFIX}id", f"{PREFIX}type"):
                 return f"there is a header {name[:40]!r}: on Kafka its name is {plain}"
-    members = _members(value)
-    if not structured and not has_attributes and "specversion" in members:
+    own = members(value)
+    if not structured and not has_attributes and "specversion" in own:
         return (
             f"the value is a whole event: send the header {CONTENT_TYPE}: {STRUCTURED_JSON} with it"
         )
-    if structured and has_attributes and members and "specversion" not in members:
+    if structured and has_attributes and own and "specversion" not in own:
         return (
             f"the attributes are in headers and the value is the data alone: send the header "
             f"{CONTENT_TYPE}: application/json instead of {STRUCTURED_JSON}"
@@ -136,6 +136,9 @@ def _parsed(value: bytes) -> Any:
         return None
 
 
-def _members(value: bytes) -> Mapping[str, Any]:
+def members(value: bytes | None) -> Mapping[str, Any]:
+    """Of a value that is an object; none of what is nothing of the kind."""
+    if value is None:
+        return {}
     parsed = _parsed(value) if value.lstrip()[:1] == b"{" else None
     return parsed if isinstance(parsed, dict) else {}

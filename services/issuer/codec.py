@@ -17,7 +17,7 @@ from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from aiokafka import ConsumerRecord
 from pydantic import ValidationError
@@ -29,25 +29,19 @@ from services.adapters import traceparent
 from services.adapters.event_keys import event_key
 from services.domain.arrival import Incoming
 from services.domain.events import Cause, Event, Position
-from services.domain.letters import Stage
 from services.fetching.batches import UNREAD
-from services.issuer.advice import advice, is_structured
+from services.issuer.advice import is_structured, members
 from services.issuer.event_types import TYPES, EventType
+from services.issuer.unreadable import (
+    DecodeError,
+    HeaderError,
+    Poison,
+    SchemaError,
+    UnreadableError,
+    poison,
+)
 
-MAX_MESSAGE_CHARACTERS: Final = 500
 NOTHING_IGNORED: Final[frozenset[str]] = frozenset()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Poison:
-    """Why a record is no event. `message` is one line of printable ASCII; the event's identity where readable."""
-
-    stage: Stage
-    exception: str
-    message: str
-    event_id: str | None = None
-    event_source: str | None = None
-    event_type: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,30 +57,6 @@ class Reason(StrEnum):
 
     IGNORED_TYPE = "ignored_type"
     NO_CUSTOMER = "no_customer"
-
-
-class UnreadableError(Exception):
-    """HeaderError, DecodeError, SchemaError: which part of a record cannot be read; the message names the field."""
-
-    stage: ClassVar[Stage]
-
-
-class HeaderError(UnreadableError):
-    """An attribute is missing or wrong, or the type or content type is not one we read."""
-
-    stage = Stage.HEADER
-
-
-class DecodeError(UnreadableError):
-    """There is no value, or it is not JSON."""
-
-    stage = Stage.DECODE
-
-
-class SchemaError(UnreadableError):
-    """The data are JSON, but not what the type asks for."""
-
-    stage = Stage.SCHEMA
 
 
 def read_record(
@@ -114,7 +84,7 @@ def read_record(
         else:
             event, trace = _read_structured(value, ignored)
     except UnreadableError as error:
-        return _poison(record, error)
+        return poison(record, error)
     if isinstance(event, PassedOver):
         return event
     return Incoming(
@@ -201,7 +171,7 @@ def _read_structured(
     try:
         envelope = Envelope.model_validate_json(value)
     except ValidationError as error:
-        type_ = _members(value).get("type") if ignored else None
+        type_ = members(value).get("type") if ignored else None
         if isinstance(type_, str) and type_ in ignored:
             return PassedOver(reason=Reason.IGNORED_TYPE, type=type_), None
         _refuse_constants(value)
@@ -217,15 +187,6 @@ def _read_structured(
         data = _read_data(known.binary, _decoded(envelope.data_base64, value), "data")
     cause = Cause(source=envelope.source, id=envelope.id, type=envelope.type)
     return _event(known, cause, envelope.time, data), traceparent.told(envelope.traceparent)
-
-
-def _members(value: bytes | None) -> dict[str, Any]:
-    """Of an envelope that is not right otherwise; none of what is no object."""
-    try:
-        envelope = from_json(value or b"")
-    except ValueError:
-        return {}
-    return envelope if isinstance(envelope, dict) else {}
 
 
 def _decoded(data_base64: str, value: bytes) -> bytes:
@@ -275,38 +236,3 @@ def _line(error: ErrorDetails, prefix: str) -> str:
     said = error["msg"].removeprefix("Value error, ")
     # Who sends JSON has arrays: how they are kept here is no business of theirs.
     return f"{field}: {said.replace('Tuple', 'Array')}"
-
-
-def _poison(record: ConsumerRecord, error: UnreadableError) -> Poison:
-    # Escaped, because a message becomes a header, a log line and a cell of a table.
-    said = str(error)
-    if record.value is not None and (more := advice(dict(record.headers), record.value)):
-        said = f"{said[: MAX_MESSAGE_CHARACTERS // 2]}; {more}"
-    message = said.encode("unicode_escape").decode("ascii")
-    event_id, source, type_ = _identity(record)
-    return Poison(
-        stage=error.stage,
-        exception=type(error.__cause__ or error).__name__,
-        message=message[:MAX_MESSAGE_CHARACTERS],
-        event_id=event_id,
-        event_source=source,
-        event_type=type_,
-    )
-
-
-def _identity(record: ConsumerRecord) -> tuple[str | None, ...]:
-    """Id, source and type, each where it can be read and stored; from the value if that is a structured event."""
-    headers = dict(record.headers)
-    attributes = _members(record.value) if is_structured(headers) else {}
-    return tuple(
-        _storable(attributes.get(name, headers.get(cloudevents.PREFIX + name)))
-        for name in ("id", "source", "type")
-    )
-
-
-def _storable(attribute: object) -> str | None:
-    raw = attribute.encode() if isinstance(attribute, str) else attribute
-    try:
-        return cloudevents.attribute_text(raw) if isinstance(raw, bytes) else None
-    except ValueError:
-        return None

@@ -11,8 +11,8 @@ from services.adapters.kept_records import storable
 from services.domain.arrival import Incoming
 from services.domain.events import Position
 from services.domain.letters import DeadLetter, Stage
-from services.issuer.codec import Poison
 from services.issuer.traces import said_of
+from services.issuer.unreadable import Poison
 
 MAX_MESSAGE_CHARACTERS = 1_000
 

@@ -17,8 +17,9 @@ from services.domain.folding import RuleFailed
 from services.domain.letters import DeadLetter, Stage
 from services.domain.unjudged import Unjudgeable
 from services.issuer.aside import is_of_the_record, set_aside, why_of
-from services.issuer.codec import NOTHING_IGNORED, Poison, read_record
+from services.issuer.codec import NOTHING_IGNORED, read_record
 from services.issuer.letters import letter_for, letter_from_poison
+from services.issuer.unreadable import Poison
 
 T = TypeVar("T")
 

@@ -7,7 +7,8 @@ from base64 import b64encode
 
 import pytest
 
-from services.issuer.codec import Poison, read_record
+from services.issuer.codec import read_record
+from services.issuer.unreadable import Poison
 from tests.issuer.poison_corpus import ATTRIBUTES, STRUCTURED, Headers, event, headers, value
 from tests.stand.records import raw
 

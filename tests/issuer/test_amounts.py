@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from schemas.events import types
-from services.issuer.codec import Poison, read_record
+from services.issuer.codec import read_record
 from services.issuer.event_types import TYPES
+from services.issuer.unreadable import Poison
 from tests.issuer.poison_corpus import headers
 from tests.stand.records import raw
 

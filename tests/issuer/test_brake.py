@@ -15,11 +15,11 @@ from services.adapters.postgres.clock import OWN_CLOCK
 from services.domain.letters import Stage
 from services.issuer.bookmarks import Bookmarks
 from services.issuer.brake import WINDOW_RECORDS, Brake
-from services.issuer.codec import Poison
 from services.issuer.lane import STALLED_SECONDS, Lane
 from services.issuer.letters import letter_from_poison
 from services.issuer.pipeline import Pipeline
 from services.issuer.polls import Poll
+from services.issuer.unreadable import Poison
 from services.runtime.settings import Settings
 from tests.stand.feed import feed, finished
 from tests.stand.issuing import a_game, audit, count

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from services.adapters.event_keys import event_key, event_keys_of
 from services.domain.arrival import Incoming
 from services.domain.events import Cause, GameCompleted, Position
-from services.issuer.codec import Poison, read_record
+from services.issuer.codec import read_record
 from services.issuer.traces import trace_of
+from services.issuer.unreadable import Poison
 from tests.issuer.poison_corpus import (
     CORPUS,
     DATA,

@@ -11,8 +11,9 @@ import pytest
 from aiokafka import ConsumerRecord
 
 from services.domain.arrival import Incoming
-from services.issuer.codec import PassedOver, Poison, Reason, read_record
+from services.issuer.codec import PassedOver, Reason, read_record
 from services.issuer.pipeline import Pipeline
+from services.issuer.unreadable import Poison
 from services.runtime.settings import PREFIX, Settings, SettingsError, read_settings
 from tests.issuer.poison_corpus import STRUCTURED, Headers, event, headers, value
 from tests.stand.commands import CommandOn

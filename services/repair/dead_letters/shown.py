@@ -14,7 +14,8 @@ from services.adapters.kept_records import record_from
 from services.adapters.postgres.dead_letters import topic_name
 from services.domain.arrival import Incoming
 from services.domain.letters import Stage
-from services.issuer.codec import PassedOver, Poison, read_record
+from services.issuer.codec import PassedOver, read_record
+from services.issuer.unreadable import Poison
 
 EXPLAINED: Mapping[str, str] = {
     Stage.HEADER: (
