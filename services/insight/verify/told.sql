@@ -1,11 +1,13 @@
 -- Messages that say something else than the database, by their number from 1. `other`: what no later decision explains;
--- `since`: what a decision does if it was made after the message ($4 the instant of publication): is_later. An instant
--- is compared as it is written.
+-- `since`: what a decision does if it was made after the message, is_later: later than the message says, and no earlier
+-- than it was published ($4), as far as the clocks of Kafka and Postgres may be apart. An instant is compared as it is
+-- written.
 
 -- name: issues_told
 -- $1 coupons; $2, $3 not used; $4 when; then the fields.
 SELECT t.place, c.id IS NULL AS is_unknown, judged.other, judged.since,
-       c.issued_at > t.told_at AND coalesce(d.decided_at = c.issued_at, true) AS is_later, c.event_key
+       c.issued_at > t.told_at - interval '5 minutes' AND coalesce(d.decided_at = c.issued_at, true)
+       AND to_char(c.issued_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') > t.issued_at COLLATE "C" AS is_later, c.event_key
 FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[],
             $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[]) WITH ORDINALITY
     AS t (id, number, word, told_at, coupon_id, code, partner_id, game_id, customer_id, issued_at, expires_at,
@@ -13,11 +15,13 @@ FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[], $5::text[],
 LEFT JOIN LATERAL (SELECT * FROM coupons c WHERE c.id = t.id LIMIT 1) AS c ON true
 LEFT JOIN LATERAL (SELECT * FROM customers cu WHERE cu.customer_no = c.customer_no LIMIT 1) AS cu ON true
 LEFT JOIN LATERAL (SELECT * FROM decisions d WHERE d.event_key = c.event_key LIMIT 1) AS d ON true
+CROSS JOIN LATERAL (SELECT CASE c.code_prefix WHEN '' THEN '' ELSE c.code_prefix || '-' END AS prefix) AS shown
 CROSS JOIN LATERAL (
     SELECT array_remove(ARRAY[
                CASE WHEN t.coupon_id IS DISTINCT FROM c.id::text THEN 'coupon' END,
-               CASE WHEN regexp_replace(coalesce(t.code, ''), '^.*(....)-(....)-(....)-(....)$', '\1\2\3\4') NOT IN (c.code, '************' || right(c.code, 4))
-                      OR coalesce(t.code, '') NOT LIKE c.code_prefix || '%' THEN 'code' END,
+               CASE WHEN t.code IS DISTINCT FROM shown.prefix || substr(c.code, 1, 4) || '-' || substr(c.code, 5, 4)
+                         || '-' || substr(c.code, 9, 4) || '-' || substr(c.code, 13)
+                     AND t.code IS DISTINCT FROM shown.prefix || '****-****-****-' || substr(c.code, 13) THEN 'code' END,
                CASE WHEN t.partner_id IS DISTINCT FROM c.partner_id::text THEN 'partner' END,
                CASE WHEN t.game_id IS DISTINCT FROM c.game_id::text THEN 'game' END,
                CASE WHEN t.customer_id IS DISTINCT FROM cu.customer_id THEN 'customer' END,
@@ -38,7 +42,8 @@ WHERE c.id IS NULL OR judged.other <> '{}' OR judged.since <> '{}';
 -- name: steps_told
 -- $1 coupons, $2 steps, $3 words, $4 when; then the fields. A notice of a coming end is no step, and nobody keeps that it was sent.
 SELECT t.place, c.id IS NULL OR h.step IS NULL AND t.word <> 'expiring' AS is_unknown, judged.other, judged.since,
-       h.at > t.told_at AS is_later, c.event_key
+       h.at > t.told_at - interval '5 minutes'
+       AND to_char(h.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') > t.at COLLATE "C" AS is_later, c.event_key
 FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[],
             $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[]) WITH ORDINALITY
     AS t (id, number, word, told_at, coupon_id, code, partner_id, game_id, customer_id, status, at, order_id, shop_id,
@@ -48,11 +53,13 @@ LEFT JOIN LATERAL (SELECT * FROM customers cu WHERE cu.customer_no = c.customer_
 LEFT JOIN LATERAL (SELECT * FROM coupon_history h WHERE h.coupon_id = t.id AND h.step = t.number LIMIT 1) AS h
     ON t.word <> 'expiring'
 LEFT JOIN LATERAL (SELECT * FROM decisions d WHERE d.event_key = h.event_key LIMIT 1) AS d ON h.event_key IS NOT NULL
+CROSS JOIN LATERAL (SELECT CASE c.code_prefix WHEN '' THEN '' ELSE c.code_prefix || '-' END AS prefix) AS shown
 CROSS JOIN LATERAL (
     SELECT array_remove(ARRAY[
                CASE WHEN t.coupon_id IS DISTINCT FROM c.id::text THEN 'coupon' END,
-               CASE WHEN regexp_replace(coalesce(t.code, ''), '^.*(....)-(....)-(....)-(....)$', '\1\2\3\4') NOT IN (c.code, '************' || right(c.code, 4))
-                      OR coalesce(t.code, '') NOT LIKE c.code_prefix || '%' THEN 'code' END,
+               CASE WHEN t.code IS DISTINCT FROM shown.prefix || substr(c.code, 1, 4) || '-' || substr(c.code, 5, 4)
+                         || '-' || substr(c.code, 9, 4) || '-' || substr(c.code, 13)
+                     AND t.code IS DISTINCT FROM shown.prefix || '****-****-****-' || substr(c.code, 13) THEN 'code' END,
                CASE WHEN t.partner_id IS DISTINCT FROM c.partner_id::text THEN 'partner' END,
                CASE WHEN t.game_id IS DISTINCT FROM c.game_id::text THEN 'game' END,
                CASE WHEN t.customer_id IS DISTINCT FROM cu.customer_id THEN 'customer' END
@@ -73,7 +80,8 @@ WHERE c.id IS NULL OR h.step IS NULL AND t.word <> 'expiring' OR judged.other <>
 -- name: declines_told
 -- $1 keys of events, $2 games, $3 not used, $4 when; then the fields. An order names no game: its stamp does.
 SELECT t.place, d.event_key IS NULL AS is_unknown, judged.other, judged.since,
-       d.decided_at > t.told_at AS is_later, d.event_key
+       d.decided_at > t.told_at - interval '5 minutes'
+       AND to_char(d.decided_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') > t.decided_at COLLATE "C" AS is_later, d.event_key
 FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[],
             $9::text[], $10::text[], $11::text[], $12::text[], $13::text[]) WITH ORDINALITY
     AS t (id, number, word, told_at, partner_id, game_id, customer_id, reason, blocking_coupon_id, decided_at,
