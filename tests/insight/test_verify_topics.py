@@ -10,10 +10,11 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 
-from schemas.topics import COUPON_ISSUED, COUPON_LIFECYCLE, ISSUANCE_DECLINED
+from schemas.topics import ALL, COUPON_ISSUED, COUPON_LIFECYCLE, ISSUANCE_DECLINED, Direction
 from services.adapters.event_keys import event_key
 from services.adapters.kafka import client_options
 from services.adapters.records import bounds_of, partitions_of, read_parts, side_reader
+from services.insight.verify.messages import KINDS
 from services.insight.verify.run import Report, verify
 from services.relay.partitions import partition_of
 from services.runtime.settings import Settings
@@ -87,6 +88,17 @@ async def game_id(topics: Settings, database: asyncpg.Connection, partner_id: in
         await send(topics, [completed("lost", CUSTOMERS[0], partner_id, game_id, result="lost")])
         await until_settled(topics)
     return game_id
+
+
+def test_every_message_is_held_against_the_database() -> None:
+    """Each type that we publish is of a kind, on the topic that carries it."""
+    carried = {
+        (one.name, type_)
+        for one in ALL
+        if one.direction is Direction.OUTGOING
+        for type_ in one.types
+    }
+    assert carried == {(kind.topic, type_) for kind in KINDS for type_ in kind.types}
 
 
 async def test_verify_finds_messages_that_nobody_sent(topics: Settings, game_id: int) -> None:
