@@ -38,7 +38,7 @@ async def run(
             await stack.enter_async_context(watching(system.direct, system.load))
             async with system.load.running(), system.tills.running():
                 turns = _rounds(system, faults, minutes)
-                await suffer(system, turns, stop_at, began, report.rows)
+                await suffer(system, turns, stop_at, began, report.rows, report.most_seconds)
             report.wrong += await rest(system)
         report.not_begun = sorted(
             {one.name for one in faults} - {row.fault.name for row in report.rows}

@@ -20,9 +20,13 @@ SHOWN = 40
 
 @dataclass(slots=True, kw_only=True)
 class Report:
-    """Everything that a run has to say. `wrong`: what belongs to no fault; `findings` None: it was not reckoned."""
+    """Everything that a run has to say. `wrong`: what belongs to no fault; `findings` None: it was not reckoned.
+
+    `most_seconds`: how long a recovery may take.
+    """
 
     seed: int
+    most_seconds: float = RECOVERY_SECONDS
     rows: list[Row] = field(default_factory=list)
     findings: Sequence[Finding] | None = None
     wrong: list[str] = field(default_factory=list)
@@ -77,7 +81,7 @@ def _sums(report: Report) -> list[str]:
     longest = f"{max(recoveries):.1f}" if recoveries else "no"
     sent = f"{report.events:,} events, {report.repeats:,} sent again, {report.poison:,} poison"
     lines = [
-        f"{report.records:,} records: {sent}. Longest recovery {longest} s of {RECOVERY_SECONDS:.0f} s."
+        f"{report.records:,} records: {sent}. Longest recovery {longest} s of {report.most_seconds:.0f} s."
     ]
     if report.verified is not None:
         lines.append(f"Verify: {report.verified} violations.")
