@@ -6,10 +6,8 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any, Final
 
-from pydantic_core import from_json
-
 from services.adapters import traceparent
-from services.issuer.advice import is_structured
+from services.issuer.advice import is_structured, members
 
 Headers = Iterable[tuple[str, bytes | None]]
 
@@ -21,8 +19,8 @@ def trace_of(headers: Headers, value: bytes | None) -> str | None:
     """As the codec finds it for an event that can be read. Never raises."""
     pairs = tuple(headers)
     single = dict(pairs) | traceparent.repeated(pairs)
-    named = _in_event(value) if is_structured(single) else None
-    return named or traceparent.in_headers(single)
+    own = members(value) if is_structured(single) else {}
+    return traceparent.told(own.get(traceparent.TRACEPARENT)) or traceparent.in_headers(single)
 
 
 def said_of(records: Iterable[tuple[Headers, bytes | None]]) -> Mapping[str, Any]:
@@ -33,11 +31,3 @@ def said_of(records: Iterable[tuple[Headers, bytes | None]]) -> Mapping[str, Any
     if not found:
         return {}
     return {"traceparent": found[0]} | ({"traceparents": found} if len(found) > 1 else {})
-
-
-def _in_event(value: bytes | None) -> str | None:
-    try:
-        event = from_json(value or b"")
-    except ValueError:
-        return None
-    return traceparent.told(event.get(traceparent.TRACEPARENT)) if isinstance(event, dict) else None
