@@ -10,8 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from services.adapters.postgres.games import (
     reserve_ids,
 )
 from services.adapters.postgres.partners import known_partners
+from services.adapters.postgres.pool import kept_if
 from services.decisions.groundwork import upon_groundwork
 from services.decisions.manner import Manner
 from services.decisions.rule_changes import MultipleInUse, preview_games, update_games
@@ -121,13 +121,8 @@ async def load_games(
     manner = Manner.by(settings)
     async with postgres(settings, "games") as connection:
 
-        @asynccontextmanager
-        async def begin() -> AsyncIterator[asyncpg.Connection]:
-            async with connection.transaction():
-                yield connection
-
         async def load_all() -> list[int | None]:
-            async with _kept_unless(dry_run, connection):
+            async with kept_if(not dry_run, connection):
                 await keep_other_changes_out(connection)
                 stored = await games_by_id(connection, [entry.id for entry in entries if entry.id])
                 await _check_ownership(connection, file, entries, stored)
@@ -136,21 +131,8 @@ async def load_games(
                     return [entry.id for entry in entries]
                 return list(await _insert(connection, entries, stored))
 
+        begin = partial(kept_if, True, connection)
         return await upon_groundwork(load_all, begin, actor=ACTOR, manner=manner)
-
-
-@asynccontextmanager
-async def _kept_unless(dry_run: bool, connection: asyncpg.Connection) -> AsyncIterator[None]:
-    """A transaction, rolled back in the end of a dry run."""
-    transaction = connection.transaction()
-    await transaction.start()
-    try:
-        yield
-        if not dry_run:
-            await transaction.commit()
-    finally:
-        if connection.is_in_transaction():
-            await transaction.rollback()
 
 
 async def _check_ownership(

@@ -16,6 +16,7 @@ from services.adapters.postgres.partners import (
     list_partners,
     set_sources,
 )
+from services.adapters.postgres.pool import kept_if
 from services.runtime.settings import Settings
 from services.terminal import arguments
 from services.terminal.addresses import command_settings, postgres
@@ -118,10 +119,8 @@ async def _set(
     settings: Settings, partner_id: int, sources: Sequence[str], dry_run: bool
 ) -> list[str]:
     async with postgres(settings, "partners") as connection:
-        transaction = connection.transaction()
-        await transaction.start()
-        before = await set_sources(connection, partner_id, sources)
-        await (transaction.rollback() if dry_run else transaction.commit())
+        async with kept_if(not dry_run, connection):
+            before = await set_sources(connection, partner_id, sources)
     if before is None:
         raise CommandError(f"partner {partner_id} does not exist: see `couponry partners list`")
     return before

@@ -22,7 +22,7 @@ from schemas.envelope import parse_time
 from services.adapters.postgres import operations
 from services.adapters.postgres.clock import OWN_CLOCK, clock
 from services.adapters.postgres.operations import Operation
-from services.adapters.postgres.pool import Connection
+from services.adapters.postgres.pool import Connection, kept_if
 from services.adapters.postgres.queries import queries
 from services.domain.clocks import MAX_CLOCK_DISTANCE
 from services.repair.bulk import (
@@ -168,9 +168,7 @@ async def _mend_page(
     """One transaction; of a dry run, rolled back."""
     span, offset = _span(operation.request), settings.clock_offset
     counts: Counter[str] = Counter()
-    transaction = connection.transaction()
-    await transaction.start()
-    try:
+    async with kept_if(not dry_run, connection):
         after = operation.progress["after"]
         found = await connection.fetch(_SQL["touched"], after, end, *span, offset)
         if numbers := [row["customer_no"] for row in found]:
@@ -183,11 +181,6 @@ async def _mend_page(
             )  # fmt: skip
             await operations.move(connection, moved)
             await operations.add_counts(connection, operation, counts)
-    except BaseException:
-        if not connection.is_closed():
-            await transaction.rollback()
-        raise
-    await (transaction.rollback() if dry_run else transaction.commit())
     return counts
 
 

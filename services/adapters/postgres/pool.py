@@ -177,3 +177,17 @@ async def waking_relay(connection: Connection, last: str = "") -> AsyncIterator[
         if not connection.is_closed() and connection.is_in_transaction():
             await connection.execute("ROLLBACK")
         raise
+
+
+@asynccontextmanager
+async def kept_if(keeps: bool, connection: Connection) -> AsyncIterator[Connection]:
+    """A transaction, committed at the end of the block if it is to be kept; else, or for an exception, rolled back."""
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        yield connection
+    except BaseException:
+        if not connection.is_closed():
+            await transaction.rollback()
+        raise
+    await (transaction.commit() if keeps else transaction.rollback())

@@ -17,7 +17,7 @@ from asyncpg.pool import PoolConnectionProxy
 
 from services.adapters.postgres.clock import OWN_CLOCK, ClockGuard
 from services.adapters.postgres.failures import OUTAGES
-from services.adapters.postgres.pool import API_ROLE, WAKE_RELAY, open_pool
+from services.adapters.postgres.pool import API_ROLE, WAKE_RELAY, kept_if, open_pool
 from services.api.edge.problems import Problem, Reason
 from services.runtime.settings import Settings
 
@@ -103,20 +103,10 @@ async def writing(
     Raises ClockApart while the database's clock is not to be believed.
     """
     async with lent(pool, partner_id) as connection:
-        transaction = connection.transaction()
-        await transaction.start()
-        try:
+        async with kept_if(keeps, connection):
             guard.check(await connection.fetchval(_BEGIN, str(int(partner_id))))
             yield cast(asyncpg.Connection, connection)
-        except BaseException:
-            if not connection.is_closed():
-                await transaction.rollback()
-            raise
-        if not keeps:
-            await transaction.rollback()
-            return
-        await transaction.commit()
-        if wakes_relay:
+        if keeps and wakes_relay:
             await _wake_relay(connection)
 
 
