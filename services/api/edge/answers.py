@@ -15,11 +15,10 @@ from starlette.exceptions import HTTPException
 from services.adapters.postgres.failures import UNSERVED
 from services.api.edge.asgi import REQUEST_ID
 from services.api.edge.dialect import DIALECT, Dialect
-from services.api.edge.problems import Problem, Reason, general, not_found
+from services.api.edge.problems import Problem, Reason, general, not_found, unavailable
 from services.api.edge.reply import Reply
 from services.domain.unjudged import Unjudgeable
 
-RETRY_SECONDS = 1
 OURS: Final = (Unjudgeable, ZoneInfoNotFoundError)
 """What is wrong with this machine or release, and not with the request."""
 
@@ -88,17 +87,13 @@ def _judged(errors: Sequence[Mapping[str, Any]]) -> Problem:
 
 async def _try_again(request: Request, error: Exception) -> Response:
     log.warning("database: %r", error, extra={"request_id": request.scope[REQUEST_ID]})
-    return _answer(request, _unavailable())
+    return _answer(request, unavailable())
 
 
 async def _not_here(request: Request, error: Exception) -> Response:
     """A time zone that is not installed here, rules or coupons that a newer release wrote."""
     log.error("cannot be told here: %s", error, extra={"request_id": request.scope[REQUEST_ID]})
-    return _answer(request, _unavailable())
-
-
-def _unavailable() -> Problem:
-    return Problem(Reason.UNAVAILABLE, headers={"retry-after": str(RETRY_SECONDS)})
+    return _answer(request, unavailable())
 
 
 def _answer(request: Request, problem: Problem) -> Reply:

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.api.edge import metrics
 from services.api.edge.dialect import DIALECT, Dialect, dialect_of
-from services.api.edge.problems import Problem, Reason
+from services.api.edge.problems import Problem, Reason, unavailable
 
 BODY_SECONDS: Final = 15.0
 """How long a body may take to come."""
@@ -148,7 +148,7 @@ def _problem(error: Exception, request_id: str) -> Problem:
     if isinstance(error, _TooLarge):
         return Problem(Reason.BODY_TOO_LARGE, str(error), headers=CLOSING)
     if isinstance(error, asyncio.TimeoutError):
-        return Problem(Reason.UNAVAILABLE, headers={"retry-after": "1"})
+        return unavailable()
     log.error("request failed", exc_info=error, extra={"request_id": request_id})
     return Problem(Reason.BROKEN)
 

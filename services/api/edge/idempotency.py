@@ -19,7 +19,7 @@ import orjson
 from services.adapters.postgres.failures import LostRace
 from services.adapters.postgres.queries import queries
 from services.api.edge.call import Call
-from services.api.edge.problems import Problem, Reason
+from services.api.edge.problems import Problem, Reason, unavailable
 from services.api.edge.reply import Reply
 
 HEADER: Final = "Idempotency-Key"
@@ -60,7 +60,7 @@ async def once(call: Call, work: Work, *, keeps: bool = True, told: Told = _noth
             continue
         reply.headers.update(told(bytes(reply.body)))
         return reply
-    raise Problem(Reason.UNAVAILABLE)
+    raise unavailable()
 
 
 async def _once(call: Call, connection: asyncpg.Connection, key: str, work: Work) -> Reply:

@@ -72,6 +72,8 @@ STATUSES: Final[Mapping[Reason, int]] = {
 }
 """The one table of statuses. A dialect that promises another one answers with that."""
 
+RETRY_SECONDS: Final = 1
+
 _GENERAL: Final[Mapping[int, Reason]] = {STATUSES[reason]: reason for reason in reversed(Reason)}
 
 
@@ -107,6 +109,11 @@ def general(status: int) -> Reason:
 def not_found(parameter: str) -> Problem:
     """404 for what this path parameter names: unknown, or another partner's."""
     return Problem(Reason.NOT_FOUND, parameter)
+
+
+def unavailable() -> Problem:
+    """503: the same request may work when it comes again, and is told when that is worth a try."""
+    return Problem(Reason.UNAVAILABLE, headers={"retry-after": str(RETRY_SECONDS)})
 
 
 def invalid(errors: Errors) -> Problem:

@@ -18,7 +18,7 @@ from asyncpg.pool import PoolConnectionProxy
 from services.adapters.postgres.clock import OWN_CLOCK, ClockGuard
 from services.adapters.postgres.failures import OUTAGES
 from services.adapters.postgres.pool import API_ROLE, WAKE_RELAY, kept_if, open_pool
-from services.api.edge.problems import Problem, Reason
+from services.api.edge.problems import unavailable
 from services.runtime.settings import Settings
 
 POOL_SIZE = 10
@@ -59,7 +59,7 @@ async def lent(pool: asyncpg.Pool, partner_id: int) -> AsyncIterator[PoolConnect
         async with asyncio.timeout(SHARE_SECONDS):
             await share.acquire()
     except TimeoutError:
-        raise Problem(Reason.UNAVAILABLE, headers={"retry-after": "1"}) from None
+        raise unavailable() from None
     try:
         async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
             try:

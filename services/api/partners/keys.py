@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from jwt import PyJWK, PyJWKError
 from jwt.exceptions import InvalidKeyError
 
-from services.api.edge.problems import Problem, Reason
+from services.api.edge.problems import unavailable
 from services.runtime.settings import Settings, SettingsError
 from services.runtime.web import open_url
 
@@ -80,7 +80,7 @@ class KeySet:
                 if self._is_due(key_id):
                     await self._fetch()
         if self._fetched_at == float("-inf"):
-            raise Problem(Reason.UNAVAILABLE)
+            raise unavailable()
         if key_id is None and len(self._keys) == 1:
             return next(iter(self._keys.values()))
         return self._keys.get(key_id)

@@ -47,6 +47,7 @@ PROBLEMS: list[tuple[str, str, str, dict[str, Any], int, str, str | None]] = [
     ("GET", "/failures/bug", "{id}", {}, 500, "broken", None),
     ("GET", "/failures/busy", "{id}", {}, 503, "unavailable", None),
     ("GET", "/failures/late", "{id}", {}, 503, "unavailable", None),
+    ("POST", "/races", "{id}+", {}, 503, "unavailable", None),
 ]
 
 

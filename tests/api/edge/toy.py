@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 import asyncpg
 from fastapi import APIRouter, Depends, Path, Query, Request
 
+from services.adapters.postgres.failures import LostRace
 from services.api.edge import audit
 from services.api.edge.call import Call, admit
 from services.api.edge.dialect import Caller, Dialect
@@ -62,6 +63,16 @@ async def add_thing(call: Writing) -> Reply:
         thing = await connection.fetchval(insert, call.partner_id, body["name"])
         await audit.record(connection, call, "thing.added", thing, after=body)
         return Reply({"thing": thing}, status_code=201)
+
+    return await once(call, work)
+
+
+@router.post("/races")
+async def lose(call: Writing) -> Reply:
+    """Lose every race."""
+
+    async def work(_: asyncpg.Connection) -> Reply:
+        raise LostRace("somebody else came first")
 
     return await once(call, work)
 

@@ -196,7 +196,7 @@ async def test_access_asks_for_unknown_keys_with_restraint() -> None:
     assert await keys.key("key-0") is None
     with pytest.raises(Problem) as away:
         await KeySet(url).key("any")
-    assert away.value.status == 503
+    assert (away.value.status, away.value.headers) == (503, {"retry-after": "1"})
 
 
 def test_access_needs_a_key_to_verify_with(api_settings: Settings) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 
 import httpx
 import pytest
@@ -28,6 +29,7 @@ from tests.stand.records import completed
 ROUNDS = int(os.environ.get("RACE_ROUNDS", "4"))
 COMPLETIONS = 8
 AT_ONCE = 24
+TRIES = 20
 
 pytestmark = pytest.mark.timeout(120 + 2 * ROUNDS)
 
@@ -54,6 +56,15 @@ async def alone(topics: Settings) -> AsyncIterator[tuple[Partner, Pipeline]]:
         yield await a_tenant(settings, http, database), Pipeline(pool, locks)
 
 
+async def until_served(ask: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
+    """As a till does: on a slow machine some wait longer for their turn than anybody may, and are told to come again."""
+    tries = 1
+    while (answer := await ask()).status_code == 503 and tries < TRIES:
+        assert answer.headers["retry-after"] == "1"
+        tries += 1
+    return answer
+
+
 async def test_race_of_staff_and_issuer_keeps_every_invariant(
     alone: tuple[Partner, Pipeline], topics: Settings
 ) -> None:
@@ -72,14 +83,12 @@ async def test_race_of_staff_and_issuer_keeps_every_invariant(
         words = ["redeem", *chance.choices(STEPS[:-1], k=AT_ONCE)]
         answers, reports = await asyncio.gather(
             asyncio.gather(
-                *(step(staff, id, word) for word in words),
-                *(staff.post(STAFF, by_hand) for _ in range(COMPLETIONS)),
+                *(until_served(partial(step, staff, id, word)) for word in words),
+                *(until_served(partial(staff.post, STAFF, by_hand)) for _ in range(COMPLETIONS)),
             ),
             asyncio.gather(*(issuer.process([record]) for record in records)),
         )
-        # On a slow machine some wait longer for their turn than anybody may, and are told to come again.
-        assert {answer.status_code for answer in answers} <= {200, 201, 409, 503}
-        assert all("retry-after" in answer.headers for answer in answers if answer.is_server_error)
+        assert {answer.status_code for answer in answers} <= {200, 201, 409}
         assert sum(len(report.verdicts) for report in reports) == COMPLETIONS
     report = await verify(topics, lambda line: None)
     assert report.violations == []
