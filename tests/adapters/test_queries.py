@@ -29,7 +29,7 @@ GAPS = {
 """Queries with a place that their module fills, and one of the ways in which it does."""
 
 
-FRAGMENTS = {"steps", "gathered"}
+FRAGMENTS = {"steps", "gathered", "shown_code"}
 """Queries that stand for `:<name>` in others of their file, and mean nothing by themselves."""
 
 

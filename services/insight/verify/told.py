@@ -66,7 +66,7 @@ class Told:
 
     async def _judge(self, messages: Sequence[Message], kind: Kind) -> None:
         rows = await self.scan.connection.fetch(
-            TOLD[kind.judged],
+            TOLD[kind.judged].replace(":shown_code", TOLD["shown_code"]),
             [one.id for one in messages],
             [one.number for one in messages],
             [one.word for one in messages],

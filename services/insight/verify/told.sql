@@ -3,11 +3,20 @@
 -- than it was published ($4), as far as the clocks of Kafka and Postgres may be apart. An instant is compared as it is
 -- written.
 
+-- name: shown_code
+-- Stands for :shown_code in the two queries below: a coupon's code as it leaves the house, and masked.
+CROSS JOIN LATERAL (SELECT CASE c.code_prefix WHEN '' THEN '' ELSE c.code_prefix || '-' END AS prefix) AS named
+CROSS JOIN LATERAL (
+    SELECT named.prefix || substr(c.code, 1, 4) || '-' || substr(c.code, 5, 4) || '-' || substr(c.code, 9, 4) || '-'
+           || substr(c.code, 13) AS code,
+           named.prefix || '****-****-****-' || substr(c.code, 13) AS masked
+) AS shown;
+
 -- name: issues_told
 -- $1 coupons; $2, $3 not used; $4 when; then the fields.
 SELECT t.place, c.id IS NULL AS is_unknown, judged.other, judged.since,
        c.issued_at > t.told_at - interval '5 minutes' AND coalesce(d.decided_at = c.issued_at, true)
-       AND to_char(c.issued_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') > t.issued_at COLLATE "C" AS is_later, c.event_key
+       AND written.issued_at > t.issued_at COLLATE "C" AS is_later, c.event_key
 FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[],
             $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[]) WITH ORDINALITY
     AS t (id, number, word, told_at, coupon_id, code, partner_id, game_id, customer_id, issued_at, expires_at,
@@ -15,13 +24,15 @@ FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[], $5::text[],
 LEFT JOIN LATERAL (SELECT * FROM coupons c WHERE c.id = t.id LIMIT 1) AS c ON true
 LEFT JOIN LATERAL (SELECT * FROM customers cu WHERE cu.customer_no = c.customer_no LIMIT 1) AS cu ON true
 LEFT JOIN LATERAL (SELECT * FROM decisions d WHERE d.event_key = c.event_key LIMIT 1) AS d ON true
-CROSS JOIN LATERAL (SELECT CASE c.code_prefix WHEN '' THEN '' ELSE c.code_prefix || '-' END AS prefix) AS shown
+:shown_code
+CROSS JOIN LATERAL (
+    SELECT to_char(c.issued_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS issued_at,
+           to_char(c.expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS expires_at
+) AS written
 CROSS JOIN LATERAL (
     SELECT array_remove(ARRAY[
                CASE WHEN t.coupon_id IS DISTINCT FROM c.id::text THEN 'coupon' END,
-               CASE WHEN t.code IS DISTINCT FROM shown.prefix || substr(c.code, 1, 4) || '-' || substr(c.code, 5, 4)
-                         || '-' || substr(c.code, 9, 4) || '-' || substr(c.code, 13)
-                     AND t.code IS DISTINCT FROM shown.prefix || '****-****-****-' || substr(c.code, 13) THEN 'code' END,
+               CASE WHEN t.code IS DISTINCT FROM shown.code AND t.code IS DISTINCT FROM shown.masked THEN 'code' END,
                CASE WHEN t.partner_id IS DISTINCT FROM c.partner_id::text THEN 'partner' END,
                CASE WHEN t.game_id IS DISTINCT FROM c.game_id::text THEN 'game' END,
                CASE WHEN t.customer_id IS DISTINCT FROM cu.customer_id THEN 'customer' END,
@@ -29,9 +40,8 @@ CROSS JOIN LATERAL (
                      AND d.event_key IS NOT NULL THEN 'cause' END
            ], NULL) AS other,
            array_remove(ARRAY[
-               CASE WHEN t.issued_at IS DISTINCT FROM to_char(c.issued_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
-                    THEN 'instant of issue' END,
-               CASE WHEN t.expires_at IS DISTINCT FROM to_char(c.expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+               CASE WHEN t.issued_at IS DISTINCT FROM written.issued_at THEN 'instant of issue' END,
+               CASE WHEN t.expires_at IS DISTINCT FROM written.expires_at
                      AND t.expires_at IS DISTINCT FROM to_char(
                          (c.issued_at + make_interval(hours => 24 * c.rule_validity_days)) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
                     THEN 'end' END
@@ -43,7 +53,7 @@ WHERE c.id IS NULL OR judged.other <> '{}' OR judged.since <> '{}';
 -- $1 coupons, $2 steps, $3 words, $4 when; then the fields. A notice of a coming end is no step, and nobody keeps that it was sent.
 SELECT t.place, c.id IS NULL OR h.step IS NULL AND t.word <> 'expiring' AS is_unknown, judged.other, judged.since,
        h.at > t.told_at - interval '5 minutes'
-       AND to_char(h.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') > t.at COLLATE "C" AS is_later, c.event_key
+       AND written.at > t.at COLLATE "C" AS is_later, c.event_key
 FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[],
             $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[]) WITH ORDINALITY
     AS t (id, number, word, told_at, coupon_id, code, partner_id, game_id, customer_id, status, at, order_id, shop_id,
@@ -53,13 +63,12 @@ LEFT JOIN LATERAL (SELECT * FROM customers cu WHERE cu.customer_no = c.customer_
 LEFT JOIN LATERAL (SELECT * FROM coupon_history h WHERE h.coupon_id = t.id AND h.step = t.number LIMIT 1) AS h
     ON t.word <> 'expiring'
 LEFT JOIN LATERAL (SELECT * FROM decisions d WHERE d.event_key = h.event_key LIMIT 1) AS d ON h.event_key IS NOT NULL
-CROSS JOIN LATERAL (SELECT CASE c.code_prefix WHEN '' THEN '' ELSE c.code_prefix || '-' END AS prefix) AS shown
+:shown_code
+CROSS JOIN LATERAL (SELECT to_char(h.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at) AS written
 CROSS JOIN LATERAL (
     SELECT array_remove(ARRAY[
                CASE WHEN t.coupon_id IS DISTINCT FROM c.id::text THEN 'coupon' END,
-               CASE WHEN t.code IS DISTINCT FROM shown.prefix || substr(c.code, 1, 4) || '-' || substr(c.code, 5, 4)
-                         || '-' || substr(c.code, 9, 4) || '-' || substr(c.code, 13)
-                     AND t.code IS DISTINCT FROM shown.prefix || '****-****-****-' || substr(c.code, 13) THEN 'code' END,
+               CASE WHEN t.code IS DISTINCT FROM shown.code AND t.code IS DISTINCT FROM shown.masked THEN 'code' END,
                CASE WHEN t.partner_id IS DISTINCT FROM c.partner_id::text THEN 'partner' END,
                CASE WHEN t.game_id IS DISTINCT FROM c.game_id::text THEN 'game' END,
                CASE WHEN t.customer_id IS DISTINCT FROM cu.customer_id THEN 'customer' END
@@ -67,8 +76,7 @@ CROSS JOIN LATERAL (
            CASE WHEN h.step IS NULL THEN '{}' ELSE array_remove(ARRAY[
                CASE WHEN t.word <> h.word THEN 'step (' || h.word || ')' END,
                CASE WHEN t.status IS DISTINCT FROM h.status THEN 'status' END,
-               CASE WHEN t.at IS DISTINCT FROM to_char(h.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
-                    THEN 'instant' END,
+               CASE WHEN t.at IS DISTINCT FROM written.at THEN 'instant' END,
                CASE WHEN t.order_id IS DISTINCT FROM h.order_id THEN 'order' END,
                CASE WHEN t.shop_id IS DISTINCT FROM h.shop_id::text THEN 'shop' END,
                CASE WHEN (t.source, t.event_id, t.type) IS DISTINCT FROM (d.event_source, d.event_id, d.event_type)
@@ -81,7 +89,7 @@ WHERE c.id IS NULL OR h.step IS NULL AND t.word <> 'expiring' OR judged.other <>
 -- $1 keys of events, $2 games, $3 not used, $4 when; then the fields. An order names no game: its stamp does.
 SELECT t.place, d.event_key IS NULL AS is_unknown, judged.other, judged.since,
        d.decided_at > t.told_at - interval '5 minutes'
-       AND to_char(d.decided_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') > t.decided_at COLLATE "C" AS is_later, d.event_key
+       AND written.decided_at > t.decided_at COLLATE "C" AS is_later, d.event_key
 FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[],
             $9::text[], $10::text[], $11::text[], $12::text[], $13::text[]) WITH ORDINALITY
     AS t (id, number, word, told_at, partner_id, game_id, customer_id, reason, blocking_coupon_id, decided_at,
@@ -92,6 +100,7 @@ LEFT JOIN LATERAL (
     SELECT * FROM order_stamps s
     WHERE s.partner_id = d.partner_id AND s.order_id = d.order_id AND s.game_id = t.number LIMIT 1
 ) AS s ON d.order_id IS NOT NULL
+CROSS JOIN LATERAL (SELECT to_char(d.decided_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS decided_at) AS written
 CROSS JOIN LATERAL (
     SELECT array_remove(ARRAY[
                CASE WHEN t.partner_id IS DISTINCT FROM d.partner_id::text THEN 'partner' END,
@@ -106,8 +115,7 @@ CROSS JOIN LATERAL (
                CASE WHEN d.outcome = 'declined' AND t.reason IS DISTINCT FROM d.reason THEN 'reason (' || d.reason || ')' END,
                CASE WHEN d.outcome = 'declined' AND t.blocking_coupon_id IS DISTINCT FROM d.blocking_coupon_id::text
                     THEN 'blocking coupon' END,
-               CASE WHEN t.decided_at IS DISTINCT FROM to_char(d.decided_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
-                    THEN 'instant' END
+               CASE WHEN t.decided_at IS DISTINCT FROM written.decided_at THEN 'instant' END
            ], NULL) AS since
 ) AS judged
 WHERE d.event_key IS NULL OR judged.other <> '{}' OR judged.since <> '{}';
