@@ -24,8 +24,9 @@ from services.domain.coupons.coupon import Step
 from services.issuer.pipeline import Pipeline
 from services.runtime.settings import Settings
 from tests.stand.database import connected
-from tests.stand.issuing import a_game, outcomes
+from tests.stand.issuing import a_game, blocked_by, outcomes
 from tests.stand.records import completed
+from tests.stand.waiting import eventually
 
 IN_PLACE = "SELECT count(*) FROM coupons WHERE game_id = $1 AND status <> 'cancelled'"
 LEFT = """
@@ -268,6 +269,38 @@ async def test_limit_of_a_game_of_many_coupons_is_exact_beside_issuers(
             assert in_place + await database.fetchval(LEFT, game_id) == limit
     (rules,) = await database.fetch("SELECT total_limit FROM games WHERE id = $1", game_id)
     assert rules["total_limit"] == MANY + 130
+
+
+@pytest.mark.parametrize("first", ["cancel", "limit"])
+async def test_place_of_a_coupon_cancelled_beside_a_first_limit_is_not_lost(
+    first: str,
+    database: asyncpg.Connection,
+    pool: asyncpg.Pool,
+    pipeline: Pipeline,
+    partner_id: int,
+) -> None:
+    """Neither sees what the other has not committed; whoever comes second waits, and counts or gives back."""
+    game_id = await a_game(database, partner_id, allow_multiple_active_coupons=True)
+    won = [completed(f"e-{n}", "c", partner_id=partner_id, game_id=game_id) for n in range(3)]
+    await pipeline.process(won)
+    coupon_id = (await coupons_of(database, game_id))[0]
+    request = StepRequest(coupon_id=coupon_id, step=Step.CANCELLED, shop_id=1, actor="test")
+    async with pool.acquire() as holder:
+        async with holder.transaction():
+            if first == "cancel":
+                await take_step(holder, request, USUAL)
+                second = asyncio.create_task(limited(pool, game_id, 5))
+            else:
+                await holder.execute("UPDATE games SET total_limit = 5 WHERE id = $1", game_id)
+                second = asyncio.create_task(cancel(pool, coupon_id))
+
+            async def waits_or_has_not_waited() -> bool:
+                return second.done() or await blocked_by(holder, database) > 0
+
+            await eventually(waits_or_has_not_waited, "the second is under way")
+        await second
+    assert await database.fetchval(IN_PLACE, game_id) == 2
+    assert await database.fetchval(LEFT, game_id) == 3
 
 
 async def test_limit_that_is_not_set_in_the_end_leaves_no_other(

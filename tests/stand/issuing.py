@@ -30,7 +30,7 @@ async def a_game(connection: Connection, partner_id: int, **changes: Any) -> int
     return (await insert_game(connection, partner_id, read_game(definition))).id
 
 
-async def blocked_by(blocker: asyncpg.Connection, connection: asyncpg.Connection) -> int:
+async def blocked_by(blocker: Connection, connection: asyncpg.Connection) -> int:
     """How many sessions wait for what the blocker's transaction holds."""
     query = "SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted AND $1 = ANY(pg_blocking_pids(pid))"
     return int(await connection.fetchval(query, blocker.get_server_pid()))
