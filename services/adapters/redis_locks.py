@@ -51,6 +51,7 @@ class CustomerLocks:
         timeout = max(self._wait_seconds, 0.05)
         self.fault: str | None = None
         self._skip_until = 0.0
+        self._is_closed = False
         if settings.redis_address is None:
             self._skip_until = float("inf")
         try:
@@ -78,9 +79,13 @@ class CustomerLocks:
             yield had
         finally:
             if had:
-                # Left to its time to live when Redis went away meanwhile.
-                with suppress(*REDIS_AWAY):
-                    await self._release(args=[token, keys])
+                await self._give_back(token, keys)
+
+    async def _give_back(self, token: str, keys: str) -> None:
+        """Left to its time to live when Redis went away meanwhile, or the client: asking would open it once more."""
+        if not self._is_closed:
+            with suppress(*REDIS_AWAY):
+                await self._release(args=[token, keys])
 
     async def _take(self, keys: str, token: str) -> bool:
         now = time.monotonic()
@@ -117,5 +122,8 @@ class CustomerLocks:
             self._leave_alone(error)
 
     async def close(self) -> None:
+        """Let go of Redis; locks that are asked for from now on are not had."""
+        self._is_closed = True
+        self._skip_until = float("inf")
         with suppress(*REDIS_AWAY):
             await self._redis.aclose()

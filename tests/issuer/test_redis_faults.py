@@ -42,6 +42,11 @@ class OwnRedis:
             await client.flushall()
             await client.script_flush()
 
+    async def clients(self) -> int:
+        """How many are connected, but for who asks."""
+        async with redis.asyncio.from_url(self.url) as client:
+            return len(await client.client_list()) - 1
+
     async def freeze(self) -> None:
         """Keep the lines open and answer nothing."""
         os.kill(self._pid, signal.SIGSTOP)
@@ -155,6 +160,19 @@ async def test_redis_that_goes_while_locks_are_held_does_not_fail_the_batch(
         await own_redis.flush()
     assert await take(locks)
     await locks.close()
+
+
+async def test_locks_that_are_let_go_of_are_not_asked_again(
+    locked: Settings, own_redis: OwnRedis
+) -> None:
+    """A batch that ends after the process has let go of Redis connects to it no more; its locks end by themselves."""
+    locks = CustomerLocks(locked)
+    async with locks.held(ANNA) as had:
+        assert had
+        assert await own_redis.clients() == 1
+        await locks.close()
+    assert not await take(locks)
+    assert await own_redis.clients() == 0
 
 
 @pytest.mark.parametrize("fault", ["flush", "freeze", "kill"])

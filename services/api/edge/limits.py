@@ -132,7 +132,8 @@ class Limits:
             count.shared, count.own = int(total), count.own - own
 
     async def close(self) -> None:
-        """Let go of Redis."""
+        """Let go of Redis; what is counted from now on is not shared."""
+        self._skip_until = float("inf")
         if self._redis is not None:
             await self._redis.aclose()
 
