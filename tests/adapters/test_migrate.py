@@ -6,6 +6,7 @@ import asyncio
 import re
 import secrets
 from collections.abc import AsyncIterator
+from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -23,6 +24,7 @@ from services.adapters.postgres.pool import connect
 from services.runtime.settings import Settings
 from tests.stand.waiting import eventually
 
+RELEASED = Path(__file__).with_name("migrations.sha256")
 ALL = [migration.name for migration in migrations()]
 
 
@@ -50,6 +52,13 @@ async def test_migrate_applies_each_file_once(empty: Settings) -> None:
     assert await migrate(empty) == ALL
     assert await migrate(empty) == []
     assert await plan(empty) == []
+
+
+def test_file_that_was_ever_applied_is_as_it_was() -> None:
+    """A database that has applied it refuses an edited one. What is to be other than it was comes in a file of its own,
+    whose line is added to the list."""
+    listed = [line.split() for line in RELEASED.read_text().splitlines()]
+    assert [(each.checksum.hex(), each.name) for each in migrations()] == [*map(tuple, listed)]
 
 
 async def test_plan_changes_nothing(empty: Settings) -> None:

@@ -17,7 +17,12 @@ CREATE TRIGGER a_closed_letter_says_since_when BEFORE UPDATE OF state ON dead_le
 
 -- What was closed before is kept as long as what is closed now.
 UPDATE dead_letters SET closed_at = clock_timestamp() WHERE state <> 'open';
+CREATE INDEX dead_letters_to_empty ON dead_letters (closed_at) WHERE closed_at IS NOT NULL AND emptied_at IS NULL;
+-- A letter that still waits to be published is kept whole.
+CREATE INDEX outbox_letters ON outbox (dead_letter_id) WHERE dead_letter_id IS NOT NULL;
 
+CREATE INDEX audit_log_by_age ON audit_log (at);
+CREATE INDEX idempotency_keys_by_time ON idempotency_keys (created_at);
 -- Entries may go, and may not be changed. Of keys a column may, or they could not be locked.
 GRANT DELETE ON audit_log TO couponry_worker;
 GRANT UPDATE (created_at) ON idempotency_keys TO couponry_worker;

@@ -42,10 +42,8 @@ END $$;
 CREATE TRIGGER cancelled_coupons_give_their_places_back AFTER UPDATE ON coupons
     REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION give_places_back();
 
--- Games of a partner whose zone changes, in the order in which batches share them; and found also by an owner whose
--- session does not look into this schema.
-CREATE OR REPLACE FUNCTION change_games_with_their_zone() RETURNS trigger
-    LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+-- Games of a partner whose zone changes, in the order in which batches share them.
+CREATE OR REPLACE FUNCTION change_games_with_their_zone() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM FROM games WHERE partner_id = NEW.id ORDER BY id FOR NO KEY UPDATE;
     UPDATE games SET updated_at = clock_timestamp() WHERE partner_id = NEW.id;
