@@ -26,7 +26,6 @@ from services.repair.rehearsal import DryRun
 from services.repair.replay.result import counts_of, document
 from services.runtime.health import Health
 from services.runtime.settings import Settings
-from tests.stand.commands import CommandOn
 from tests.stand.feed import feed, finished, forget_dead_members
 from tests.stand.issuing import a_game, a_partner, audit, count, letters, outcomes
 from tests.stand.processes import issuer
@@ -100,42 +99,6 @@ async def test_unknown_time_zone_makes_that_partners_dated_games_wait_and_nothin
     assert {row["offset"] for row in kept if row["event_id"].startswith("mine")} == set(places[:4])
     assert await letters(database) == []
     await audit(database)
-
-
-async def test_explain_says_for_what_an_event_waits(
-    settings: Settings,
-    database: asyncpg.Connection,
-    pipeline: Pipeline,
-    partner_id: int,
-    couponry_on: CommandOn,
-) -> None:
-    """Asked by id, by place or by customer, beside what is decided; a command that needs the zone says which it lacks."""
-    dated = await a_game(database, partner_id, **DATED)
-    free = await a_game(database, partner_id)
-    await database.execute("UPDATE partners SET time_zone = $1 WHERE id = $2", NOWHERE, partner_id)
-    record = completed("waits", "jonas", partner_id=partner_id, game_id=dated)
-    await pipeline.process(
-        [record, completed("free", "jonas", partner_id=partner_id, game_id=free)]
-    )
-    couponry = couponry_on(settings)
-    place = f"{record.topic}:{record.partition}:{record.offset}"
-    for asked in (("waits",), (place,)):
-        answer = (await couponry("explain", *asked, "--json")).json()
-        assert (answer["event_id"], answer["outcome"]) == ("waits", "waiting")
-        assert NOWHERE in answer["reason"]
-        assert [entry["what"] for entry in answer["timeline"]] == ["arrived", "waits"]
-    customer = ("--customer", "jonas", "--partner-id", partner_id)
-    both = (await couponry("explain", *customer, "--json")).json()
-    assert [(one["event_id"], one["outcome"]) for one in both] == [
-        ("free", "issued"),
-        ("waits", "waiting"),
-    ]
-    assert "install the package tzdata" in (await couponry("explain", *customer)).out
-    assert (await couponry("explain", "waits", "--source", "/another")).code == 1
-    refused = await couponry("what-if", "--game-id", dated, "--set", "coupon_validity_days=3")
-    assert refused.code == 2
-    assert NOWHERE in refused.err
-    assert len(refused.err.splitlines()) == 1
 
 
 async def test_status_names_what_waits(

@@ -29,6 +29,10 @@ _SQL = queries("explain", __package__)
 
 Row = dict[str, Any]
 
+NO_DECISION: Mapping[str, Any] = dict.fromkeys(
+    ("rule_version", "blocking_coupon_id", "coupon_id", "codes", "decided_at")
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
@@ -124,33 +128,51 @@ def _of(decision: asyncpg.Record, letters: Sequence[asyncpg.Record]) -> Known:
 
 
 def answer(known: Known) -> Row:
-    """The shape of the contract. Of an event that was never decided: where it last died; the reason is the stage."""
-    row = known.decision or known.letters[-1]
-    decision = known.decision or dict[str, Any]()
+    """Of an event that was never decided: where it last died; the reason is the stage."""
+    made, row = known.decision, known.decision or known.letters[-1]
+    return shape(
+        row,
+        (row["event_id"], row["event_source"], row["event_type"]),
+        outcome=made["outcome"] if made else "dead",
+        reason=made["reason"] if made else row["stage"],
+        trace=made["traceparent"] if made else trace_in(row),
+        decision=made or NO_DECISION,
+        letters=[{name: letter[name] for name in _LETTER} for letter in known.letters],
+    )
+
+
+def shape(
+    place: asyncpg.Record,
+    identity: tuple[str | None, str | None, str | None],
+    *,
+    outcome: str,
+    reason: str | None,
+    trace: str | None,
+    decision: Mapping[str, Any] | asyncpg.Record = NO_DECISION,
+    letters: Sequence[Row] = (),
+) -> Row:
+    """The shape of the contract: of what was read at this place, an event of this id, source and type."""
+    event_id, source, type_ = identity
     return {
-        "event_id": row["event_id"],
-        "source": row["event_source"],
-        "type": row["event_type"],
-        "outcome": decision.get("outcome", "dead"),
-        "reason": decision["reason"] if decision else row["stage"],
-        "rule_version": decision.get("rule_version"),
-        "blocking_coupon_id": decision.get("blocking_coupon_id"),
-        "coupon_id": decision.get("coupon_id"),
-        "codes": json.loads(decision.get("codes") or "[]"),
-        "decided_at": decision.get("decided_at"),
-        "topic": row["topic"],
-        "partition": row["partition"],
-        "offset": row["offset"],
-        "traceparent": _trace(known),
-        "dead_letters": [{name: letter[name] for name in _LETTER} for letter in known.letters],
+        "event_id": event_id,
+        "source": source,
+        "type": type_,
+        "outcome": outcome,
+        "reason": reason,
+        "rule_version": decision["rule_version"],
+        "blocking_coupon_id": decision["blocking_coupon_id"],
+        "coupon_id": decision["coupon_id"],
+        "codes": json.loads(decision["codes"] or "[]"),
+        "decided_at": decision["decided_at"],
+        "topic": place["topic"],
+        "partition": place["partition"],
+        "offset": place["offset"],
+        "traceparent": trace,
+        "dead_letters": list(letters),
     }
 
 
-def _trace(known: Known) -> str | None:
-    """The trace that the event belongs to; of one that was never decided, as its record names it."""
-    if known.decision is not None:
-        found: str | None = known.decision["traceparent"]
-        return found
-    last = known.letters[-1]
-    headers = zip(last["header_names"], last["header_values"], strict=True)
-    return trace_of(headers, last["value"])
+def trace_in(kept: asyncpg.Record) -> str | None:
+    """The trace that a kept record names."""
+    headers = zip(kept["header_names"], kept["header_values"], strict=True)
+    return trace_of(headers, kept["value"])

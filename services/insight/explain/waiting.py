@@ -13,7 +13,7 @@ from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
 from services.adapters.postgres.waiting import record_of
 from services.domain.arrival import Incoming
-from services.insight.explain.known import PLACE, Row
+from services.insight.explain.known import PLACE, Row, shape, trace_in
 from services.insight.explain.timeline import Entry
 from services.issuer.codec import read_record
 from services.runtime.settings import Settings
@@ -62,22 +62,13 @@ def _read(row: asyncpg.Record) -> Incoming | None:
 def _answer(row: asyncpg.Record, incoming: Incoming | None) -> Row:
     """As of an event that is decided, as far as there is anything to tell."""
     cause = None if incoming is None else incoming.event.cause
-    return {
-        "event_id": cause and cause.id,
-        "source": cause and cause.source,
-        "type": cause and cause.type,
-        "outcome": "waiting",
-        "reason": row["why"],
-        "rule_version": None,
-        "blocking_coupon_id": None,
-        "coupon_id": None,
-        "codes": [],
-        "decided_at": None,
-        "topic": row["topic"],
-        "partition": row["partition"],
-        "offset": row["offset"],
-        "dead_letters": [],
-    }
+    return shape(
+        row,
+        (None, None, None) if cause is None else (cause.id, cause.source, cause.type),
+        outcome="waiting",
+        reason=row["why"],
+        trace=trace_in(row),
+    )
 
 
 def _timeline(row: asyncpg.Record) -> list[Entry]:
