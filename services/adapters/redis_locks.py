@@ -51,11 +51,10 @@ class CustomerLocks:
         timeout = max(self._wait_seconds, 0.05)
         self.fault: str | None = None
         self._skip_until = 0.0
-        self._is_closed = False
-        if settings.redis_address is None:
-            self._skip_until = float("inf")
+        self._is_off = settings.redis_address is None
+        """Nobody is asked: by choice, or since Redis was let go of."""
         try:
-            # Without Redis nobody listens at this address, and nobody asks: a client connects when it is used first.
+            # Without Redis nobody listens at this address: a client connects when it is used first.
             self._redis = Redis.from_url(
                 settings.redis_address or "redis://localhost",
                 socket_timeout=timeout,
@@ -78,14 +77,10 @@ class CustomerLocks:
         try:
             yield had
         finally:
-            if had:
-                await self._give_back(token, keys)
-
-    async def _give_back(self, token: str, keys: str) -> None:
-        """Left to its time to live when Redis went away meanwhile, or the client: asking would open it once more."""
-        if not self._is_closed:
-            with suppress(*REDIS_AWAY):
-                await self._release(args=[token, keys])
+            # Left to its time to live when Redis went away meanwhile, or was let go of: asking would connect once more.
+            if had and not self._is_off:
+                with suppress(*REDIS_AWAY):
+                    await self._release(args=[token, keys])
 
     async def _take(self, keys: str, token: str) -> bool:
         now = time.monotonic()
@@ -94,7 +89,7 @@ class CustomerLocks:
         deadline = now + self._wait_seconds
         pause = 0.002
         try:
-            while True:
+            while not self._is_off:
                 if await self._acquire(args=[token, self._ttl_ms, keys]):
                     self.fault = None
                     return True
@@ -105,7 +100,7 @@ class CustomerLocks:
                 pause = min(pause * 2, 0.05)
         except REDIS_AWAY as error:
             self._leave_alone(error)
-            return False
+        return False
 
     def _leave_alone(self, error: BaseException) -> None:
         self._skip_until = time.monotonic() + self._skip_seconds
@@ -113,7 +108,7 @@ class CustomerLocks:
 
     async def look_again(self) -> None:
         """Clear the fault if Redis is back: without records to decide nobody else would notice."""
-        if self.fault is None or time.monotonic() < self._skip_until:
+        if self.fault is None or self._is_off or time.monotonic() < self._skip_until:
             return
         try:
             await self._redis.ping()
@@ -123,7 +118,6 @@ class CustomerLocks:
 
     async def close(self) -> None:
         """Let go of Redis; locks that are asked for from now on are not had."""
-        self._is_closed = True
-        self._skip_until = float("inf")
+        self._is_off = True
         with suppress(*REDIS_AWAY):
             await self._redis.aclose()

@@ -175,6 +175,25 @@ async def test_locks_that_are_let_go_of_are_not_asked_again(
     assert await own_redis.clients() == 0
 
 
+async def test_batch_that_waits_for_locks_waits_no_more_once_they_are_let_go_of(
+    locked: Settings, own_redis: OwnRedis
+) -> None:
+    """It goes on without, and leaves no connection behind."""
+    one, other = CustomerLocks(locked), CustomerLocks(locked)
+
+    async def both_have_asked() -> bool:
+        return await own_redis.clients() == 2
+
+    async with one.held(ANNA) as had:
+        assert had
+        waiting = asyncio.create_task(take(other))
+        await eventually(both_have_asked, "the other waits")
+        await other.close()
+        assert not await waiting
+        assert await own_redis.clients() == 1
+    await one.close()
+
+
 @pytest.mark.parametrize("fault", ["flush", "freeze", "kill"])
 async def test_race_goes_to_one_winner_whatever_happens_to_redis(
     locked: Settings, own_redis: OwnRedis, database: asyncpg.Connection, partner_id: int, fault: str

@@ -133,9 +133,9 @@ class Limits:
 
     async def close(self) -> None:
         """Let go of Redis; what is counted from now on is not shared."""
-        self._skip_until = float("inf")
-        if self._redis is not None:
-            await self._redis.aclose()
+        redis, self._redis = self._redis, None
+        if redis is not None:
+            await redis.aclose()
 
 
 def too_many(standing: Standing, reason: Reason = Reason.TOO_MANY_REQUESTS) -> Problem:
