@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -20,64 +21,58 @@ pytestmark = pytest.mark.alone("it measures the machine")
 UNDECIDED = {"consume+decode"}
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(300)  # half a minute on an idle machine; a busy one may take its time
-async def test_quick_run_has_every_contestant_issue_the_same_coupons(
-    servers: Settings, run_dir: Path, tmp_path: Path
-) -> None:
-    """`python -m bench --quick` ends well, and each contestant issued exactly what was due."""
+Run = Callable[..., Awaitable[tuple[int | None, str, str]]]
+
+
+@pytest.fixture
+def run(servers: Settings, run_dir: Path) -> Run:
+    """A benchmark's module and its arguments, on the servers that are there: exit code, output, errors."""
     addresses = {
         f"COUPONRY_{name.upper()}": str(getattr(servers, name)) for name in SETTING.values()
     }
+
+    async def run_module(module: str, *arguments: str) -> tuple[int | None, str, str]:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", module, *arguments,
+            env={**os.environ, **addresses, "COUPONRY_STATE_DIR": str(run_dir)},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        output, errors = await process.communicate()
+        return process.returncode, output.decode(), errors.decode()
+
+    return run_module
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)  # half a minute on an idle machine; a busy one may take its time
+async def test_quick_run_has_every_contestant_issue_the_same_coupons(
+    run: Run, tmp_path: Path
+) -> None:
+    """`python -m bench --quick` ends well, and each contestant issued exactly what was due."""
     found = tmp_path / "found.json"
-
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bench", "--quick", "--json", str(found),
-        env={**os.environ, **addresses, "COUPONRY_STATE_DIR": str(run_dir)},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    output, progress = await process.communicate()
-
-    assert process.returncode == 0, output.decode() + progress.decode()
+    code, output, progress = await run("bench", "--quick", "--json", str(found))
+    assert code == 0, output + progress
     samples = {one["contestant"]: one for one in json.loads(found.read_text())["samples"]}
     assert samples.keys() == set(CONTESTANTS)
     for name in set(CONTESTANTS) - UNDECIDED:
         workload = make_workload(max(QUICK.events.values())).first(QUICK.events[name])
         assert samples[name]["issued"] == len(workload.issued()), name
-        assert name in output.decode()
+        assert name in output
 
 
-async def test_explain_benchmark_finds_what_it_asks_for(servers: Settings, run_dir: Path) -> None:
+async def test_explain_benchmark_finds_what_it_asks_for(run: Run) -> None:
     """`python -m bench.explain` on a small database: every way of asking is answered, and measured."""
-    addresses = {
-        f"COUPONRY_{name.upper()}": str(getattr(servers, name)) for name in SETTING.values()
-    }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bench.explain", "--decisions", "1000", "--queued", "10",
-        env={**os.environ, **addresses, "COUPONRY_STATE_DIR": str(run_dir)},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    output, errors = await process.communicate()
-    assert process.returncode in (0, 1), errors.decode()  # 1: a busy machine took a second
+    code, output, errors = await run("bench.explain", "--decisions", "1000", "--queued", "10")
+    assert code in (0, 1), errors  # 1: a busy machine took a second
     for way in ("EVENT_ID", "--coupon ID", "--coupon CODE", "--customer", "the command"):
-        assert f"{way} " in output.decode(), errors.decode()
+        assert f"{way} " in output, errors
 
 
-async def test_operators_benchmark_does_everything(servers: Settings, run_dir: Path) -> None:
+async def test_operators_benchmark_does_everything(run: Run) -> None:
     """`python -m bench.operators` on a small database: what should be done is done, and issuing goes on beside it."""
-    addresses = {
-        f"COUPONRY_{name.upper()}": str(getattr(servers, name)) for name in SETTING.values()
-    }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bench.operators", "--coupons", "10000",
-        env={**os.environ, **addresses, "COUPONRY_STATE_DIR": str(run_dir)},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    output, errors = await process.communicate()
-    assert process.returncode in (0, 1), errors.decode()  # 1: a busy machine took its time
+    code, output, errors = await run("bench.operators", "--coupons", "10000")
+    assert code in (0, 1), errors  # 1: a busy machine took its time
     for line in (
         "switch, refused: ",
         "switch, done: ",
@@ -85,6 +80,6 @@ async def test_operators_benchmark_does_everything(servers: Settings, run_dir: P
         "first limit: ",
         "cancel: ",
     ):
-        (said,) = [one for one in errors.decode().splitlines() if one.startswith(line)]
-        assert (", 400 " if "refused" in line else ", 200") in said, errors.decode()
-    assert "event of the longest history" in output.decode()
+        (said,) = [one for one in errors.splitlines() if one.startswith(line)]
+        assert (", 400 " if "refused" in line else ", 200") in said, errors
+    assert "event of the longest history" in output
