@@ -93,9 +93,12 @@ async def test_what_a_standby_did_not_have_is_decided_again(
             "DELETE FROM next_offsets",
             "INSERT INTO next_offsets SELECT * FROM next_offsets_then",
             "DROP TABLE next_offsets_then",
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'couponry-issuer'",
         ):
             await owner.execute(statement)
+        await owner.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'couponry-issuer' AND datname = current_database()"
+        )
         await owner.close()
         await feed(topics, [completed("next", "c-1", **good)])
         await eventually(
