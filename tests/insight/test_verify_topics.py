@@ -109,13 +109,20 @@ async def test_verify_finds_messages_that_nobody_sent(topics: Settings, game_id:
     first, second, third, fourth, fifth, *_ = coupons
     id_ = json.loads(fourth.value)["coupon_id"]
     step: Headers = {"ce_id": f"{id_}.1.redeemed".encode(), "ce_type": b"coupon.redeemed"}
-    issued = json.loads(fifth.value)["cause"]
+    coupon = json.loads(fifth.value)
+    issued = coupon["cause"]
+    # Of the very event, its customer and its instant: were it told of an earlier one, it might be of before a failover.
+    decline = {
+        "customer_id": coupon["customer_id"],
+        "cause": issued,
+        "decided_at": coupon["issued_at"],
+    }
     for record, headers, data, words in (
         (first, {}, {}, f"coupon.issued of coupon {json.loads(first.value)['coupon_id']} was published 2 times"),
         (second, {"ce_id": b"mine"}, {}, "with the ce_id 'mine', which is none of ours"),
         (third, {}, {"game_id": game_id + 1, "expires_at": None}, ": game, end"),
         (replace(fourth, topic=topics.topic(COUPON_LIFECYCLE)), step, {"status": "redeemed", "at": "2026"}, "which the database does not know"),
-        (declined, {"ce_id": f"{event_key(issued['source'], issued['id'])}.declined.{game_id}".encode()}, {"customer_id": CUSTOMERS[1], "cause": issued}, "outcome (issued)"),
+        (declined, {"ce_id": f"{event_key(issued['source'], issued['id'])}.declined.{game_id}".encode()}, decline, "outcome (issued)"),
     ):  # fmt: skip
         before = {one.detail for one in (await verified(topics)).violations}
         await say(topics, record, headers, **data)
