@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import (
@@ -154,11 +154,53 @@ class Cause(Outgoing):
     type: str
 
 
+AmountText = Annotated[str, Field(pattern=r"^[0-9]+(?:\.[0-9]+)?$")]
+"""Money or a factor, exact, without an exponent."""
+
+
+class Source(Outgoing):
+    """What something was earned by, or taken for; `id` as text: of an order its id, of a campaign its, and so on."""
+
+    kind: Literal["game", "order", "campaign", "tier", "referral", "card", "redemption", "manual"]
+    id: str
+
+
+class CombinesWith(Outgoing):
+    """Which other discounts an order may have beside."""
+
+    order: bool
+    product: bool
+    shipping: bool
+
+
+class Terms(Outgoing):
+    """What a coupon is worth and when it applies, frozen at its issue. Null says nothing; `combines_with`: with all."""
+
+    type: Literal["percentage", "fixed", "free_shipping", "free_product", "custom"]
+    value: AmountText | None
+    currency: str | None
+    min_order_value: AmountText | None
+    capping: AmountText | None
+    usage_limit: int
+    used_count: int
+    combines_with: CombinesWith | None
+    product_ids: tuple[str, ...]
+    collection_ids: tuple[str, ...]
+    platforms: tuple[str, ...]
+    group: str | None
+
+
 class CouponEvent(Outgoing):
-    """What every event about a coupon carries. `code` may be masked by a setting."""
+    """What every event about a coupon carries. `code` may be masked by a setting.
+
+    Of a game's coupon `source` names the game, and `program_version` and `terms` are null; of any other `game_id` is.
+    """
 
     coupon_id: UUID
     code: str
     partner_id: Id
-    game_id: Id
+    game_id: Id | None
     customer_id: KnownCustomerId
+    source: Source
+    program_version: int | None
+    terms: Terms | None

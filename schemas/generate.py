@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from schemas import topics
 from schemas.envelope import Envelope
-from schemas.events import game_completed, orders
+from schemas.events import customers, follow_ups, game_completed, orders, program_events
 from schemas.events.coupon_issued import CouponIssued
 from schemas.events.coupon_lifecycle import CouponLifecycle
 from schemas.events.dead_letters import DeadLetterHeaders
@@ -36,9 +36,21 @@ MODELS: Final[dict[str, type[BaseModel]]] = {
     "order.placed": orders.OrderPlaced,
     "order.cancelled": orders.OrderCancelled,
     "order.refunded": orders.OrderRefunded,
+    "customer.created": customers.CustomerCreated,
+    "customer.updated": customers.CustomerUpdated,
+    "customer.event": customers.CustomerEvent,
+    "referral.completed": follow_ups.ReferralCompleted,
+    "customer.birthday": follow_ups.CustomerBirthday,
     "coupon.issued": CouponIssued,
     "issuance.declined": IssuanceDeclined,
     "coupon.lifecycle": CouponLifecycle,
+    "points.entry": program_events.PointsEntry,
+    "points.expiring": program_events.PointsExpiring,
+    "tier.changed": program_events.TierChanged,
+    "campaign.achieved": program_events.CampaignAchieved,
+    "campaign.revoked": program_events.CampaignRevoked,
+    "referral.rewarded": program_events.ReferralRewarded,
+    "reward.declined": program_events.RewardDeclined,
     "dead-letter.headers": DeadLetterHeaders,
 }
 """By the `schema` of the topics' messages, and the envelope."""

@@ -15,11 +15,16 @@ from schemas.events import types
 
 GAME_COMPLETED: Final = "game-completed"
 ORDERS: Final = "orders"
+CUSTOMERS: Final = "customers"
+FOLLOW_UPS: Final = "follow-ups"
 COUPON_ISSUED: Final = "coupon-issued"
 COUPON_LIFECYCLE: Final = "coupon-lifecycle"
 ISSUANCE_DECLINED: Final = "issuance-declined"
+PROGRAM_EVENTS: Final = "program-events"
 DEAD_LETTERS: Final = "dead-letters"
 RELAY_PROGRESS: Final = "relay-progress"
+
+RELAY: Final = "the relay"
 
 MAX_MESSAGE_BYTES: Final = 4 * 1024 * 1024
 """Of what we publish: a dead letter carries a whole incoming record (1 MiB) and more headers."""
@@ -100,10 +105,28 @@ ALL: tuple[Topic, ...] = (
         config=_AS_IT_COMES_IN,
     ),
     Topic(
+        name=CUSTOMERS,
+        direction=Direction.INCOMING,
+        about="who customers are, and what else they do",
+        owner="the partners' customer systems",
+        key="customer id",
+        messages=_events(types.CUSTOMER_CREATED, types.CUSTOMER_UPDATED, types.CUSTOMER_EVENT),
+        config=_AS_IT_COMES_IN,
+    ),
+    Topic(
+        name=FOLLOW_UPS,
+        direction=Direction.INCOMING,
+        about="what one customer's event brings another, and what the calendar does: from us to us",
+        owner=RELAY,
+        key="customer id",
+        messages=_events(types.REFERRAL_COMPLETED, types.CUSTOMER_BIRTHDAY),
+        config=_AS_IT_COMES_IN,
+    ),
+    Topic(
         name=COUPON_ISSUED,
         direction=Direction.OUTGOING,
         about="a coupon exists",
-        owner="the relay",
+        owner=RELAY,
         key="customer id",
         messages=_events(types.COUPON_ISSUED),
         config=_AS_IT_GOES_OUT,
@@ -112,7 +135,7 @@ ALL: tuple[Topic, ...] = (
         name=COUPON_LIFECYCLE,
         direction=Direction.OUTGOING,
         about="what became of a coupon",
-        owner="the relay",
+        owner=RELAY,
         key="customer id",
         messages=tuple(
             Message(type=name, schema="coupon.lifecycle") for name in types.COUPON_LIFECYCLE
@@ -123,16 +146,35 @@ ALL: tuple[Topic, ...] = (
         name=ISSUANCE_DECLINED,
         direction=Direction.OUTGOING,
         about="a completion earned nothing, and why",
-        owner="the relay",
+        owner=RELAY,
         key="customer id",
         messages=_events(types.ISSUANCE_DECLINED),
+        config=_AS_IT_GOES_OUT,
+    ),
+    Topic(
+        name=PROGRAM_EVENTS,
+        direction=Direction.OUTGOING,
+        about="what the program gave, took and will take",
+        owner=RELAY,
+        key="customer id",
+        messages=(
+            *(Message(type=name, schema="points.entry") for name in types.POINTS),
+            *_events(
+                types.POINTS_EXPIRING,
+                types.TIER_CHANGED,
+                types.CAMPAIGN_ACHIEVED,
+                types.CAMPAIGN_REVOKED,
+                types.REFERRAL_REWARDED,
+                types.REWARD_DECLINED,
+            ),
+        ),
         config=_AS_IT_GOES_OUT,
     ),
     Topic(
         name=DEAD_LETTERS,
         direction=Direction.OUTGOING,
         about="records that could not be decided: the original, and headers that say why",
-        owner="the relay",
+        owner=RELAY,
         key="the original record's key",
         messages=(Message(type=None, schema="dead-letter.headers"),),
         config=_AS_IT_GOES_OUT | {"retention.ms": str(90 * _DAY_MS)},
@@ -141,7 +183,7 @@ ALL: tuple[Topic, ...] = (
         name=RELAY_PROGRESS,
         direction=Direction.INTERNAL,
         about="what the relay published last",
-        owner="the relay",
+        owner=RELAY,
         key="the database's UUID",
         messages=(),
         # Read whole by every relay that starts: small segments, so that compaction gets at them soon.
@@ -164,3 +206,6 @@ def names(direction: Direction) -> tuple[str, ...]:
 
 INCOMING: tuple[str, ...] = names(Direction.INCOMING)
 OUTGOING: tuple[str, ...] = names(Direction.OUTGOING)
+
+PUBLISHED: tuple[str, ...] = (FOLLOW_UPS, *OUTGOING)
+"""What the relay writes of others' and ours."""

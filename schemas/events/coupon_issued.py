@@ -6,12 +6,16 @@ from schemas.fields import Cause, CouponEvent, Id, Instant, Rule
 
 
 class CouponIssued(CouponEvent):
-    """Data of `coupon.issued`. `expires_at` is exclusive; null, with `is_unlimited`, never expires."""
+    """Data of `coupon.issued`. `expires_at` is exclusive; null, with `is_unlimited`, never expires.
 
-    reward_description: str
+    Of a coupon that no game issued `rule` and `reward_description` are null, and `product_ids` those of its terms that
+    are numbers.
+    """
+
+    reward_description: str | None
     product_ids: tuple[Id, ...]
     issued_at: Instant
     expires_at: Instant | None
     is_unlimited: bool
-    rule: Rule
+    rule: Rule | None
     cause: Cause

@@ -18,6 +18,7 @@ class CouponLifecycle(CouponEvent):
     status: Status
     at: Instant
     cause: Cause | None
+    reason: str | None
     order_id: OrderId | None = None
     shop_id: Id | None = None
     reserved_until: Instant | None = None

@@ -33,7 +33,11 @@ class OrderLine(Incoming):
 
 
 class OrderPlaced(Incoming):
-    """Data of `order.placed`."""
+    """Data of `order.placed`.
+
+    `total` is the value of the goods before discounts of `coupon_codes`, `paid_total` what was paid for them, if told;
+    `shipping` null is 0; `channel` is where it was bought.
+    """
 
     partner_id: Id
     order_id: OrderId
@@ -41,6 +45,9 @@ class OrderPlaced(Incoming):
     shop_id: Id | None = None
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
     total: Amount
+    paid_total: Amount | None = None
+    shipping: Amount | None = None
+    channel: Annotated[Text, Field(max_length=255)] | None = None
     coupon_codes: Annotated[tuple[Code, ...], Field(max_length=MAX_COUPON_CODES)] | None = ()
     lines: Annotated[tuple[OrderLine, ...], Field(fail_fast=True)] | None = ()
 
@@ -54,6 +61,9 @@ class OrderCancelled(Incoming):
 
 
 class OrderRefunded(OrderCancelled):
-    """Data of `order.refunded`; without `refunded_total` the whole order. Its size counts, not its sign."""
+    """Data of `order.refunded`: `refunded_total` is all that was refunded of it so far, without it the whole order.
+
+    Its size counts, not its sign.
+    """
 
     refunded_total: SignedAmount | None = None

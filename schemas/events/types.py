@@ -10,10 +10,18 @@ ORDER_PLACED: Final = "order.placed"
 ORDER_CANCELLED: Final = "order.cancelled"
 ORDER_REFUNDED: Final = "order.refunded"
 
+CUSTOMER_CREATED: Final = "customer.created"
+CUSTOMER_UPDATED: Final = "customer.updated"
+CUSTOMER_EVENT: Final = "customer.event"
+
+REFERRAL_COMPLETED: Final = "referral.completed"
+CUSTOMER_BIRTHDAY: Final = "customer.birthday"
+
 COUPON_ISSUED: Final = "coupon.issued"
 COUPON_LIFECYCLE: Final = (
     "coupon.reserved",
     "coupon.released",
+    "coupon.used",
     "coupon.redeemed",
     "coupon.reinstated",
     "coupon.expiring",
@@ -21,3 +29,17 @@ COUPON_LIFECYCLE: Final = (
     "coupon.cancelled",
 )
 ISSUANCE_DECLINED: Final = "issuance.declined"
+
+POINTS: Final = (
+    "points.earned",
+    "points.spent",
+    "points.expired",
+    "points.reversed",
+    "points.restored",
+)
+POINTS_EXPIRING: Final = "points.expiring"
+TIER_CHANGED: Final = "tier.changed"
+CAMPAIGN_ACHIEVED: Final = "campaign.achieved"
+CAMPAIGN_REVOKED: Final = "campaign.revoked"
+REFERRAL_REWARDED: Final = "referral.rewarded"
+REWARD_DECLINED: Final = "reward.declined"

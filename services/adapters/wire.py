@@ -13,16 +13,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
 from services.domain.coupons.codes import display
-from services.domain.coupons.coupon import CouponStatus
+from services.domain.coupons.coupon import Coupon
 from services.domain.coupons.effects import DeclineIssuance, IssueCoupon
 from services.domain.events import Cause
+from services.domain.exact import text_of
+from services.domain.origins import Source, SourceKind
 from services.domain.program import Game
+from services.domain.terms import Terms
 
 MASKED_GROUPS: Final = "****-****-****-"
 MAX_CACHED_GAMES: Final = 20_000
@@ -88,23 +92,19 @@ def declined_value(
 
 
 def lifecycle_value(
+    coupon: Coupon,
     *,
-    coupon_id: str,
-    code: str,
-    code_prefix: str,
     partner_id: int,
-    game_id: int,
     customer_id: str,
-    status: CouponStatus,
     at: datetime,
     cause: Cause | None,
+    reason: str | None = None,
     order_id: str | None = None,
     shop_id: int | None = None,
-    reserved_until: datetime | None = None,
-    expires_at: datetime | None = None,
     mask_codes: bool = False,
 ) -> str:
-    """Data of a `coupon-lifecycle` event; what the step leaves None, from `order_id` on, is left out."""
+    """Data of a `coupon-lifecycle` event: the coupon after it. Of where and how long, what says nothing is left out."""
+    reserved_until, expires_at = coupon.reserved_until, coupon.expires_at
     details: Mapping[str, str | int | None] = {
         "order_id": order_id,
         "shop_id": shop_id,
@@ -112,17 +112,56 @@ def lifecycle_value(
         "expires_at": instant(expires_at) if expires_at else None,
     }
     value = {
-        "coupon_id": coupon_id,
-        "code": shown_code(code, code_prefix, mask_codes),
+        "coupon_id": coupon.id,
+        "code": shown_code(coupon.code, coupon.code_prefix, mask_codes),
         "partner_id": partner_id,
-        "game_id": game_id,
+        "game_id": coupon.game_id,
         "customer_id": customer_id,
-        "status": status,
+        "source": source_value(coupon.source or Source(SourceKind.GAME, str(coupon.game_id))),
+        "program_version": coupon.program_version,
+        "terms": None if coupon.terms is None else terms_value(coupon.terms, coupon.used_count),
+        "status": coupon.status,
         "at": instant(at),
         "cause": {"source": cause.source, "id": cause.id, "type": cause.type} if cause else None,
+        "reason": reason,
         **{name: detail for name, detail in details.items() if detail is not None},
     }
     return orjson.dumps(value).decode()
+
+
+def source_value(source: Source) -> dict[str, str]:
+    """What something was earned by, or taken for."""
+    return {"kind": source.kind, "id": source.id}
+
+
+def terms_value(terms: Terms, used_count: int) -> dict[str, Any]:
+    """What a coupon is worth, and when it applies."""
+    combines = terms.combines_with
+    return {
+        "type": terms.type,
+        "value": amount_text(terms.value),
+        "currency": terms.currency,
+        "min_order_value": amount_text(terms.min_order_value),
+        "capping": amount_text(terms.capping),
+        "usage_limit": terms.usage_limit,
+        "used_count": used_count,
+        "combines_with": None
+        if combines is None
+        else {
+            "order": combines.order,
+            "product": combines.product,
+            "shipping": combines.shipping,
+        },
+        "product_ids": list(terms.product_ids),
+        "collection_ids": list(terms.collection_ids),
+        "platforms": list(terms.platforms),
+        "group": terms.group,
+    }
+
+
+def amount_text(amount: Decimal | None) -> str | None:
+    """The shortest way to write it."""
+    return None if amount is None else text_of(amount)
 
 
 def shown_code(code: str, prefix: str, masked: bool) -> str:
@@ -157,6 +196,7 @@ def _pieces_of(game: Game) -> _Pieces:
             game=game,
             ids=f'"partner_id":{game.partner_id},"game_id":{game.id},',
             reward=(
+                f'"source":{{"kind":"game","id":"{game.id}"}},"program_version":null,"terms":null,'
                 f'"reward_description":{_text(game.reward_description)},'
                 f'"product_ids":{orjson.dumps(game.product_ids).decode()},'
             ),

@@ -34,6 +34,10 @@ COMMANDS = {
     "shops": ("services.admin.catalogue:shops", "Add and list a partner's shops."),
     "products": ("services.admin.catalogue:products", "Add and list a partner's products."),
     "games": ("services.admin.games:games", "Load games from a file, list them."),
+    "program": (
+        "services.admin.program:program",
+        "Load a partner's program, show it, list its versions.",
+    ),
     "coupons": ("services.admin.coupons:coupons", "List coupons."),
     "token": ("services.admin.token:token", "A signed development token for the partner API."),
     "status": ("services.insight.status.command:status", "Is all well, and if not, what to do?"),

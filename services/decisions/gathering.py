@@ -6,8 +6,9 @@ Their rows are locked, so nothing here changes meanwhile. Asked in sets; what no
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from decimal import Decimal
 
 import asyncpg
 
@@ -15,17 +16,41 @@ from services.adapters.postgres import closed_orders, coupons, stamps
 from services.adapters.postgres.coupons import coupon_from
 from services.adapters.postgres.pool import Connection
 from services.domain.arrival import CustomerKey, Incoming, LockedCustomer
+from services.domain.campaigns import NO_CAMPAIGNS, CampaignProgress
 from services.domain.closed_orders import ClosedOrders
 from services.domain.coupons.coupon import Coupon, CouponStatus
 from services.domain.coupons.held import Coupons
 from services.domain.needs import Needs
+from services.domain.points.wallet import NO_POINTS, Lot, Wallet
+from services.domain.profiles import UNKNOWN, Profile
 from services.domain.program import Game
+from services.domain.purchases import Purchase, Purchases
+from services.domain.referrals import Others
 from services.domain.stamps import Stamp, StampCard, Stamps
 from services.domain.state import CustomerState
+from services.domain.tiers import NO_STANDING, Standing
 from services.domain.unjudged import Unjudgeable
 
 Customers = Mapping[CustomerKey, LockedCustomer]
 Rows = Iterable[asyncpg.Record]
+
+
+@dataclass(slots=True, kw_only=True)
+class StoredAccount:
+    """One customer's account while it is being read."""
+
+    profile: Profile = UNKNOWN
+    bare_wallet: Wallet = NO_POINTS
+    lots: dict[int, Lot] = field(default_factory=dict)
+    standing: Standing = NO_STANDING
+    campaigns: CampaignProgress = NO_CAMPAIGNS
+    purchases: dict[str, Purchase] = field(default_factory=dict)
+    refunded_before: dict[str, Decimal] = field(default_factory=dict)
+    registered: set[str] = field(default_factory=set)
+
+    def wallet(self) -> Wallet:
+        """With the lots at hand."""
+        return replace(self.bare_wallet, lots=self.lots) if self.lots else self.bare_wallet
 
 
 @dataclass(slots=True, kw_only=True)
@@ -38,6 +63,8 @@ class _Gathered:
     cards: dict[int, StampCard] = field(default_factory=dict)
     stamps: dict[tuple[str, int], Stamp] = field(default_factory=dict)
     reversed_orders: set[str] = field(default_factory=set)
+    used_by: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    account: StoredAccount = field(default_factory=StoredAccount)
 
     def keep(self, row: asyncpg.Record) -> None:
         coupon = coupon_from(row)
@@ -49,9 +76,18 @@ class _Gathered:
                 by_id=self.coupons,
                 foreign_codes=frozenset(self.foreign_codes),
                 issues=self.issues,
+                used_by=self.used_by,
             ),
             stamps=Stamps(cards=self.cards, of_orders=self.stamps),
             orders=ClosedOrders(reversed=frozenset(self.reversed_orders)),
+            profile=self.account.profile,
+            wallet=self.account.wallet(),
+            standing=self.account.standing,
+            campaigns=self.account.campaigns,
+            purchases=Purchases(
+                by_id=self.account.purchases, refunded_before=self.account.refunded_before
+            ),
+            others=Others(registered=frozenset(self.account.registered)),
         )
 
 
@@ -72,7 +108,23 @@ class Gathering:
     def games_of_coupons(self, customer: CustomerKey) -> set[int]:
         """Games whose coupons of this customer have been gathered."""
         found = self._states.get(customer)
-        return {coupon.game_id for coupon in found.coupons.values()} if found else set()
+        if found is None:
+            return set()
+        return {each.game_id for each in found.coupons.values() if each.game_id is not None}
+
+    def account_of(self, customer: CustomerKey) -> StoredAccount:
+        """What is being read of the customer's account."""
+        return self._of(customer).account
+
+    def account_of_number(self, number: int) -> StoredAccount:
+        """The same by number."""
+        return self._of_number(number).account
+
+    def keep_use(self, order_id: str, row: asyncpg.Record) -> None:
+        """A coupon with terms of which the customer's order has a use."""
+        self._keep(self._by_number[row["customer_no"]], row)
+        used_by = self._of_number(row["customer_no"]).used_by
+        used_by[order_id] = (*used_by.get(order_id, ()), str(row["id"]))
 
     def keep_coupons(self, rows: Rows) -> None:
         """Coupons of the customers at hand, from whichever look-up."""
@@ -91,7 +143,7 @@ class Gathering:
             why = f"coupon {row['id']} cannot be read ({type(error).__name__}: {error})"
             if row["status"] not in set(CouponStatus):
                 why = f"coupon {row['id']} has a status that this release does not know: {row['status']!r}"
-            self._unread[customer, row["game_id"]] = why
+            self._unread[customer, row["game_id"] or 0] = why
 
     async def gather_orders(self, arrivals: Sequence[tuple[Incoming, Needs]]) -> None:
         """What orders name, and what is known of them: codes, reversals, stamps, and the customers' cards."""

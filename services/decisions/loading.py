@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from services.adapters.postgres.pool import Connection
+from services.decisions.account_reading import gather_accounts
 from services.decisions.gathering import Customers, Gathering, Rows
 from services.decisions.programs import Programs, UnreadGames
 from services.domain.arrival import CustomerKey, Incoming
@@ -47,6 +48,9 @@ async def load(
         await gathering.gather_orders(orders)
         returning = {incoming.customer for incoming, wanted in orders if wanted.gives_back}
         program = await _given_back(connection, gathering, programs, program, returning, changes)
+    accounts = [(incoming, wanted) for incoming, wanted in asked if wanted.account]
+    if accounts:
+        await gather_accounts(connection, gathering, accounts, customers)
     await gathering.gather_issues(
         (incoming.customer, game) for incoming, wanted in asked for game in wanted.looks_at
     )
@@ -70,7 +74,7 @@ async def _given_back(
     for customer in returning:
         changed = changes.get(customer, NEW_CUSTOMER).coupons.by_id.values()
         found |= {(customer, game_id) for game_id in gathering.games_of_coupons(customer)}
-        found |= {(customer, coupon.game_id) for coupon in changed}
+        found |= {(customer, each.game_id) for each in changed if each.game_id is not None}
     try:
         program = await programs.with_games(connection, program, {game for _, game in found})
     except UnreadGames as error:

@@ -16,11 +16,14 @@ class Writing:
 
     mask_codes: bool = False
     expiring_leads_hours: tuple[int, ...] = ()
+    points_leads_hours: tuple[int, ...] = ()
 
     @classmethod
     def by(cls, settings: Settings) -> Writing:
         return cls(
-            mask_codes=settings.mask_codes, expiring_leads_hours=settings.expiring_lead_hours
+            mask_codes=settings.mask_codes,
+            expiring_leads_hours=settings.expiring_lead_hours,
+            points_leads_hours=settings.points_expiring_lead_hours,
         )
 
 

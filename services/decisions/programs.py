@@ -9,10 +9,12 @@ from services.adapters.postgres import rules
 from services.adapters.postgres.pool import Connection
 from services.domain.events import Event
 from services.domain.needs import names
+from services.domain.partner_program import PartnerProgram
 from services.domain.program import Game, GameType, Program
 from services.domain.unjudged import Unjudgeable, UnreadGame
 
 MAX_CACHED_GAMES = 20_000
+MAX_CACHED_PROGRAMS = 1_000
 
 
 class UnreadGames(Exception):
@@ -24,13 +26,21 @@ class UnreadGames(Exception):
 
 
 class Programs:
-    """Games by id, as they were when last read. The commit has the last word, so a stale one costs one retry."""
+    """Games by id and programs by partner, as they were when last read.
+
+    The commit has the last word, so a stale one costs one retry.
+    """
 
     def __init__(self) -> None:
         self._games: dict[int, Game] = {}
+        self._partners: dict[int, PartnerProgram] = {}
 
     async def load(self, connection: Connection, events: Sequence[Event]) -> Program:
-        """The games that these events name, and the stamp games their orders may stamp. Raises Unjudgeable."""
+        """The games that these events name, the stamp games their orders may stamp, and their partners' programs.
+
+        Raises Unjudgeable.
+        """
+        partners = await self._programs_of(connection, {event.partner_id for event in events})
         ids: set[int] = set()
         stamping: set[int] = set()
         skus: set[tuple[int, str]] = set()
@@ -55,7 +65,8 @@ class Programs:
                 if game.game_type is GameType.STAMPS and game.product_ids
             }
             skus = {(partner_id, sku) for partner_id, sku in skus if partner_id in asking}
-        return Program(games=games, products=await rules.products_of_skus(connection, skus))
+        products = await rules.products_of_skus(connection, skus)
+        return Program(games=games, products=products, partners=partners)
 
     async def with_games(self, connection: Connection, program: Program, ids: set[int]) -> Program:
         """The same program with these games too."""
@@ -66,13 +77,28 @@ class Programs:
             raise UnreadGames(unread)
         return replace(program, games={**program.games, **more})
 
-    def forget(self, ids: Iterable[int]) -> None:
-        """Drop games that turned out to be at another version."""
+    def forget(self, ids: Iterable[int], partners: Iterable[int] = ()) -> None:
+        """Drop games and programs that turned out to be at another version."""
         for id_ in list(ids):
             self._games.pop(id_, None)
+        for partner_id in partners:
+            self._partners.pop(partner_id, None)
 
     def _is_other(self, id_: int, version: int) -> bool:
         return id_ in self._games and self._games[id_].version != version
+
+    async def _programs_of(
+        self, connection: Connection, ids: set[int]
+    ) -> dict[int, PartnerProgram]:
+        # What the cache holds is taken before waiting: another lane may empty it meanwhile.
+        programs = {id_: self._partners[id_] for id_ in ids if id_ in self._partners}
+        loaded, unread = await rules.load_programs(connection, ids - programs.keys())
+        if unread:
+            raise Unjudgeable(games=unread.values())
+        if len(self._partners) + len(loaded) > MAX_CACHED_PROGRAMS:
+            self._partners.clear()
+        self._partners.update(loaded)
+        return programs | loaded
 
     async def _games_of(
         self, connection: Connection, ids: set[int]

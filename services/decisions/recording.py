@@ -5,20 +5,22 @@ Changes name the state they were decided upon; constraints judge everything. Not
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
-from services.adapters.postgres import coupons, stamps
+from services.adapters.postgres import coupons, points, profiles, purchases, stamps
 from services.adapters.postgres.dead_letters import bury
 from services.adapters.postgres.failures import LostRace
 from services.adapters.postgres.outbox import letter_row
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.rules import versions_in_force
 from services.adapters.postgres.tables import add
+from services.decisions.accounts import Accounts
 from services.decisions.rows import Rows
 from services.domain.letters import DeadLetter
-from services.domain.program import Game
+from services.domain.program import Program
 
-NO_GAMES: Mapping[int, Game] = {}
+NO_RULES = Program()
+"""Of what no rule decides."""
 
 
 async def write(
@@ -26,7 +28,7 @@ async def write(
     rows: Rows,
     *,
     by_copy: bool = True,
-    rules: Mapping[int, Game] = NO_GAMES,
+    rules: Program = NO_RULES,
 ) -> None:
     """Everything gathered, in the caller's transaction. `by_copy` as in `add`.
 
@@ -42,19 +44,38 @@ async def write(
     await add(connection, "reversed_orders", rows.reversed_orders, by_copy=by_copy)
     await stamps.put_cards(connection, rows.cards.values())
     await stamps.take_back(connection, rows.stamps_back)
+    await _write_accounts(connection, rows.accounts, by_copy=by_copy)
     await add(connection, "outbox", rows.outbox, by_copy=by_copy)
-    versions = await versions_in_force(connection, rules)
-    changed = [id_ for id_, game in rules.items() if versions.get(id_) != game.version]
-    if changed:
-        raise RulesChanged(changed)
+    games, programs = await versions_in_force(connection, rules.games, rules.partners)
+    changed = [id_ for id_, game in rules.games.items() if games.get(id_) != game.version]
+    moved = [id_ for id_, each in rules.partners.items() if programs.get(id_) != each.revision]
+    if changed or moved:
+        raise RulesChanged(changed, moved)
+
+
+async def _write_accounts(connection: Connection, accounts: Accounts, *, by_copy: bool) -> None:
+    """What the program made of customers: nothing for partners without one."""
+    await add(connection, "ledger", accounts.entries, by_copy=by_copy)
+    await add(connection, "manual_transactions", accounts.bookings, by_copy=by_copy)
+    await points.put_wallets(connection, accounts.wallets())
+    await points.put_lots(connection, accounts.lots())
+    await profiles.put(connection, accounts.profiles())
+    await add(connection, "purchases", accounts.purchases, by_copy=by_copy)
+    await purchases.note_refunds(connection, accounts.refunds())
+    await purchases.put_before(connection, accounts.refunds_before.values())
+    await purchases.put_uses(connection, accounts.uses)
+    await purchases.give_uses_back(connection, accounts.uses_back)
 
 
 class RulesChanged(LostRace):
-    """`games`: ids of those that are at another version than they were used at, or gone."""
+    """`games` and `partners`: ids of those that are, or whose program is, at another version than used, or gone."""
 
-    def __init__(self, games: list[int]) -> None:
-        super().__init__(f"the rules of games {games} changed meanwhile")
+    def __init__(self, games: list[int], partners: list[int]) -> None:
+        super().__init__(
+            f"the rules of games {games}, or programs of partners {partners}, changed meanwhile"
+        )
         self.games = games
+        self.partners = partners
 
 
 def _place(letter: DeadLetter) -> tuple[str, int, int]:

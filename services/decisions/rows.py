@@ -19,6 +19,7 @@ from services.adapters.postgres.coupons import CouponChange, CouponRow, HistoryR
 from services.adapters.postgres.inbox import DecisionRow
 from services.adapters.postgres.outbox import OutboxRow, event_row
 from services.adapters.postgres.stamps import CardRow, StampBack, StampRow
+from services.decisions.accounts import Accounts
 from services.decisions.manner import PLAIN, Writing
 from services.domain.coupons.coupon import OPEN_STATUSES, Coupon
 from services.domain.coupons.effects import ChangeCoupon
@@ -69,7 +70,11 @@ class Rows:
     stamps_back: list[StampBack] = field(default_factory=list)
     reversed_orders: list[ReversedOrderRow] = field(default_factory=list)
     cards: dict[tuple[int, int], CardRow] = field(default_factory=dict)
+    accounts: Accounts = field(default_factory=Accounts)
     _changed: dict[str, tuple[int, Coupon]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.accounts.points_leads_hours = self.writing.points_leads_hours
 
     def changes(self, *, opens: bool) -> list[CouponChange]:
         """Coupons that were there before, as they stand now: those that are open, or those that are closed."""
@@ -83,6 +88,7 @@ class Rows:
         """One step on a coupon: its history, its event, and the coupon's state after it."""
         coupon = change.coupon
         self._note(coupon, coupon.steps - 1)
+        self.accounts.add_use(change, owner.customer_no, owner.partner_id)
         self.history.append(
             HistoryRow(
                 coupon.id, coupon.steps, owner.partner_id, change.at, owner.event_key,
@@ -92,7 +98,7 @@ class Rows:
         )  # fmt: skip
         self._tell(
             coupon, change.step, coupon.steps, change.at, owner,
-            order_id=change.order_id, shop_id=change.shop_id,
+            order_id=change.order_id, shop_id=change.shop_id, reason=change.reason,
         )  # fmt: skip
 
     def add_notice(self, coupon: Coupon, at: datetime, owner: Owner) -> None:
@@ -112,17 +118,11 @@ class Rows:
         self, coupon: Coupon, word: str, number: int, at: datetime, owner: Owner, **details: Any
     ) -> None:
         value = wire.lifecycle_value(
-            coupon_id=coupon.id,
-            code=coupon.code,
-            code_prefix=coupon.code_prefix,
+            coupon,
             partner_id=owner.partner_id,
-            game_id=coupon.game_id,
             customer_id=owner.customer_id,
-            status=coupon.status,
             at=at,
             cause=owner.cause,
-            reserved_until=coupon.reserved_until,
-            expires_at=coupon.expires_at,
             mask_codes=self.writing.mask_codes,
             **details,
         )

@@ -6,7 +6,7 @@ out as if one after the other. What time has done by then is recorded too, also 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
@@ -14,13 +14,13 @@ from services.adapters.postgres import coupons, inbox, rules
 from services.adapters.postgres.coupons import coupon_from
 from services.adapters.postgres.pool import Connection
 from services.decisions.manner import Manner
-from services.decisions.recording import NO_GAMES, write
+from services.decisions.recording import NO_RULES, write
 from services.decisions.rows import Owner, Rows
 from services.domain.arrival import LockedCustomer
 from services.domain.coupons import lifecycle
 from services.domain.coupons.coupon import Coupon, Step
 from services.domain.coupons.lifecycle import StepRefusal, Steps, settle
-from services.domain.program import Game
+from services.domain.program import Game, Program
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,12 +61,14 @@ async def take_step(
     (row,) = await coupons.with_owners(connection, [request.coupon_id])
     before = coupon_from(row)
     settled = settle(before, locked.at)
-    games = NO_GAMES
-    if request.step is Step.REINSTATED:
-        games = await rules.load_games(connection, [before.game_id])
+    used = NO_RULES
+    if request.step is Step.REINSTATED and before.game_id is not None:
+        used = Program(games=await rules.load_games(connection, [before.game_id]))
         holders = await coupons.holders(connection, {(locked.number, before.game_id)})
         holder = coupon_from(holders[0]) if holders else None
-        steps = _reinstated(request, settled.coupon, locked, games[before.game_id], holder)
+        steps = _reinstated(request, settled.coupon, locked, used.games[before.game_id], holder)
+    elif request.step is Step.REINSTATED:
+        steps = _given_back(request, settled.coupon, locked)
     else:
         steps = _taken(request, settled.coupon, locked)
     rows = Rows(writing=manner.writing)
@@ -74,7 +76,7 @@ async def take_step(
     taken = () if isinstance(steps, StepRefusal) else steps
     for change in (*settled.effects, *taken):
         rows.add_step(change, owner)
-    await write(connection, rows, by_copy=manner.by_copy, rules=games)
+    await write(connection, rows, by_copy=manner.by_copy, rules=used)
     refusal = steps if isinstance(steps, StepRefusal) else None
     after = taken[-1].coupon if taken else settled.coupon
     return StepAnswer(before=before, coupon=after, at=locked.at, refusal=refusal)
@@ -97,9 +99,23 @@ def _taken(request: StepRequest, coupon: Coupon, locked: LockedCustomer) -> Step
             raise ValueError("reinstating asks for rules: see _reinstated")
         case Step.EXPIRED:
             raise ValueError("only time expires a coupon")
+        case Step.USED:
+            raise ValueError(
+                "a use is asked for as a redemption: its terms say whether some are left"
+            )
         case _:
             assert_never(request.step)
     return change if isinstance(change, StepRefusal) else (change,)
+
+
+def _given_back(
+    request: StepRequest, coupon: Coupon, locked: LockedCustomer
+) -> Steps | StepRefusal:
+    """A use of a coupon that no game issued: no rule of now is asked."""
+    change = lifecycle.give_back(coupon, locked.at, reason=request.reason)
+    return (
+        change if isinstance(change, StepRefusal) else (replace(change, shop_id=request.shop_id),)
+    )
 
 
 def _reinstated(

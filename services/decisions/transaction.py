@@ -16,6 +16,7 @@ import asyncpg
 from services.adapters.postgres import coupons, inbox, quota
 from services.adapters.postgres.failures import LostRace
 from services.adapters.postgres.pool import Connection
+from services.decisions.follow_ups import unfounded
 from services.decisions.loading import load, places, what_they_need
 from services.decisions.manner import Manner
 from services.decisions.programs import Programs
@@ -45,11 +46,13 @@ def _untimed(_step: str) -> AbstractContextManager[None]:
 class Decided:
     """The verdicts on a batch, the events that nobody can judge yet, and the rules used.
 
-    An event in neither was decided before, or is a repeat of one in this batch.
+    `unfounded`: events of ours that we never told. An event in none was decided before, or is a repeat of one in this
+    batch.
     """
 
     verdicts: Sequence[Verdict] = ()
     too_early: Sequence[Incoming] = ()
+    unfounded: Sequence[Incoming] = ()
     program: Program = field(default_factory=Program)
 
 
@@ -92,8 +95,10 @@ class Deciding:
             )
         if not opened.fresh:
             return Decided()
-        if len(opened.fresh) < len(asked):
-            asked = what_they_need(opened.fresh, program)
+        forged = await unfounded(connection, opened.fresh)
+        fresh = [each for each in opened.fresh if each.event_key not in forged]
+        if len(fresh) < len(asked):
+            asked = what_they_need(fresh, program)
         with self._timed("load"):
             states, program = await load(
                 connection,
@@ -108,7 +113,7 @@ class Deciding:
         reach("issuer.after_load")
         with self._timed("decide"):
             verdicts, too_early = decide_batch(
-                opened.fresh,
+                fresh,
                 program,
                 states,
                 opened.customers,
@@ -117,7 +122,12 @@ class Deciding:
             )
         await quota.use(connection, shares, issued_by_game(verdicts, shares.quota))
         reach("issuer.after_decide")
-        return Decided(verdicts=verdicts, too_early=too_early, program=program)
+        return Decided(
+            verdicts=verdicts,
+            too_early=too_early,
+            unfounded=[each for each in opened.fresh if each.event_key in forged],
+            program=program,
+        )
 
     async def record(
         self, connection: Connection, decided: Decided, letters: Sequence[DeadLetter] = ()
@@ -133,11 +143,9 @@ class Deciding:
             if self._alongside is not None:
                 await self._alongside(connection, decided.verdicts, letters, len(new_letters))
             try:
-                await write(
-                    connection, rows, by_copy=self.manner.by_copy, rules=decided.program.games
-                )
+                await write(connection, rows, by_copy=self.manner.by_copy, rules=decided.program)
             except RulesChanged as changed:
-                self._programs.forget(changed.games)
+                self._programs.forget(changed.games, changed.partners)
                 raise
             except asyncpg.UniqueViolationError as error:
                 if error.constraint_name in coupons.DRAWN_ONCE:

@@ -14,20 +14,44 @@ import orjson
 from schemas.topics import COUPON_ISSUED, ISSUANCE_DECLINED
 from services.adapters import wire
 from services.adapters.postgres.closed_orders import ReversedOrderRow
+from services.adapters.postgres.coupon_terms import stored_terms
 from services.adapters.postgres.coupons import CouponRow
 from services.adapters.postgres.inbox import DecisionRow
 from services.adapters.postgres.outbox import OutboxRow, event_row
 from services.adapters.postgres.stamps import CardRow, StampBack, StampRow
+from services.decisions.accounts import Account
 from services.decisions.manner import Writing
 from services.decisions.rows import ISSUER_ACTOR, Owner, Rows
+from services.decisions.telling import (
+    granted_row,
+    program_rows,
+    program_text,
+)
 from services.domain.arrival import Verdict
 from services.domain.closed_orders import CloseOrder
-from services.domain.coupons.effects import ChangeCoupon, DeclineIssuance, IssueCoupon
-from services.domain.coupons.notices import first_notice
-from services.domain.decision import Decision
-from services.domain.events import Cause, GameCompleted, OrderPlaced, OrderReversed
+from services.domain.coupons.effects import (
+    ChangeCoupon,
+    DeclineIssuance,
+    GrantCoupon,
+    IssueCoupon,
+)
+from services.domain.coupons.notices import first_notice, next_notice
+from services.domain.decision import Decision, ProgramEffect
+from services.domain.events import (
+    Birthday,
+    CardHandedOver,
+    Cause,
+    CustomerDescribed,
+    CustomerDid,
+    GameCompleted,
+    OrderPlaced,
+    OrderReversed,
+    PointsBooked,
+    ReferralCompleted,
+)
 from services.domain.program import Game, Program
 from services.domain.stamps import AddStamp, StampEffect, TakeStampBack
+from services.domain.state import CustomerState
 
 
 def rows_of(verdicts: Iterable[Verdict], program: Program, writing: Writing) -> Rows:
@@ -41,10 +65,16 @@ def rows_of(verdicts: Iterable[Verdict], program: Program, writing: Writing) -> 
 def add_verdict(rows: Rows, verdict: Verdict, program: Program) -> None:
     """The rows of one decided event: its decision, and one or more for each effect."""
     rows.decisions.append(_decision(verdict))
+    if verdict.after is not None:
+        _add_account(rows, verdict, verdict.after, program)
+    if verdict.after is not None or verdict.decision.program is not None:
+        rows.outbox.extend(program_rows(verdict))
     for effect in verdict.decision.effects:
         match effect:
             case IssueCoupon():
                 _add_coupon(rows, verdict, effect, program)
+            case GrantCoupon():
+                _add_granted(rows, verdict, effect)
             case DeclineIssuance():
                 _add_decline(rows, verdict, effect, program)
             case ChangeCoupon():
@@ -61,7 +91,11 @@ def add_verdict(rows: Rows, verdict: Verdict, program: Program) -> None:
                     )
                 )
             case _:
-                assert_never(effect)
+                _is_of_account(effect)
+
+
+def _is_of_account(effect: ProgramEffect) -> None:
+    """What is left is written with the account, and told by `program_rows`; the type says that nothing else is."""
 
 
 def issued_row(
@@ -92,14 +126,21 @@ def _decision(verdict: Verdict) -> DecisionRow:
             game_id, won = event.game_id, event.won
         case OrderPlaced() | OrderReversed():
             order_id, codes = event.order_id, _codes(decision)
+        case CustomerDescribed() | CustomerDid() | ReferralCompleted() | Birthday():
+            pass
+        case PointsBooked() | CardHandedOver():
+            pass
         case _:
             assert_never(event)
+    program = decision.program
     return DecisionRow(
         incoming.event_key, decision.decided_at, event.occurred_at, event.partner_id,
         verdict.customer_no, game_id, position.offset, decision.coupon_id,
         decision.blocking_coupon_id, position.partition, decision.rule_version, won, cause.id,
         cause.source, cause.type, position.topic, decision.outcome, decision.reason, order_id,
         codes, incoming.traceparent,
+        None if program is None else program.version,
+        None if program is None else program_text(program),
     )  # fmt: skip
 
 
@@ -146,6 +187,51 @@ def _add_coupon(rows: Rows, verdict: Verdict, issue: IssueCoupon, program: Progr
         issued_row(
             issue,
             game,
+            event.customer_id,
+            event.cause,
+            mask_codes=writing.mask_codes,
+            traceparent=verdict.incoming.traceparent,
+        )
+    )
+
+
+def _add_account(rows: Rows, verdict: Verdict, after: CustomerState, program: Program) -> None:
+    event, decision = verdict.incoming.event, verdict.decision
+    partner = program.partners.get(event.partner_id)
+    rows.accounts.add(
+        Account(
+            customer_no=verdict.customer_no,
+            partner_id=event.partner_id,
+            event_key=verdict.incoming.event_key,
+        ),
+        decision.effects,
+        after,
+        at=decision.decided_at,
+        time_zone=partner.time_zone if partner is not None else None,
+    )
+
+
+def _add_granted(rows: Rows, verdict: Verdict, grant: GrantCoupon) -> None:
+    event, writing = verdict.incoming.event, rows.writing
+    notice = (
+        None
+        if grant.expires_at is None
+        else next_notice(
+            grant.issued_at, grant.expires_at, writing.expiring_leads_hours, at=grant.issued_at
+        )
+    )
+    rows.coupons.append(
+        CouponRow(
+            grant.coupon_id, verdict.incoming.event_key, event.partner_id, None, verdict.customer_no,
+            grant.issued_at, grant.expires_at, notice, None, None, None, False, grant.code,
+            grant.terms.code_prefix, grant.source.kind, grant.source.id,
+            orjson.dumps(stored_terms(grant.terms)).decode(), grant.program_version,
+        )
+    )  # fmt: skip
+    rows.outbox.append(
+        granted_row(
+            grant,
+            event.partner_id,
             event.customer_id,
             event.cause,
             mask_codes=writing.mask_codes,

@@ -2,10 +2,21 @@
 
 May import nothing of ours. In this order each module needs only what stands before it.
 
-How values are made: `values`. Clocks: `clocks` (is the database's to be believed). Facts: `events` (what happened),
-`letters` (a record that cannot be decided), `sources` (who may speak for a partner). Rules in force: `program`. State
-and effects of a customer, by family: `coupons/`, `stamps`, `closed_orders`; `decision` (what may come of an event:
-outcome, reason, effects), `state` (the families put together, and how effects change them). Rules: `needs` (what an
-event needs to be decided), `orders`, `decide` (one event). Batches: `arrival` (an event on its way), `folding` (every
-event sees the ones before it), `unjudged` (what nobody can judge now, through our fault).
+How values are made: `values`, `exact` (arithmetic without floats). Clocks: `clocks` (is the database's to be
+believed). `triggers` (an event, conditions, a count), `origins` (what something was earned by). Facts: `events` (what
+happened), `letters` (a record that cannot be decided), `sources` (who may speak for a partner).
+
+What partners set: `terms` (what a coupon is worth and when it applies), `rewards` (points, score, a coupon); families
+of a customer's state that rules of a program are made for: `points/` (wallet, ledger, earning), `profiles` (who they
+are), `tiers`, `referrals`, `campaigns`. Rules in force: `partner_program` (all that one partner has set), `program`
+(with games: what a batch is decided by), `birthdays` (when one begins).
+
+The other families: `coupons/`, `stamps`, `closed_orders`, `purchases` (what orders have earned); `decision` (what may
+come of an event: outcome, reason, effects), `state` (the families put together, and how effects change them).
+
+Rules: `needs` (what an event needs to be decided), `course` (one decision under way), `triggering` (campaigns and
+referrals that an event sets off), `promotion` (the tier, last), `order_codes`, `reversals`, `orders`, `customers` (what
+they tell and do), `redeeming` (points into coupons), `decide` (one event). Batches:
+`arrival` (an event on its way), `folding` (every event sees the ones before it), `unjudged` (what nobody can judge
+now, through our fault).
 """

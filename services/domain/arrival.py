@@ -7,6 +7,7 @@ from datetime import datetime
 
 from services.domain.decision import Decision
 from services.domain.events import Event, Position
+from services.domain.state import CustomerState
 from services.domain.values import quickly_made
 
 CustomerKey = tuple[int, str]
@@ -50,11 +51,12 @@ class LockedCustomer:
 
 @quickly_made(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """A decided event, ready to be recorded."""
+    """A decided event, ready to be recorded. `after` is the customer then, if anything of the account has moved."""
 
     incoming: Incoming
     decision: Decision
     customer_no: int
+    after: CustomerState | None = None
 
 
 def in_deciding_order(arrivals: Iterable[Incoming]) -> list[Incoming]:

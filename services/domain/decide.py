@@ -7,16 +7,40 @@ drawn beforehand (`Draw`), how many coupons a capped game has left (`Quota`).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import assert_never
 
-from services.domain.coupons.effects import DeclineIssuance, DeclineReason, IssueCoupon
+from services.domain.coupons.effects import (
+    CouponEffect,
+    DeclineIssuance,
+    DeclineReason,
+    IssueCoupon,
+)
 from services.domain.coupons.issuing import Draw, Quota, complete
+from services.domain.course import Course
+from services.domain.customers import decide_customer_event
 from services.domain.decision import Decision, Effect, Outcome
-from services.domain.events import Event, GameCompleted, OrderPlaced, OrderReversed
-from services.domain.orders import decide_order_placed, decide_order_reversed
+from services.domain.events import (
+    Birthday,
+    CardHandedOver,
+    CustomerDescribed,
+    CustomerDid,
+    Event,
+    GameCompleted,
+    OrderPlaced,
+    OrderReversed,
+    PointsBooked,
+    ReferralCompleted,
+)
+from services.domain.orders import decide_order_placed
 from services.domain.program import Game, Program
+from services.domain.promotion import settled
+from services.domain.reversals import decide_order_reversed
 from services.domain.state import CustomerState
+from services.domain.triggering import NOTHING_SET_OFF, Happening, refer, set_off
+from services.domain.triggers import GAME_COMPLETED
 
 MAX_PRODUCER_SKEW = timedelta(minutes=5)
 """An event further in the future than this cannot be judged against a game's dates yet."""
@@ -39,11 +63,15 @@ def decide(
     """Decide an event that `is_from_the_future` has let through. `draws`: as many as it `needs`."""
     match event:
         case GameCompleted():
-            return decide_game_completed(event, program, state, quota, at=at, draw=draws[0])
+            return decide_game_completed(event, program, state, quota, at=at, draws=draws)
         case OrderPlaced():
             return decide_order_placed(event, program, state, quota, at=at, draws=draws)
         case OrderReversed():
             return decide_order_reversed(event, program, state, at=at)
+        case CustomerDescribed() | CustomerDid() | ReferralCompleted() | Birthday():
+            return decide_customer_event(event, program, state, at=at, draws=draws)
+        case PointsBooked() | CardHandedOver():
+            return decide_customer_event(event, program, state, at=at, draws=draws)
         case _:
             assert_never(event)
 
@@ -55,16 +83,47 @@ def decide_game_completed(
     quota: Quota,
     *,
     at: datetime,
-    draw: Draw,
+    draws: Sequence[Draw],
 ) -> Decision:
-    """A won game inside its dates completes; every other completion is declined with its reason."""
+    """A won game inside its dates completes; every other completion is declined with its reason.
+
+    Under a program campaigns hear of it, won or lost, if the game is known and open.
+    """
     game = program.game_of(event.partner_id, event.game_id)
     if game is None:
         reason = DeclineReason.GAME_NOT_FOUND
         return _answer(game, (DeclineIssuance(game_id=event.game_id, reason=reason),), at)
     if reason_against := ineligible(event, game):
-        return _answer(game, (DeclineIssuance(game_id=game.id, reason=reason_against),), at)
-    return _answer(game, complete(game, state.coupons, quota, at=at, draw=draw), at)
+        effects: tuple[CouponEffect, ...] = (
+            DeclineIssuance(game_id=game.id, reason=reason_against),
+        )
+    else:
+        effects = complete(game, state.coupons, quota, at=at, draw=draws[0])
+    decision = _answer(game, effects, at)
+    partner = program.of_partner(event.partner_id)
+    if partner is None:
+        return decision
+    return _set_off(decision, event, game, Course(partner, state, at=at, draws=draws[1:]))
+
+
+def _set_off(decision: Decision, event: GameCompleted, game: Game, course: Course) -> Decision:
+    """The same decision, with what the program makes of the completion."""
+    done, referral = NOTHING_SET_OFF, None
+    if game.is_open(event.occurred_at):
+        happening = Happening(
+            name=GAME_COMPLETED,
+            metadata={
+                "game_id": game.id,
+                "game_type": game.game_type,
+                "result": "won" if event.won else "lost",
+                "score": None if event.score is None else Decimal(repr(event.score)),
+            },
+            occurred_at=event.occurred_at,
+        )
+        done = set_off(course, happening)
+        referral = refer(course, happening, event.customer_id)
+    answer = settled(course, done.results, referral=referral)
+    return replace(decision, effects=(*decision.effects, *course.effects), program=answer)
 
 
 def ineligible(event: GameCompleted, game: Game) -> DeclineReason | None:

@@ -8,11 +8,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 
+from services.domain.campaigns import CampaignEffect, CampaignResult
 from services.domain.closed_orders import CloseOrder
-from services.domain.coupons.effects import CouponEffect, DeclineReason
+from services.domain.coupons.effects import CouponEffect, DeclineReason, DeclineReward
+from services.domain.points.wallet import Post
+from services.domain.profiles import ProfileEffect
+from services.domain.purchases import PurchaseEffect
+from services.domain.referrals import ReferralResult, RewardReferral
 from services.domain.stamps import StampEffect
+from services.domain.terms import DiscountClass
+from services.domain.tiers import TierEffect, TierRef
 from services.domain.values import quickly_made
 
 
@@ -28,6 +36,14 @@ class OrderReason(StrEnum):
     """Why an order event changed nothing."""
 
     ORDER_ALREADY_REVERSED = "order_already_reversed"
+    ORDER_ALREADY_COUNTED = "order_already_counted"
+    CURRENCY_MISMATCH = "currency_mismatch"
+
+
+class BookingReason(StrEnum):
+    """Why points cannot be booked by hand."""
+
+    INSUFFICIENT_POINTS = "insufficient_points"
 
 
 class CodeReason(StrEnum):
@@ -40,6 +56,12 @@ class CodeReason(StrEnum):
     RESERVED_ELSEWHERE = "reserved_elsewhere"
     ACTIVE_COUPON_EXISTS = "active_coupon_exists"
     ORDER_ALREADY_REVERSED = "order_already_reversed"
+    TIER_TOO_LOW = "tier_too_low"
+    PLATFORM_NOT_ALLOWED = "platform_not_allowed"
+    CURRENCY_MISMATCH = "currency_mismatch"
+    NOT_APPLICABLE = "not_applicable"
+    BELOW_MIN_ORDER_VALUE = "below_min_order_value"
+    NOT_COMBINABLE = "not_combinable"
 
 
 class CodeOutcome(StrEnum):
@@ -62,7 +84,38 @@ class CodeResult:
     coupon_id: str | None = None
 
 
-Effect = CouponEffect | StampEffect | CloseOrder
+ProgramEffect = (
+    DeclineReward
+    | Post
+    | TierEffect
+    | CampaignEffect
+    | ProfileEffect
+    | PurchaseEffect
+    | RewardReferral
+)
+Effect = CouponEffect | StampEffect | CloseOrder | ProgramEffect
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeDiscount:
+    """What a code took off an order, as it was used. `discount_class` is what it was taken off."""
+
+    code: str
+    coupon_id: str
+    discount_class: DiscountClass | None
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgramAnswer:
+    """What the partner's program, at this version, made of an event; amounts are in its effects."""
+
+    version: int
+    tier_before: TierRef | None = None
+    tier_after: TierRef | None = None
+    campaigns: tuple[CampaignResult, ...] = ()
+    discounts: tuple[CodeDiscount, ...] = ()
+    referral: ReferralResult | None = None
 
 
 @quickly_made(frozen=True, slots=True, kw_only=True)
@@ -74,9 +127,10 @@ class Decision:
 
     outcome: Outcome
     decided_at: datetime
-    reason: DeclineReason | OrderReason | None = None
+    reason: DeclineReason | OrderReason | BookingReason | None = None
     rule_version: int | None = None
     coupon_id: str | None = None
     blocking_coupon_id: str | None = None
     codes: tuple[CodeResult, ...] = ()
     effects: tuple[Effect, ...] = ()
+    program: ProgramAnswer | None = None

@@ -4,20 +4,81 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from services.domain.arrival import CustomerKey, Incoming, LockedCustomer, Verdict
 from services.domain.coupons.effects import IssueCoupon
 from services.domain.coupons.issuing import Draw, Quota
 from services.domain.decide import decide, is_from_the_future
 from services.domain.decision import Decision
-from services.domain.events import Event, OrderPlaced
+from services.domain.events import CustomerDescribed, Event, OrderPlaced
+from services.domain.profiles import Describe
 from services.domain.program import Program
+from services.domain.purchases import CountOrder, Purchase
+from services.domain.referrals import Others
 from services.domain.stamps import AddStamp, Stamp, Stamps, laid_over
-from services.domain.state import NEW_CUSTOMER, CustomerState, evolve
+from services.domain.state import NEW_CUSTOMER, CustomerState, evolve, moves_account
 
-StampedOrders = dict[tuple[int, str], dict[int, tuple[CustomerKey, int]]]
-"""By partner and order: in which games a stamp was given for it, to whom and on which card."""
+
+@dataclass(slots=True, kw_only=True)
+class Shared:
+    """What customers' events of one batch say that is asked of other customers too.
+
+    `stamped`, by partner and order: in which games a stamp was given for it, to whom and on which card. `counted`: the
+    orders that have earned, and whose they are. `registered`: who has.
+    """
+
+    stamped: dict[tuple[int, str], dict[int, tuple[CustomerKey, int]]] = field(default_factory=dict)
+    counted: dict[tuple[int, str], CustomerKey] = field(default_factory=dict)
+    registered: set[CustomerKey] = field(default_factory=set)
+
+    def note(self, customer: CustomerKey, decision: Decision) -> None:
+        """Keep what this decision says."""
+        for effect in decision.effects:
+            match effect:
+                case AddStamp():
+                    order = self.stamped.setdefault((customer[0], effect.order_id), {})
+                    order[effect.game_id] = (customer, effect.card_no)
+                case CountOrder():
+                    self.counted[customer[0], effect.purchase.order_id] = customer
+                case Describe(registers=True):
+                    self.registered.add(customer)
+                case _:
+                    pass
+
+    def seen_by(self, event: Event, state: CustomerState) -> CustomerState:
+        """The state with what other customers' events have said of the order that this one places, and its referrer."""
+        match event:
+            case OrderPlaced() if self.stamped or self.counted:
+                return self._with_purchase(event, self._with_stamps(event, state))
+            case CustomerDescribed() if self.registered:
+                known = frozenset(
+                    id for partner, id in self.registered if partner == event.partner_id
+                )
+                others = Others(registered=state.others.registered | known)
+                return replace(state, others=others)
+            case _:
+                return state
+
+    def _with_stamps(self, event: OrderPlaced, state: CustomerState) -> CustomerState:
+        others = {
+            (event.order_id, game_id): Stamp(card_no=card_no, is_mine=False)
+            for game_id, (customer, card_no) in self.stamped.get(
+                (event.partner_id, event.order_id), {}
+            ).items()
+            if customer[1] != event.customer_id
+        }
+        if not others:
+            return state
+        return replace(state, stamps=laid_over(state.stamps, Stamps(of_orders=others)))
+
+    def _with_purchase(self, event: OrderPlaced, state: CustomerState) -> CustomerState:
+        owner = self.counted.get((event.partner_id, event.order_id))
+        if owner is None or owner[1] == event.customer_id:
+            return state
+        theirs = Purchase(order_id=event.order_id, is_mine=False)
+        by_id = {event.order_id: theirs, **state.purchases.by_id}
+        return replace(state, purchases=replace(state.purchases, by_id=by_id))
 
 
 class RuleFailed(Exception):
@@ -44,7 +105,7 @@ def decide_batch(
     decided: set[tuple[str, str]] = set()
     folded = dict(states)
     left = dict(quota)
-    stamped: StampedOrders = {}
+    shared = Shared()
     to_come = Counter(incoming.customer for incoming in arrivals)
     for incoming, mine in zip(arrivals, draws, strict=True):
         event, customer = incoming.event, incoming.customer
@@ -56,48 +117,28 @@ def decide_batch(
             too_early.append(incoming)
             continue
         state = folded.get(customer, NEW_CUSTOMER)
-        state = with_stamps_of_others(state, event, stamped)
+        state = shared.seen_by(event, state)
         try:
             decision = decide(event, program, state, left, at=locked.at, draws=mine)
-            # The state of a customer's last event is nobody's business.
-            if to_come[customer]:
-                folded[customer] = evolve(state, decision.effects)
+            has_moved = moves_account(decision.effects)
+            # The state of a customer's last event is nobody's business, unless an account is to be written.
+            if to_come[customer] or has_moved:
+                state = folded[customer] = evolve(state, decision.effects)
         except Exception as error:
             raise RuleFailed(f"{type(error).__name__}: {error}") from error
         decided.add(incoming.identity)
-        verdict = Verdict(incoming=incoming, decision=decision, customer_no=locked.number)
+        verdict = Verdict(
+            incoming=incoming,
+            decision=decision,
+            customer_no=locked.number,
+            after=state if has_moved else None,
+        )
         verdicts.append(verdict)
-        note_stamps(stamped, customer, decision)
+        shared.note(customer, decision)
         if left:
             for game_id, count in issued_by_game([verdict], left).items():
                 left[game_id] -= count
     return verdicts, too_early
-
-
-def note_stamps(stamped: StampedOrders, customer: CustomerKey, decision: Decision) -> None:
-    """Keep what an order has stamped, for whoever tells of the same order as somebody else's."""
-    for effect in decision.effects:
-        if isinstance(effect, AddStamp):
-            order = stamped.setdefault((customer[0], effect.order_id), {})
-            order[effect.game_id] = (customer, effect.card_no)
-
-
-def with_stamps_of_others(
-    state: CustomerState, event: Event, stamped: StampedOrders
-) -> CustomerState:
-    """The state with what other customers' events have stamped for the order that this one places."""
-    if not stamped or not isinstance(event, OrderPlaced):
-        return state
-    others = {
-        (event.order_id, game_id): Stamp(card_no=card_no, is_mine=False)
-        for game_id, (customer, card_no) in stamped.get(
-            (event.partner_id, event.order_id), {}
-        ).items()
-        if customer[1] != event.customer_id
-    }
-    if not others:
-        return state
-    return replace(state, stamps=laid_over(state.stamps, Stamps(of_orders=others)))
 
 
 def issued_by_game(verdicts: Iterable[Verdict], games: Container[int]) -> dict[int, int]:

@@ -8,12 +8,24 @@ from __future__ import annotations
 from typing import NamedTuple, assert_never
 
 from services.domain.coupons.codes import parse
-from services.domain.events import Event, GameCompleted, OrderPlaced, OrderReversed
+from services.domain.events import (
+    Birthday,
+    CardHandedOver,
+    CustomerDescribed,
+    CustomerDid,
+    Event,
+    GameCompleted,
+    OrderPlaced,
+    OrderReversed,
+    PointsBooked,
+    ReferralCompleted,
+)
 from services.domain.program import NO_LIMITS, Game, Program
+from services.domain.triggers import BIRTHDAY, GAME_COMPLETED, PLACE_ORDER, SIGN_UP
 
 
 class Named(NamedTuple):
-    """The rules that an event names: a game, or all stamp games of a partner."""
+    """The rules that an event names: a game, or all stamp games of a partner; its partner's program always."""
 
     game_id: int | None = None
     stamps_of: int | None = None
@@ -32,6 +44,10 @@ def names(event: Event) -> Named:
         case OrderPlaced():
             return Named(None, event.partner_id, event.skus)
         case OrderReversed():
+            return NO_RULES
+        case CustomerDescribed() | CustomerDid() | ReferralCompleted() | Birthday():
+            return NO_RULES
+        case PointsBooked() | CardHandedOver():
             return NO_RULES
         case _:
             assert_never(event)
@@ -52,13 +68,59 @@ class Needs(NamedTuple):
     """Stored codes whose coupons it may use."""
     gives_back: bool = False
     """It may give back what its order has used: the coupons, under their games' rules of now."""
+    takes_points: bool = False
+    """It may take points, from whatever lot is open."""
+    account: bool = False
+    """Who the customer is, and what the program knows of them: profile, wallet, lots that are over, tier, campaigns;
+    and of an order what it has earned."""
+    referrer: str | None = None
+    """Another customer of the partner, of whom it asks whether they are registered."""
 
 
+NOTHING = Needs()
 A_DRAW = Needs(draws=1)
 
 
 def needs(event: Event, program: Program) -> Needs:
     """What this event needs under these rules."""
+    wanted = _needs(event, program)
+    partner = program.of_partner(event.partner_id)
+    if partner is None:
+        return wanted
+    return Needs(
+        draws=wanted.draws + partner.most_coupons(trigger_name(event)),
+        looks_at=wanted.looks_at,
+        limited=wanted.limited,
+        order_id=wanted.order_id,
+        codes=wanted.codes,
+        gives_back=wanted.gives_back,
+        takes_points=wanted.takes_points,
+        account=True,
+        referrer=wanted.referrer,
+    )
+
+
+def trigger_name(event: Event) -> str | None:
+    """As what triggers see it; None where it is only ever told to ourselves."""
+    match event:
+        case GameCompleted():
+            return GAME_COMPLETED
+        case OrderPlaced() | OrderReversed():
+            return PLACE_ORDER
+        case CustomerDescribed():
+            return SIGN_UP
+        case CustomerDid():
+            return event.name
+        case Birthday():
+            return BIRTHDAY
+        case ReferralCompleted() | PointsBooked() | CardHandedOver():
+            return None
+        case _:
+            assert_never(event)
+
+
+def _needs(event: Event, program: Program) -> Needs:
+    """Without a program."""
     match event:
         case GameCompleted():
             game = program.game_of(event.partner_id, event.game_id)
@@ -81,7 +143,13 @@ def needs(event: Event, program: Program) -> Needs:
                 codes=tuple(read[1] for text in event.coupon_codes if (read := parse(text))),
             )
         case OrderReversed():
-            return Needs(order_id=event.order_id, gives_back=True)
+            return Needs(order_id=event.order_id, gives_back=True, takes_points=True)
+        case CustomerDescribed():
+            return Needs(account=True, referrer=event.referred_by)
+        case PointsBooked() | CardHandedOver():
+            return Needs(account=True, takes_points=True)
+        case CustomerDid() | ReferralCompleted() | Birthday():
+            return NOTHING
         case _:
             assert_never(event)
 

@@ -1,39 +1,49 @@
-"""The rules of orders: redeem the codes, then stamp the cards; a reversal undoes what is still in effect.
+"""An order: its codes, the cards that it stamps, what it earns under the partner's program, and what that sets off.
 
-Each step sees what the one before it did: a code redeemed by an order frees the single place that the card filled by
-the same order then takes.
+Each step sees what the ones before it did: a code redeemed by an order frees the single place that the card filled by
+the same order then takes. Tier and tags stay those before the event.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 
-from services.domain.closed_orders import CloseOrder
-from services.domain.coupons.codes import display, is_prefix, parse
-from services.domain.coupons.coupon import CouponStatus
+from services.domain.campaigns import multiplied
 from services.domain.coupons.effects import IssueCoupon
 from services.domain.coupons.issuing import Draw, Quota
-from services.domain.coupons.lifecycle import StepRefusal, redeem, reinstate, settle
+from services.domain.course import Course
 from services.domain.decision import (
     CodeOutcome,
     CodeReason,
     CodeResult,
     Decision,
-    Effect,
     OrderReason,
     Outcome,
 )
-from services.domain.events import OrderPlaced, OrderReversed
+from services.domain.events import OrderPlaced
+from services.domain.exact import ZERO
+from services.domain.order_codes import Redeemed, redeem_codes
+from services.domain.origins import Source, SourceKind
+from services.domain.points.earning import earned_by
+from services.domain.points.ledger import Earning
 from services.domain.program import Program
-from services.domain.stamps import add_stamp, stamped_games, stamps_taken_back
-from services.domain.state import CustomerState, evolve
-
-_CODE_REASONS = {
-    StepRefusal.EXPIRED: CodeReason.EXPIRED,
-    StepRefusal.RESERVED_ELSEWHERE: CodeReason.RESERVED_ELSEWHERE,
-    StepRefusal.ACTIVE_COUPON_EXISTS: CodeReason.ACTIVE_COUPON_EXISTS,
-}
+from services.domain.promotion import settled
+from services.domain.purchases import CountOrder, NoteRefund, Purchase
+from services.domain.referrals import ReferralResult
+from services.domain.reversals import take_back
+from services.domain.stamps import add_stamp, stamped_games
+from services.domain.state import CustomerState
+from services.domain.triggering import (
+    NOTHING_SET_OFF,
+    Happening,
+    SetOff,
+    multipliers,
+    refer,
+    set_off,
+)
+from services.domain.triggers import PLACE_ORDER
 
 
 def decide_order_placed(
@@ -45,110 +55,148 @@ def decide_order_placed(
     at: datetime,
     draws: Sequence[Draw],
 ) -> Decision:
-    """Redeem each code (a refused one does not stop the others), then stamp every game the order qualifies for."""
-    if event.order_id in state.orders.reversed:
-        reason = CodeReason.ORDER_ALREADY_REVERSED
-        return Decision(
-            outcome=Outcome.RECORDED,
-            decided_at=at,
-            reason=OrderReason.ORDER_ALREADY_REVERSED,
-            codes=tuple(
-                CodeResult(code=code, outcome=CodeOutcome.REFUSED, reason=reason)
-                for code in event.coupon_codes
-            ),
-        )
-    effects: list[Effect] = []
-    results = []
-    for code in event.coupon_codes:
-        result, steps = redeem_code(code, event, state, at)
-        results.append(result)
-        if steps:
-            effects += steps
-            state = evolve(state, steps)
-    left = dict(quota)
-    for game, draw in zip(stamped_games(event, program, state.stamps), draws, strict=False):
-        # Cards of different games have nothing in common, so the state need not follow.
-        stamping = add_stamp(game, event, state.stamps, state.coupons, left, at=at, draw=draw)
-        effects += stamping
-        if isinstance(stamping[-1], IssueCoupon) and game.id in left:
-            left[game.id] -= 1
-    issue = next((effect for effect in effects if isinstance(effect, IssueCoupon)), None)
+    """Codes, stamps, points, campaigns, referral, tier: of an order that was not reversed before it came."""
+    partner = program.of_partner(event.partner_id)
+    known = state.purchases.by_id.get(event.order_id)
+    refunded = state.purchases.refunded_before.get(event.order_id, ZERO)
+    is_reversed = event.order_id in state.orders.reversed
+    course = Course(partner, state, at=at, draws=draws)
+    if known.is_closed if known is not None else is_reversed and not refunded:
+        return _already_reversed(course, event)
+    redeemed = redeem_codes(course, event, games_are_closed=is_reversed)
+    amount = worth_of(event, redeemed)
+    if known is None and 0 < refunded >= amount:
+        course = Course(partner, state, at=at, draws=draws)
+        course.add(NoteRefund(order_id=event.order_id, refunded=refunded, closes=True))
+        return _already_reversed(course, event)
+    issue = None if is_reversed else _stamp_cards(course, event, program, quota)
+    reason, done, referral = _earn(course, event, redeemed, amount, refunded)
+    answer = settled(course, done.results, redeemed.discounts, referral)
     return Decision(
         outcome=Outcome.RECORDED,
         decided_at=at,
+        reason=reason,
         rule_version=issue.rule_version if issue else None,
         coupon_id=issue.coupon_id if issue else None,
-        codes=tuple(results),
-        effects=tuple(effects),
+        codes=redeemed.results,
+        effects=tuple(course.effects),
+        program=answer,
     )
 
 
-def redeem_code(
-    text: str, event: OrderPlaced, state: CustomerState, at: datetime
-) -> tuple[CodeResult, tuple[Effect, ...]]:
-    """What becomes of one code, and the steps on its coupon."""
-
-    def refused(reason: CodeReason, coupon_id: str | None = None) -> CodeResult:
-        return CodeResult(
-            code=text, outcome=CodeOutcome.REFUSED, reason=reason, coupon_id=coupon_id
-        )
-
-    read = parse(text)
-    if read is None:
-        return refused(CodeReason.UNKNOWN_CODE), ()
-    prefix, code = read
-    coupon = state.coupons.of_code(code)
-    if coupon is None:
-        known = code in state.coupons.foreign_codes
-        return refused(CodeReason.NOT_OWNER if known else CodeReason.UNKNOWN_CODE), ()
-    if not is_prefix(prefix, coupon.code_prefix):
-        return refused(CodeReason.UNKNOWN_CODE), ()
-    settled = settle(coupon, at)
-    step = redeem(settled.coupon, at, shop_id=event.shop_id, order_id=event.order_id)
-    if isinstance(step, StepRefusal):
-        reason = _CODE_REASONS.get(step, CodeReason.NOT_ACTIVE)
-        return refused(reason, coupon.id), settled.effects
-    result = CodeResult(code=text, outcome=CodeOutcome.REDEEMED, coupon_id=coupon.id)
-    return result, (*settled.effects, step)
-
-
-def decide_order_reversed(
-    event: OrderReversed, program: Program, state: CustomerState, *, at: datetime
-) -> Decision:
-    """Undo whatever of the customer's order is still in effect; before its order, close it."""
-    if event.order_id in state.orders.reversed:
-        return Decision(
-            outcome=Outcome.RECORDED,
-            decided_at=at,
-            reason=OrderReason.ORDER_ALREADY_REVERSED,
-        )
-    effects: list[Effect] = [CloseOrder(order_id=event.order_id)]
-    results = []
-    redeemed = [
-        coupon
-        for coupon in state.coupons.by_id.values()
-        if coupon.redeemed_order_id == event.order_id and coupon.status is CouponStatus.REDEEMED
-    ]
-    for coupon in sorted(redeemed, key=lambda coupon: coupon.id):
-        game = program.games[coupon.game_id]
-        steps = reinstate(
-            coupon, at, game=game, holder=state.coupons.holder(game.id), order_id=event.order_id
-        )
-        if isinstance(steps, StepRefusal):
-            outcome, reason = CodeOutcome.KEPT, _CODE_REASONS.get(steps, CodeReason.NOT_ACTIVE)
-        else:
-            outcome, reason = CodeOutcome.REINSTATED, None
-            effects += steps
-            state = evolve(state, steps)
-        results.append(
-            CodeResult(
-                code=display(coupon.code, coupon.code_prefix),
-                outcome=outcome,
-                reason=reason,
-                coupon_id=coupon.id,
-            )
-        )
-    effects += stamps_taken_back(event.order_id, state.stamps)
+def _already_reversed(course: Course, event: OrderPlaced) -> Decision:
+    """Nothing but what time has done."""
+    reason = CodeReason.ORDER_ALREADY_REVERSED
+    answer = settled(course)
     return Decision(
-        outcome=Outcome.RECORDED, decided_at=at, codes=tuple(results), effects=tuple(effects)
+        outcome=Outcome.RECORDED,
+        decided_at=course.at,
+        reason=OrderReason.ORDER_ALREADY_REVERSED,
+        codes=tuple(
+            CodeResult(code=code, outcome=CodeOutcome.REFUSED, reason=reason)
+            for code in event.coupon_codes
+        ),
+        effects=tuple(course.effects),
+        program=answer,
+    )
+
+
+def _stamp_cards(
+    course: Course, event: OrderPlaced, program: Program, quota: Quota
+) -> IssueCoupon | None:
+    """Stamp every game the order qualifies for; the first coupon that a full card earned."""
+    state, left = course.state, dict(quota)
+    first = None
+    for game in stamped_games(event, program, state.stamps):
+        # Cards of different games have nothing in common, so the state need not follow.
+        stamping = add_stamp(
+            game, event, state.stamps, state.coupons, left, at=course.at, draw=course.draw()
+        )
+        course.effects += stamping
+        if isinstance(stamping[-1], IssueCoupon):
+            first = first or stamping[-1]
+            if game.id in left:
+                left[game.id] -= 1
+    return first
+
+
+def _earn(
+    course: Course, event: OrderPlaced, redeemed: Redeemed, amount: Decimal, refunded: Decimal
+) -> tuple[OrderReason | None, SetOff, ReferralResult | None]:
+    """What the order earns and sets off, once for ever and in the program's currency; or why it earns nothing."""
+    partner = course.program
+    if partner is None:
+        return None, NOTHING_SET_OFF, None
+    if partner.currency not in {None, event.currency}:
+        return OrderReason.CURRENCY_MISMATCH, NOTHING_SET_OFF, None
+    if event.order_id in course.state.purchases.by_id:
+        return OrderReason.ORDER_ALREADY_COUNTED, NOTHING_SET_OFF, None
+    happening = happening_of(event, course, redeemed, amount)
+    multiplication = multiplied(multipliers(course, happening), event.lines)
+    earned = earned_by(
+        amount,
+        partner.rates_of(course.tier, course.state.profile),
+        shop_id=event.shop_id,
+        multiplier=multiplication.by,
+    )
+    entry = course.earn(
+        Earning(
+            source=Source(SourceKind.ORDER, event.order_id),
+            points=earned.points,
+            score=earned.score,
+            spent=amount,
+            orders=1,
+            order_id=event.order_id,
+            base_points=earned.base_points,
+            factor=multiplication.by.cut(6),
+        )
+    )
+    assert entry is not None  # it counts an order, whatever it earns
+    done = set_off(course, happening, multiplication.taken_of if entry.points else ())
+    purchase = Purchase(
+        order_id=event.order_id,
+        amount=amount,
+        points=entry.points,
+        score=entry.score,
+        entry=entry.number,
+        steps=done.steps,
+        achievements=done.achievements,
+    )
+    course.add(CountOrder(purchase=purchase))
+    if refunded:
+        take_back(course, purchase, refunded, closes=False)
+    return None, done, refer(course, happening, event.customer_id)
+
+
+def worth_of(event: OrderPlaced, redeemed: Redeemed) -> Decimal:
+    """What was paid, else the goods without what this event's coupons took off them."""
+    if event.paid_total is not None:
+        return event.paid_total
+    return max(ZERO, event.total - redeemed.off_goods)
+
+
+def happening_of(
+    event: OrderPlaced, course: Course, redeemed: Redeemed, amount: Decimal
+) -> Happening:
+    """The order as triggers see it."""
+    lines = event.lines
+    return Happening(
+        name=PLACE_ORDER,
+        metadata={
+            "total": event.total,
+            "paid": amount,
+            "discount": redeemed.off_goods,
+            "currency": event.currency,
+            "channel": event.channel,
+            "shop_id": event.shop_id,
+            "number_of_products": sum(line.quantity for line in lines),
+            "number_of_lines": len(lines),
+            "order_number": course.state.wallet.orders + 1,
+            "product_ids": [line.product_id for line in lines],
+            "skus": [line.sku for line in lines],
+            "collection_ids": [each for line in lines for each in line.collection_ids],
+        },
+        occurred_at=event.occurred_at,
+        order_id=event.order_id,
+        lines=lines,
     )

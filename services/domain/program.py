@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from datetime import time as time_of_day
 from enum import StrEnum
 from functools import lru_cache
 from zoneinfo import ZoneInfo
+
+from services.domain.partner_program import PartnerProgram
+from services.domain.points.earning import CardRules
 
 
 class GameType(StrEnum):
@@ -86,10 +89,12 @@ class Game:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """The merged snapshot of what `decide` needs: games by id, and which products the partners' SKUs mean."""
+    """The merged snapshot of what `decide` needs: games by id, which products the partners' SKUs mean, and the programs
+    of the partners that have set something."""
 
     games: Mapping[int, Game] = field(default_factory=dict)
     products: Mapping[tuple[int, str], frozenset[int]] = field(default_factory=dict)
+    partners: Mapping[int, PartnerProgram] = field(default_factory=dict)
     _stamp_games: dict[int, tuple[Game, ...]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -98,6 +103,16 @@ class Program:
         """The partner's own game, or None: another partner's game is as unknown as a missing one."""
         game = self.games.get(game_id)
         return game if game is not None and game.partner_id == partner_id else None
+
+    def of_partner(self, partner_id: int) -> PartnerProgram | None:
+        """What the partner has set; None at version 0, where nothing ever was."""
+        found = self.partners.get(partner_id)
+        return found if found is not None and found.version else None
+
+    def card_to_assign(self, partner_id: int) -> CardRules | None:
+        """The card that who registers without one is given, also where no program is in force."""
+        found = self.partners.get(partner_id)
+        return found.assigned_card() if found is not None else None
 
     def products_of(self, partner_id: int, skus: Iterable[str]) -> frozenset[int]:
         """The partner's products that have these SKUs, as far as any game asks."""
@@ -143,6 +158,6 @@ def _periods_of(today: date, zone: ZoneInfo) -> tuple[datetime, datetime, dateti
     return midnight(today, zone), midnight(monday, zone), midnight(today.replace(day=1), zone)
 
 
-def midnight(day: date, zone: ZoneInfo) -> datetime:
+def midnight(day: date, zone: tzinfo) -> datetime:
     """The UTC instant at which a day begins there."""
     return datetime.combine(day, time_of_day.min, zone).astimezone(UTC)

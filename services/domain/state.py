@@ -10,13 +10,33 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from services.domain import closed_orders, stamps
+from services.domain import campaigns, closed_orders, profiles, purchases, stamps, tiers
+from services.domain.campaigns import (
+    NO_CAMPAIGNS,
+    Achieve,
+    CampaignProgress,
+    CountStep,
+    Revoke,
+    TakeStepBack,
+)
 from services.domain.closed_orders import NO_ORDERS, ClosedOrders, CloseOrder
 from services.domain.coupons import held
-from services.domain.coupons.effects import ChangeCoupon, DeclineIssuance, IssueCoupon
+from services.domain.coupons.effects import (
+    ChangeCoupon,
+    DeclineIssuance,
+    DeclineReward,
+    GrantCoupon,
+    IssueCoupon,
+)
 from services.domain.coupons.held import NO_COUPONS, Coupons
 from services.domain.decision import Effect
+from services.domain.points import wallet
+from services.domain.points.wallet import NO_POINTS, Post, Wallet
+from services.domain.profiles import UNKNOWN, CompleteReferral, Describe, HoldCard, Profile
+from services.domain.purchases import NO_PURCHASES, CountOrder, NoteRefund, Purchases
+from services.domain.referrals import NOBODY, Others, RewardReferral
 from services.domain.stamps import NO_STAMPS, AddStamp, Stamps, TakeStampBack
+from services.domain.tiers import NO_STANDING, ChangeTier, GrantTier, Standing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,21 +46,57 @@ class CustomerState:
     coupons: Coupons = NO_COUPONS
     stamps: Stamps = NO_STAMPS
     orders: ClosedOrders = NO_ORDERS
+    profile: Profile = UNKNOWN
+    wallet: Wallet = NO_POINTS
+    standing: Standing = NO_STANDING
+    campaigns: CampaignProgress = NO_CAMPAIGNS
+    purchases: Purchases = NO_PURCHASES
+    others: Others = NOBODY
 
 
 NEW_CUSTOMER = CustomerState()
+
+_OF_NO_ACCOUNT = (
+    IssueCoupon,
+    GrantCoupon,
+    ChangeCoupon,
+    DeclineIssuance,
+    DeclineReward,
+    AddStamp,
+    TakeStampBack,
+    CloseOrder,
+    RewardReferral,
+)
+"""Effects of no family of the program."""
+
+
+def moves_account(effects: Iterable[Effect]) -> bool:
+    """Whether any of them changes what the program knows of the customer."""
+    return any(not isinstance(effect, _OF_NO_ACCOUNT) for effect in effects)
 
 
 def evolve(state: CustomerState, effects: Iterable[Effect]) -> CustomerState:
     """The customer after these effects, so that later events of the same batch see earlier ones."""
     for effect in effects:
         match effect:
-            case IssueCoupon() | ChangeCoupon() | DeclineIssuance():
+            case IssueCoupon() | ChangeCoupon() | DeclineIssuance() | GrantCoupon():
                 state = replace(state, coupons=held.after(state.coupons, effect))
             case AddStamp() | TakeStampBack():
                 state = replace(state, stamps=stamps.after(state.stamps, effect))
             case CloseOrder():
                 state = replace(state, orders=closed_orders.after(state.orders, effect))
+            case Post():
+                state = replace(state, wallet=wallet.after(state.wallet, effect))
+            case GrantTier() | ChangeTier():
+                state = replace(state, standing=tiers.after(state.standing, effect))
+            case CountStep() | Achieve() | TakeStepBack() | Revoke():
+                state = replace(state, campaigns=campaigns.after(state.campaigns, effect))
+            case Describe() | HoldCard() | CompleteReferral():
+                state = replace(state, profile=profiles.after(state.profile, effect))
+            case CountOrder() | NoteRefund():
+                state = replace(state, purchases=purchases.after(state.purchases, effect))
+            case DeclineReward() | RewardReferral():
+                pass  # told, and nothing else
             case _:
                 assert_never(effect)
     return state
@@ -57,6 +113,12 @@ def laid_over(stored: CustomerState, changes: CustomerState) -> CustomerState:
         coupons=held.laid_over(stored.coupons, changes.coupons),
         stamps=stamps.laid_over(stored.stamps, changes.stamps),
         orders=closed_orders.laid_over(stored.orders, changes.orders),
+        profile=profiles.laid_over(stored.profile, changes.profile),
+        wallet=wallet.laid_over(stored.wallet, changes.wallet),
+        standing=tiers.laid_over(stored.standing, changes.standing),
+        campaigns=campaigns.laid_over(stored.campaigns, changes.campaigns),
+        purchases=purchases.laid_over(stored.purchases, changes.purchases),
+        others=Others(registered=stored.others.registered | changes.others.registered),
     )
 
 
@@ -65,9 +127,18 @@ def with_effects(
 ) -> CustomerState:
     """The changes and those of one more decision, which was made upon `before` (see `laid_over`)."""
     effects = tuple(effects)
-    # The one effect that changes what is there instead of replacing it.
+    # Effects that change what is there, instead of replacing it, find it there.
     places = [(e.order_id, e.game_id) for e in effects if isinstance(e, TakeStampBack)]
     if places:
         touched = Stamps(of_orders={place: before.stamps.of_orders[place] for place in places})
         changes = replace(changes, stamps=stamps.laid_over(touched, changes.stamps))
+    if moves_account(effects):
+        changes = replace(
+            changes,
+            profile=before.profile,
+            wallet=before.wallet,
+            standing=before.standing,
+            campaigns=before.campaigns,
+            purchases=before.purchases,
+        )
     return evolve(changes, effects)

@@ -34,13 +34,26 @@ class UnreadGame:
         return self.takes_stamps and isinstance(event, OrderPlaced)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnreadProgram:
+    """A partner's program that cannot be read: all events of the partner wait."""
+
+    partner_id: int
+    why: str
+    todo: str
+
+    def concerns(self, event: Event) -> bool:
+        """Whether it is decided by this program."""
+        return event.partner_id == self.partner_id
+
+
 class Unjudgeable(Exception):
     """Some events of a batch cannot be judged: roll back, let them wait, and decide the others."""
 
     def __init__(
         self,
         *,
-        games: Iterable[UnreadGame] = (),
+        games: Iterable[UnreadGame | UnreadProgram] = (),
         coupons: Mapping[tuple[CustomerKey, int], str] | None = None,
     ) -> None:
         """`coupons`: why those of a customer in a game cannot be read."""

@@ -24,6 +24,17 @@ class _Written(float):
         self.text = text
 
 
+class _Everything:
+    """All names there are."""
+
+    def __contains__(self, _name: object) -> bool:
+        return True
+
+
+EVERY_NUMBER = _Everything()
+"""Where anything may be a number, and a text that writes one down counts as it: conditions compare both alike."""
+
+
 def exactly(validate: Callable[[bytes], Any], amounts: Container[str]) -> Callable[[bytes], Any]:
     """The same validation, of the fields with these names as they are written. Raises what `validate` raises."""
 

@@ -25,10 +25,11 @@ from pydantic_core import ErrorDetails, from_json
 
 from schemas import envelope as cloudevents
 from schemas.envelope import CONTENT_TYPE, Envelope, Mode
+from schemas.topics import FOLLOW_UPS
 from services.adapters import traceparent
 from services.adapters.event_keys import event_key
 from services.domain.arrival import Incoming
-from services.domain.events import Cause, Event, Position
+from services.domain.events import Birthday, Cause, Event, Position, ReferralCompleted
 from services.fetching.batches import UNREAD
 from services.issuer.advice import is_structured, members
 from services.issuer.event_types import TYPES, EventType
@@ -87,6 +88,8 @@ def read_record(
         return poison(record, error)
     if isinstance(event, PassedOver):
         return event
+    if why := _misplaced(record.topic, event):
+        return poison(record, HeaderError(why))
     return Incoming(
         event=event,
         event_key=event_key(event.cause.source, event.cause.id),
@@ -94,6 +97,19 @@ def read_record(
         timestamp_ms=record.timestamp,
         traceparent=trace or traceparent.in_headers(headers),
     )
+
+
+def _misplaced(topic: str, event: Event) -> str | None:
+    """What we tell ourselves comes on the topic for that, and nothing else does."""
+    is_ours = isinstance(event, (ReferralCompleted, Birthday))
+    if is_ours is topic.endswith(FOLLOW_UPS):
+        return None
+    if is_ours:
+        return (
+            f"ce_type: {event.cause.type} is told by Couponry itself, on the topic {FOLLOW_UPS} alone; "
+            "for an event of your own send customer.event under another name"
+        )
+    return f"ce_type: {event.cause.type} does not belong on {FOLLOW_UPS}: only Couponry writes to that topic"
 
 
 def _why_null(unread: bytes | None) -> str:

@@ -5,7 +5,7 @@ A new type is one line of `TYPES`. The type decides, not the topic.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -13,9 +13,22 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from schemas.envelope import WithData
-from schemas.events import game_completed, orders, types
-from services.domain.events import Cause, Event, GameCompleted, OrderPlaced, OrderReversed
-from services.issuer.amounts import exactly
+from schemas.events import customers, follow_ups, game_completed, orders, types
+from services.domain.events import (
+    Birthday,
+    Cause,
+    CustomerDescribed,
+    CustomerDid,
+    Event,
+    GameCompleted,
+    OrderLine,
+    OrderPlaced,
+    OrderReversed,
+    ReferralCompleted,
+    Told,
+)
+from services.domain.exact import ZERO
+from services.issuer.amounts import EVERY_NUMBER, exactly
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +44,15 @@ def event_type(
     model: type[BaseModel],
     event: Callable[[Cause, datetime, Any], Event],
     *,
-    amounts: Collection[str] = (),
+    amounts: Container[str] = (),
 ) -> EventType:
     """The reader of a type whose data are this model; `amounts` are its fields of money, which is exact."""
     # The core validator is what model_validate_json calls, without a quarter of its price.
     binary = model.__pydantic_validator__.validate_json
     structured = WithData[model].__pydantic_validator__.validate_json  # type: ignore[valid-type]
     return EventType(
-        binary=exactly(binary, amounts) if amounts else binary,
-        structured=exactly(structured, amounts) if amounts else structured,
+        binary=exactly(binary, amounts) if amounts != () else binary,
+        structured=exactly(structured, amounts) if amounts != () else structured,
         event=event,
     )
 
@@ -60,7 +73,7 @@ def _game_completed(
 
 
 def _order_placed(cause: Cause, occurred_at: datetime, data: orders.OrderPlaced) -> OrderPlaced:
-    lines = data.lines or ()
+    lines = tuple(_line(line) for line in data.lines or ())
     return OrderPlaced(
         cause=cause,
         occurred_at=occurred_at,
@@ -69,8 +82,28 @@ def _order_placed(cause: Cause, occurred_at: datetime, data: orders.OrderPlaced)
         customer_id=_somebody(data.customer_id),
         shop_id=data.shop_id,
         coupon_codes=data.coupon_codes or (),
-        product_ids=frozenset(line.product_id for line in lines if line.product_id is not None),
-        skus=frozenset(line.sku for line in lines if line.product_id is None and line.sku),
+        product_ids=frozenset(
+            line.product_id for line in data.lines or () if line.product_id is not None
+        ),
+        skus=frozenset(
+            line.sku for line in data.lines or () if line.product_id is None and line.sku
+        ),
+        currency=data.currency,
+        total=data.total,
+        paid_total=data.paid_total,
+        shipping=data.shipping if data.shipping is not None else ZERO,
+        channel=data.channel,
+        lines=lines,
+    )
+
+
+def _line(line: orders.OrderLine) -> OrderLine:
+    return OrderLine(
+        product_id=None if line.product_id is None else str(line.product_id),
+        sku=line.sku,
+        collection_ids=tuple(map(str, line.collection_ids)) if line.collection_ids else (),
+        quantity=line.quantity,
+        unit_price=line.unit_price,
     )
 
 
@@ -83,6 +116,64 @@ def _order_reversed(
         partner_id=data.partner_id,
         order_id=data.order_id,
         customer_id=_somebody(data.customer_id),
+        refunded_total=abs(refunded)
+        if isinstance(data, orders.OrderRefunded) and (refunded := data.refunded_total) is not None
+        else None,
+    )
+
+
+def _described(
+    cause: Cause, occurred_at: datetime, data: customers.CustomerUpdated
+) -> CustomerDescribed:
+    """Of what was given; a null says that there is nothing, where there can be."""
+    given = data.model_fields_set & {"tags", "birthday", "locale", "attributes"}
+    return CustomerDescribed(
+        cause=cause,
+        occurred_at=occurred_at,
+        partner_id=data.partner_id,
+        customer_id=data.customer_id,
+        registers=isinstance(data, customers.CustomerCreated),
+        told=Told(
+            tags=frozenset(data.tags or ()),
+            birthday=data.birthday,
+            locale=data.locale,
+            attributes=data.attributes or {},
+            given=frozenset(given),
+        ),
+        referred_by=data.referred_by if isinstance(data, customers.CustomerCreated) else None,
+    )
+
+
+def _did(cause: Cause, occurred_at: datetime, data: customers.CustomerEvent) -> CustomerDid:
+    return CustomerDid(
+        cause=cause,
+        occurred_at=occurred_at,
+        partner_id=data.partner_id,
+        customer_id=data.customer_id,
+        name=data.name,
+        metadata=data.metadata or {},
+    )
+
+
+def _referral_completed(
+    cause: Cause, occurred_at: datetime, data: follow_ups.ReferralCompleted
+) -> ReferralCompleted:
+    return ReferralCompleted(
+        cause=cause,
+        occurred_at=occurred_at,
+        partner_id=data.partner_id,
+        customer_id=data.customer_id,
+        friend_id=data.friend_id,
+    )
+
+
+def _birthday(cause: Cause, occurred_at: datetime, data: follow_ups.CustomerBirthday) -> Birthday:
+    return Birthday(
+        cause=cause,
+        occurred_at=occurred_at,
+        partner_id=data.partner_id,
+        customer_id=data.customer_id,
+        year=data.year,
     )
 
 
@@ -95,10 +186,17 @@ def _somebody(customer_id: str | None) -> str:
 TYPES: Final[Mapping[str, EventType]] = {
     types.GAME_COMPLETED: event_type(game_completed.GameCompleted, _game_completed),
     types.ORDER_PLACED: event_type(
-        orders.OrderPlaced, _order_placed, amounts=("total", "unit_price")
+        orders.OrderPlaced,
+        _order_placed,
+        amounts=("total", "unit_price", "paid_total", "shipping"),
     ),
     types.ORDER_CANCELLED: event_type(orders.OrderCancelled, _order_reversed),
     types.ORDER_REFUNDED: event_type(
         orders.OrderRefunded, _order_reversed, amounts=("refunded_total",)
     ),
+    types.CUSTOMER_CREATED: event_type(customers.CustomerCreated, _described, amounts=EVERY_NUMBER),
+    types.CUSTOMER_UPDATED: event_type(customers.CustomerUpdated, _described, amounts=EVERY_NUMBER),
+    types.CUSTOMER_EVENT: event_type(customers.CustomerEvent, _did, amounts=EVERY_NUMBER),
+    types.REFERRAL_COMPLETED: event_type(follow_ups.ReferralCompleted, _referral_completed),
+    types.CUSTOMER_BIRTHDAY: event_type(follow_ups.CustomerBirthday, _birthday),
 }

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from aiokafka import ConsumerRecord
 
+from schemas.topics import FOLLOW_UPS
 from services.adapters.postgres.passed_over import NobodysRecord
 from services.adapters.postgres.waiting import Aside
 from services.domain.arrival import Incoming, Verdict, in_deciding_order
@@ -143,4 +144,13 @@ def why_too_early(incoming: Incoming) -> ValueError:
     return ValueError(
         f"ce_time {incoming.event.occurred_at.isoformat()} is more than {limit} minutes in the future: "
         "set the producer's clock right, then redrive this record"
+    )
+
+
+def why_unfounded(incoming: Incoming) -> ValueError:
+    """What the dead letter of an event of ours says that nobody of us has told."""
+    cause = incoming.event.cause
+    return ValueError(
+        f"{cause.type} {cause.id} follows from nothing that is stored: only the relay writes to {FOLLOW_UPS}; "
+        "find out who else does, and discard this record"
     )

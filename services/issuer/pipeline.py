@@ -34,7 +34,7 @@ from services.issuer.aside import let_go, place_of, put_aside, set_aside, tell, 
 from services.issuer.codec import NOTHING_IGNORED
 from services.issuer.letters import letter_for
 from services.issuer.letters import tell as tell_letters
-from services.issuer.parts import Batch, Part, Report, read, why_too_early
+from services.issuer.parts import Batch, Part, Report, read, why_too_early, why_unfounded
 from services.issuer.speakers import Speakers
 from services.runtime.backoff import delays
 from services.runtime.crashpoints import reach
@@ -241,12 +241,16 @@ class Pipeline:
                     letter_for(records, incoming, Stage.TIME, why_too_early(incoming))
                     for incoming in decided.too_early
                 ]
+                forged = [
+                    letter_for(records, incoming, Stage.SOURCE, why_unfounded(incoming))
+                    for incoming in decided.unfounded
+                ]
                 if asides:
                     await put_aside(connection, asides)
                 if held is not None:
                     done = [one.position for one in arrivals] + [one.position for one in letters]
                     await let_go(connection, [held[position] for position in done])
-                letters = [*letters, *early]
+                letters = [*letters, *early, *forged]
                 new_letters = await self._deciding.record(connection, decided, letters)
             reach("issuer.after_commit")
         reach("issuer.after_unlock")

@@ -102,7 +102,7 @@ async def _lead(settings: Settings, condition: Condition, stopping: asyncio.Even
         # Later, a topic that has gone missing only holds up its own rows.
         await require_topics(
             settings,
-            (topics.RELAY_PROGRESS, *(() if condition.started else topics.OUTGOING)),
+            (topics.RELAY_PROGRESS, *(() if condition.started else topics.PUBLISHED)),
         )
     condition.started = True
     async with leadership(settings, stopping, on_wait=condition.stand_by) as leader:

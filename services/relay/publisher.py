@@ -221,7 +221,7 @@ async def open_publisher(settings: Settings) -> AsyncIterator[Publisher]:
     try:
         async with answered_within(PUBLISH_TIMEOUT_SECONDS):
             await producer.start()
-            for topic in topics.OUTGOING:
+            for topic in topics.PUBLISHED:
                 await publisher.knows(topic)
         yield publisher
     finally:

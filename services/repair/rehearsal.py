@@ -26,11 +26,9 @@ from services.domain.coupons.issuing import Draw
 from services.domain.decision import Effect
 from services.domain.folding import (
     RuleFailed,
-    StampedOrders,
+    Shared,
     decide_batch,
     issued_by_game,
-    note_stamps,
-    with_stamps_of_others,
 )
 from services.domain.letters import DeadLetter, Stage
 from services.domain.needs import looks_at_coupons
@@ -67,7 +65,7 @@ class DryRun:
         self._decided: set[str] = set()
         self._waiting: set[Queue] = set()
         self._changes: dict[CustomerKey, CustomerState] = {}
-        self._stamped: StampedOrders = {}
+        self._shared = Shared()
         self._issued: Counter[int] = Counter()
 
     async def process(self, records: Sequence[ConsumerRecord]) -> Report:
@@ -159,7 +157,7 @@ class DryRun:
         """What this event meets: what is stored, with all that would have been done so far."""
         changes = self._changes.get(incoming.customer)
         state = laid_over(stored, changes) if changes else stored
-        return with_stamps_of_others(state, incoming.event, self._stamped)
+        return self._shared.seen_by(incoming.event, state)
 
     def _keep(self, verdict: Verdict, before: CustomerState, program: Program) -> None:
         incoming = verdict.incoming
@@ -169,7 +167,7 @@ class DryRun:
             return
         changes = self._changes.get(incoming.customer, NEW_CUSTOMER)
         self._changes[incoming.customer] = with_effects(changes, before, effects)
-        note_stamps(self._stamped, incoming.customer, verdict.decision)
+        self._shared.note(incoming.customer, verdict.decision)
 
 
 def _nothing_known(_incoming: Incoming) -> None:

@@ -63,6 +63,7 @@ class Settings(BaseSettings):
     event_source: str = Field(default="/couponry", min_length=1, max_length=1024)
     mask_codes: bool = False
     expiring_lead_hours: Annotated[tuple[int, ...], NoDecode] = (168, 24)
+    points_expiring_lead_hours: Annotated[tuple[int, ...], NoDecode] = (720, 168)
     reservation_ttl_seconds: int = Field(default=900, ge=1)
     sweep_interval_seconds: float = Field(default=1.0, gt=0)
 
@@ -131,7 +132,7 @@ class Settings(BaseSettings):
     def _none(cls, value: str | None) -> str | None:
         return WITHOUT_REDIS if value and value.strip().lower() == WITHOUT_REDIS else value
 
-    @field_validator("expiring_lead_hours", mode="before")
+    @field_validator("expiring_lead_hours", "points_expiring_lead_hours", mode="before")
     @classmethod
     def _hours(cls, value: Any) -> Any:
         """`168,24`; an empty value sends no notices."""

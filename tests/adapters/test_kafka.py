@@ -51,7 +51,7 @@ def test_topics_are_shaped_as_promised() -> None:
     specs = {
         spec.name: spec for spec in topic_specs(Settings(topic_prefix="x-", topic_partitions=7))
     }
-    assert len(specs) == 7
+    assert len(specs) == 10
     assert specs["x-" + GAME_COMPLETED].partitions == 7
     assert specs["x-" + RELAY_PROGRESS].partitions == 1
     assert specs["x-" + RELAY_PROGRESS].config["cleanup.policy"] == "compact"
@@ -64,7 +64,7 @@ def test_topics_are_shaped_as_promised() -> None:
 async def test_topics_are_created_once(settings: Settings) -> None:
     """A plan changes nothing, the first run creates everything, the second finds nothing to do."""
     plan = await ensure_topics(settings, plan_only=True)
-    assert len(plan) == 7
+    assert len(plan) == 10
     with pytest.raises(SettingsError, match=rf"topic {settings.topic(ORDERS)} does not exist"):
         await require_topics(settings, [ORDERS])
     assert await ensure_topics(settings) == plan

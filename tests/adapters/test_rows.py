@@ -17,6 +17,15 @@ from services.adapters.postgres.dead_letters import LetterRow
 from services.adapters.postgres.games import GameRow
 from services.adapters.postgres.inbox import DecisionRow
 from services.adapters.postgres.outbox import OutboxRow
+from services.adapters.postgres.points import BookingRow, EntryRow, LotRow, WalletRow
+from services.adapters.postgres.profiles import ProfileRow
+from services.adapters.postgres.purchases import (
+    PurchaseRow,
+    RefundBefore,
+    RefundRow,
+    UseBack,
+    UseRow,
+)
 from services.adapters.postgres.queries import queries
 from services.adapters.postgres.stamps import CardRow, StampBack, StampRow
 
@@ -34,7 +43,7 @@ TABLES = [
     Table(
         "coupons",
         CouponRow,
-        {"status", "steps", "reserved_until", "reserved_shop_id", "redeemed_at", "redeemed_order_id", "mended_at"},
+        {"status", "steps", "reserved_until", "reserved_shop_id", "redeemed_at", "redeemed_order_id", "mended_at", "used_count"},
     ),
     Table("coupon_history", HistoryRow, set()),
     Table("order_stamps", StampRow, {"taken_back"}),
@@ -42,6 +51,14 @@ TABLES = [
     Table("stamp_cards", CardRow, set()),
     Table("dead_letters", LetterRow, {"id", "state", "attempts", "created_at", "closed_at", "emptied_at"}),
     Table("cards", LoyaltyCardRow, {"id", "partner_id", "created_at", "updated_at", "deleted_at"}),
+    Table("profiles", ProfileRow, set()),
+    Table("wallets", WalletRow, set()),
+    Table("ledger", EntryRow, {"id"}),
+    Table("lots", LotRow, set()),
+    Table("manual_transactions", BookingRow, set()),
+    Table("purchases", PurchaseRow, set()),
+    Table("refunds_before", RefundBefore, set()),
+    Table("coupon_uses", UseRow, {"given_back"}),
     Table("outbox", OutboxRow, {"id", "queued_at", "refused"}),
     Table("games", GameRow, {"id", "partner_id", "version", "quota_epoch", "created_at", "updated_at"}),
 ]  # fmt: skip
@@ -50,6 +67,8 @@ CHANGES: list[tuple[Any, str, str, set[str]]] = [
     # row           file       query               names of its arguments that are not columns
     (CouponChange,  "coupons", "change_coupons",   {"steps_seen"}),
     (StampBack,     "stamps",  "take_stamps_back", set()),
+    (RefundRow,     "purchases", "note_refunds",   set()),
+    (UseBack,       "purchases", "give_uses_back", set()),
 ]  # fmt: skip
 """Rows that change what is there: the query names its arguments."""
 
@@ -59,6 +78,11 @@ INSERTS: list[tuple[Any, str, str, int]] = [
     (GameRow,    "games",  "insert_game",       2),
     (LetterRow,  "dead_letters", "bury",        0),
     (LoyaltyCardRow, "cards", "insert_card",    1),
+    (ProfileRow, "profiles", "put_profile",     0),
+    (WalletRow,  "points", "put_wallet",        0),
+    (LotRow,     "points", "put_lots",          0),
+    (RefundBefore, "purchases", "put_refunds_before", 0),
+    (UseRow,     "purchases", "put_uses",       0),
 ]  # fmt: skip
 """Rows whose query adds them, by a list of columns."""
 
@@ -94,7 +118,7 @@ async def test_insert_takes_its_row_in_order(owner: asyncpg.Connection) -> None:
     """Its list of columns is the row's fields, in that order; arguments by type as the columns are."""
     for row, file, query, before in INSERTS:
         text = queries(file)[query]
-        (found,) = re.findall(r"INSERT INTO (\w+) \(([^)]+)\)", text)
+        (found,) = re.findall(r"INSERT INTO (\w+)(?: AS known)? \(([^)]+)\)", text)
         table, listed = found
         assert (query, words(listed)[before:]) == (query, list(row._fields))
         columns = await columns_of(owner, table)

@@ -8,11 +8,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 from services.decisions import recording
-from services.decisions.gathering import _Gathered
+from services.decisions.accounts import Accounts
+from services.decisions.gathering import StoredAccount, _Gathered
 from services.decisions.rows import Rows
+from services.domain.campaigns import CampaignProgress
 from services.domain.coupons.coupon import Coupon, CouponStatus
+from services.domain.points.wallet import Wallet
+from services.domain.profiles import Profile
+from services.domain.purchases import Purchases
 from services.domain.stamps import Stamp, StampCard
 from services.domain.state import NEW_CUSTOMER, CustomerState
+from services.domain.tiers import Standing
+from tests.domain.test_state import SAMPLES
 from tests.house.packages import modules, tree_of
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -27,6 +34,17 @@ FOUND: dict[str, Any] = {
     "cards": {7: StampCard(card_no=2, stamps=1)},
     "stamps": {("o-1", 7): Stamp(card_no=2)},
     "reversed_orders": {"o-9"},
+    "used_by": {"o-1": ("c-1",)},
+    "account": StoredAccount(
+        profile=Profile(**SAMPLES[Profile]),
+        bare_wallet=Wallet(**SAMPLES[Wallet] | {"lots": {}}),
+        lots=SAMPLES[Wallet]["lots"],
+        standing=Standing(**SAMPLES[Standing]),
+        campaigns=CampaignProgress(**SAMPLES[CampaignProgress]),
+        purchases=SAMPLES[Purchases]["by_id"],
+        refunded_before=SAMPLES[Purchases]["refunded_before"],
+        registered={"bert"},
+    ),
 }
 """Something of everything that is gathered."""
 
@@ -42,14 +60,21 @@ def test_everything_gathered_reaches_the_state() -> None:
             assert getattr(loaded, one.name) != getattr(empty, one.name), place
 
 
+def used_by(function: str, of: str) -> set[str]:
+    """Which attributes of an argument a function of `recording` looks at."""
+    tree = tree_of(modules("services")[recording.__name__])
+    (found,) = (n for n in tree.body if isinstance(n, ast.AsyncFunctionDef) and n.name == function)
+    return {
+        node.attr
+        for node in ast.walk(found)
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == of
+    }
+
+
 def test_everything_gathered_is_written() -> None:
     """Whatever rows there are, `write` looks at: a list that it does not know would be lost without a word."""
-    tree = tree_of(modules("services")[recording.__name__])
-    (write,) = (n for n in tree.body if isinstance(n, ast.AsyncFunctionDef) and n.name == "write")
-    used = {
-        node.attr
-        for node in ast.walk(write)
-        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "rows"
-    }
     rows = {one.name for one in fields(Rows) if not one.name.startswith("_")} - {"writing"}
-    assert used == rows | {"changes"}
+    assert used_by("write", "rows") == rows | {"changes"}
+    settings = {"points_leads_hours"}
+    kept = {one.name.removeprefix("_") for one in fields(Accounts)} - settings
+    assert used_by("_write_accounts", "accounts") == kept

@@ -4,14 +4,35 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import get_args
+from decimal import Decimal
+from typing import Any, get_args
 
 import pytest
 
+from services.domain.campaigns import Campaign
 from services.domain.coupons.codes import codes_from, display
-from services.domain.events import Cause, Event, GameCompleted, OrderPlaced, OrderReversed
+from services.domain.events import (
+    Birthday,
+    CardHandedOver,
+    Cause,
+    CustomerDescribed,
+    CustomerDid,
+    Event,
+    GameCompleted,
+    OrderPlaced,
+    OrderReversed,
+    PointsBooked,
+    ReferralCompleted,
+    Told,
+)
 from services.domain.needs import Named, Needs, names, needs
+from services.domain.partner_program import PartnerProgram
 from services.domain.program import CustomerLimits, Game, GameType, Program
+from services.domain.referrals import ReferralRules
+from services.domain.rewards import Reward
+from services.domain.terms import Terms, TermsType
+from services.domain.tiers import Tier
+from services.domain.triggers import Trigger
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 (CODE,) = codes_from(bytes(10))
@@ -54,6 +75,36 @@ PLACED = OrderPlaced(
 REVERSED = OrderReversed(
     cause=CAUSE, occurred_at=NOW, partner_id=5, order_id="o-1", customer_id="anna"
 )
+WHO: dict[str, Any] = {"cause": CAUSE, "occurred_at": NOW, "partner_id": 5, "customer_id": "anna"}
+REGISTERED = CustomerDescribed(**WHO, registers=True, told=Told(), referred_by="bert")
+DID = CustomerDid(**WHO, name="visit", metadata={})
+FRIEND = ReferralCompleted(**WHO, friend_id="carl")
+BIRTHDAY = Birthday(**WHO, year=2026)
+BOOKED = PointsBooked(**WHO, transaction_id="t-1", points=-5)
+CARD = CardHandedOver(**WHO, card_id=3)
+COUPON = Reward(coupons=(Terms(type=TermsType.CUSTOM),))
+UNDER_PROGRAM = replace(
+    PROGRAM,
+    partners={
+        5: PartnerProgram(
+            partner_id=5,
+            version=1,
+            tiers=(Tier(id=1, name="one", order=1, min_progress=Decimal(0), entry=COUPON),),
+            campaigns=(
+                Campaign(
+                    id=1,
+                    type="EventBased",
+                    name="Visits",
+                    trigger=Trigger(event_name="visit"),
+                    reward=COUPON,
+                ),
+            ),
+            referrals=ReferralRules(
+                trigger=Trigger(event_name="visit"), friend=COUPON, customer=COUPON, extra=COUPON
+            ),
+        )
+    },
+)
 TABLE: list[tuple[str, Event, Needs]] = [
     ("many coupons", completed(1), Needs(draws=1)),
     ("single rule", completed(2), Needs(draws=1, looks_at=(SINGLE,))),
@@ -65,7 +116,13 @@ TABLE: list[tuple[str, Event, Needs]] = [
         PLACED,
         Needs(draws=1, looks_at=(STAMPS,), limited=(4,), order_id="o-1", codes=(CODE,)),
     ),
-    ("reversal", REVERSED, Needs(order_id="o-1", gives_back=True)),
+    ("reversal", REVERSED, Needs(order_id="o-1", gives_back=True, takes_points=True)),
+    ("registration", REGISTERED, Needs(account=True, referrer="bert")),
+    ("visit", DID, Needs()),
+    ("friend's", FRIEND, Needs()),
+    ("birthday", BIRTHDAY, Needs()),
+    ("booking", BOOKED, Needs(account=True, takes_points=True)),
+    ("card", CARD, Needs(account=True, takes_points=True)),
 ]
 
 
@@ -75,6 +132,18 @@ TABLE: list[tuple[str, Event, Needs]] = [
 def test_needs_of_an_event_are_exactly_these(event: Event, expected: Needs) -> None:
     """Neither more, which would cost a look-up, nor less, which would be decided upon nothing."""
     assert needs(event, PROGRAM) == expected
+
+
+@pytest.mark.parametrize(
+    ("event", "draws"),
+    [(completed(1), 1 + 2), (PLACED, 1 + 2), (REVERSED, 2), (DID, 3), (FRIEND, 3), (BIRTHDAY, 2)],
+)
+def test_under_a_program_the_account_is_needed_and_draws_for_every_coupon(
+    event: Event, draws: int
+) -> None:
+    """Of each tier, of the campaigns on such an event, and of the referral."""
+    found = needs(event, UNDER_PROGRAM)
+    assert (found.account, found.draws) == (True, draws)
 
 
 @pytest.mark.parametrize(

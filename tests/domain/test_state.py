@@ -8,10 +8,19 @@ from __future__ import annotations
 
 from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, get_args
 
 import pytest
 
+from services.domain.campaigns import (
+    Achieve,
+    CampaignProgress,
+    CountStep,
+    Progress,
+    Revoke,
+    TakeStepBack,
+)
 from services.domain.closed_orders import ClosedOrders, CloseOrder
 from services.domain.coupons import lifecycle
 from services.domain.coupons.coupon import Coupon, CouponStatus, Step
@@ -19,12 +28,22 @@ from services.domain.coupons.effects import (
     ChangeCoupon,
     DeclineIssuance,
     DeclineReason,
+    DeclineReward,
+    GrantCoupon,
+    GrantRefusal,
     IssueCoupon,
 )
 from services.domain.coupons.held import Coupons
 from services.domain.decision import Effect
+from services.domain.origins import Source, SourceKind
+from services.domain.points.wallet import EntryKind, Lot, Post, Take, Wallet
+from services.domain.profiles import CompleteReferral, Describe, HoldCard, Profile
+from services.domain.purchases import CountOrder, NoteRefund, Purchase, Purchases
+from services.domain.referrals import Others, RewardReferral, Role
 from services.domain.stamps import AddStamp, Stamp, StampCard, Stamps, TakeStampBack
 from services.domain.state import NEW_CUSTOMER, CustomerState, evolve, laid_over, with_effects
+from services.domain.terms import Terms, TermsType
+from services.domain.tiers import ChangeTier, GrantTier, Standing, TierMethod, TierRef
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 COUPON = Coupon(
@@ -38,19 +57,62 @@ COUPON = Coupon(
     holds_single_place=True,
     steps=3,
     notice_at=NOW.replace(day=8),
+    source=Source(SourceKind.CAMPAIGN, "6"),
+    terms=Terms(type=TermsType.CUSTOM),
+    program_version=7,
+    used_count=1,
 )
+
+CAMPAIGN = Source(SourceKind.CAMPAIGN, "6")
+LOT = Lot(number=4, source=CAMPAIGN, earned_at=NOW, expires_at=None, amount=10, left=10)
 
 SAMPLES: dict[type, dict[str, Any]] = {
     Coupons: {
         "by_id": {"c-1": COUPON},
         "foreign_codes": frozenset({"1111111111111111"}),
         "issues": {7: (NOW,)},
+        "used_by": {"o-1": ("c-1",)},
     },
     Stamps: {
         "cards": {7: StampCard(card_no=2, stamps=1)},
         "of_orders": {("o-1", 7): Stamp(card_no=2)},
     },
     ClosedOrders: {"reversed": frozenset({"o-9"})},
+    Profile: {
+        "registered_at": NOW,
+        "tags": frozenset({"loyal"}),
+        "birthday": NOW.date(),
+        "locale": "lt",
+        "attributes": {"city": "Vilnius"},
+        "referred_by": "bert",
+        "referral_done": True,
+        "card_id": 3,
+        "card_since": NOW,
+        "bonus_cards": frozenset({3}),
+    },
+    Wallet: {
+        "entries": 4,
+        "balance": 10,
+        "owed": 1,
+        "points_earned": 20,
+        "score": 5,
+        "spent": Decimal("9.50"),
+        "orders": 2,
+        "referrals": 1,
+        "lots": {4: LOT},
+    },
+    Standing: {
+        "tier": TierRef(id=2, order=2, name="Gold"),
+        "is_recorded": True,
+        "granted_ids": frozenset({2}),
+        "granted_names": frozenset({"Gold"}),
+    },
+    Others: {"registered": frozenset({"bert"})},
+    CampaignProgress: {"by_id": {6: Progress(achieved=1, round=2, steps=1)}},
+    Purchases: {
+        "by_id": {"o-1": Purchase(order_id="o-1", amount=Decimal(9))},
+        "refunded_before": {"o-8": Decimal(1)},
+    },
 }
 """Something in every field of every family."""
 
@@ -88,6 +150,80 @@ EFFECTS: dict[type, tuple[Effect, dict[str, set[str]]]] = {
         {"stamps": {"cards", "of_orders"}},
     ),
     CloseOrder: (CloseOrder(order_id="o-3"), {"orders": {"reversed"}}),
+    GrantCoupon: (
+        GrantCoupon(
+            coupon_id="c-3",
+            code="3333333333333333",
+            source=CAMPAIGN,
+            terms=Terms(type=TermsType.CUSTOM),
+            issued_at=NOW,
+            expires_at=None,
+            program_version=1,
+        ),
+        {"coupons": {"by_id"}},
+    ),
+    DeclineReward: (DeclineReward(source=CAMPAIGN, reason=GrantRefusal.GROUP_ENDED), {}),
+    Post: (
+        Post(
+            number=5,
+            kind=EntryKind.REVERSED,
+            source=CAMPAIGN,
+            at=NOW,
+            balance=8,
+            points=-2,
+            owed=1,
+            points_earned=-3,
+            score=-1,
+            spent=Decimal(-1),
+            orders=-1,
+            referrals=1,
+            takes=(Take(4, 2),),
+        ),
+        {"wallet": {one.name for one in fields(Wallet)}},
+    ),
+    GrantTier: (
+        GrantTier(tier=TierRef(id=3, order=3, name="Black")),
+        {"standing": {"granted_ids", "granted_names"}},
+    ),
+    ChangeTier: (
+        ChangeTier(
+            before=TierRef(id=2, order=2, name="Gold"),
+            after=None,
+            method=TierMethod.SCORE,
+            progress=Decimal(1),
+        ),
+        {"standing": {"tier"}},
+    ),
+    CountStep: (CountStep(campaign_id=6, round=2, steps=2), {"campaigns": {"by_id"}}),
+    Achieve: (
+        Achieve(campaign_id=7, campaign_type="SignUp", achievement=1),
+        {"campaigns": {"by_id"}},
+    ),
+    TakeStepBack: (TakeStepBack(campaign_id=6), {"campaigns": {"by_id"}}),
+    Revoke: (Revoke(campaign_id=6, achievement=1), {"campaigns": {"by_id"}}),
+    Describe: (
+        Describe(profile=Profile(registered_at=NOW, locale="en")),
+        {"profile": {one.name for one in fields(Profile)} - {"registered_at"}},
+    ),
+    HoldCard: (
+        HoldCard(card_id=4, at=NOW.replace(day=2), brings_bonus=True),
+        {"profile": {"card_id", "card_since", "bonus_cards"}},
+    ),
+    CountOrder: (
+        CountOrder(purchase=Purchase(order_id="o-4")),
+        {"purchases": {"by_id"}},
+    ),
+    NoteRefund: (
+        NoteRefund(order_id="o-1", refunded=Decimal(2)),
+        {"purchases": {"by_id"}},
+    ),
+    CompleteReferral: (CompleteReferral(referrer_id="bert"), {}),
+    RewardReferral: (
+        RewardReferral(
+            role=Role.FRIEND, friend_id="anna", referrals=None, extra=False, points=1, score=0
+        ),
+        {},
+    ),
 }
 """One effect of each kind, and the fields of families that it concerns."""
 
@@ -140,7 +276,7 @@ def test_effect_changes_what_it_concerns_and_keeps_every_other_field(kind: type)
 def test_effect_keeps_what_others_left_in_the_same_field() -> None:
     """What stood in a field that an effect concerns stays there beside the new."""
     state = evolve(full(), [effect for effect, _ in EFFECTS.values()])
-    assert state.coupons.by_id.keys() == {"c-1", "c-2"}
+    assert state.coupons.by_id.keys() == {"c-1", "c-2", "c-3"}
     assert state.coupons.issues == {7: (NOW,), 8: (NOW,)}
     assert state.stamps.of_orders.keys() == {("o-1", 7), ("o-2", 7)}
     assert state.orders.reversed == {"o-9", "o-3"}
@@ -167,6 +303,7 @@ STEPS = {
 }
 MAY_CHANGE = {
     "status", "steps", "reserved_until", "reserved_shop_id", "redeemed_at", "redeemed_order_id",
+    "used_count",
 }  # fmt: skip
 
 

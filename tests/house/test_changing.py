@@ -15,6 +15,7 @@ RECIPES = [
     "A decline reason",
     "A field of a game that is a rule",
     "A field of a game that is shown only",
+    "A field of a program",
     "A topic",
     "An effect",
     "A family of state",

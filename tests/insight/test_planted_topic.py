@@ -37,7 +37,7 @@ async def test_planted_incoming_topic_is_read_and_accounted_for(
     assert verified.code == 1
     assert f"record {name}:{place['partition']}:0 is neither decided" in verified.out
     told = (await couponry("replay", "--topic", "nothing", "--dry-run")).err
-    assert f"use game-completed or orders or {PLANTED}" in told
+    assert f"use game-completed or orders or customers or follow-ups or {PLANTED}" in told
 
     await send(topics, [completed("read", "ona", 1, 1)], PLANTED)
     async with at_work(topics):

@@ -62,8 +62,8 @@ FAULTS = {
         ["left active in step 2 but stood at redeemed"],
     ),
     "a step no coupon may take": (
-        NO_MACHINE + steps((1, "active", "reinstated", "active"), status="active", count=1),
-        ["lacks its constraint", "was reinstated from active to active in step 1"],
+        NO_MACHINE + steps((1, "active", "released", "active"), status="active", count=1),
+        ["lacks its constraint", "was released from active to active in step 1"],
     ),
     "back from expired": (
         NO_MACHINE

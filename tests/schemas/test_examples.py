@@ -30,7 +30,7 @@ def test_example_validates(path: Path) -> None:
         optional = {
             name for name, field in type(model).model_fields.items() if field.default is None
         }
-        sent = model.model_dump(mode="json")
+        sent = model.model_dump(mode="json", by_alias=True)
         assert json.loads(text) == {
             name: value for name, value in sent.items() if value is not None or name not in optional
         }

@@ -10,13 +10,16 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 import asyncpg
+import orjson
 
+from services.adapters.postgres.coupon_terms import terms_from
 from services.adapters.postgres.failures import LostRace
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
 from services.adapters.postgres.tables import columns_of, fetch_by
 from services.domain.coupons.coupon import Coupon, CouponStatus
 from services.domain.coupons.issuing import Draw
+from services.domain.origins import Source, SourceKind
 
 _SQL = queries("coupons")
 
@@ -27,22 +30,26 @@ _STATUS = {status.value: status for status in CouponStatus}
 
 
 class CouponRow(NamedTuple):
-    """A row of `coupons` as it begins."""
+    """A row of `coupons` as it begins: a game's, or one with a source and terms."""
 
     id: str
     event_key: str
     partner_id: int
-    game_id: int
+    game_id: int | None
     customer_no: int
     issued_at: datetime
     expires_at: datetime | None
     notice_at: datetime | None
-    rule_version: int
+    rule_version: int | None
     rule_validity_days: int | None
-    rule_allow_multiple: bool
+    rule_allow_multiple: bool | None
     holds_single_place: bool
     code: str
     code_prefix: str
+    source_kind: str | None = None
+    source_id: str | None = None
+    terms: str | None = None
+    program_version: int | None = None
 
 
 class HistoryRow(NamedTuple):
@@ -78,6 +85,7 @@ class CouponChange(NamedTuple):
     redeemed_order_id: str | None
     holds_single_place: bool
     notice_at: datetime | None
+    used_count: int
 
 
 def change_of(coupon: Coupon, steps_seen: int) -> CouponChange:
@@ -85,7 +93,7 @@ def change_of(coupon: Coupon, steps_seen: int) -> CouponChange:
     return CouponChange(
         coupon.id, steps_seen, coupon.status, coupon.steps, coupon.reserved_until,
         coupon.reserved_shop_id, coupon.redeemed_at, coupon.redeemed_order_id,
-        coupon.holds_single_place, coupon.notice_at,
+        coupon.holds_single_place, coupon.notice_at, coupon.used_count,
     )  # fmt: skip
 
 
@@ -155,7 +163,8 @@ async def lapsed_of_games(
 
 
 def coupon_from(row: asyncpg.Record) -> Coupon:
-    """A coupon from a row that has its columns."""
+    """A coupon from a row that has its columns; those of terms may be missing where only games' coupons are."""
+    terms = row.get("terms")
     return Coupon(
         id=str(row["id"]),
         code=row["code"],
@@ -171,6 +180,10 @@ def coupon_from(row: asyncpg.Record) -> Coupon:
         reserved_shop_id=row["reserved_shop_id"],
         redeemed_at=row["redeemed_at"],
         redeemed_order_id=row["redeemed_order_id"],
+        source=None if terms is None else Source(SourceKind(row["source_kind"]), row["source_id"]),
+        terms=None if terms is None else terms_from(orjson.loads(terms)),
+        program_version=None if terms is None else row["program_version"],
+        used_count=0 if terms is None else row["used_count"],
     )
 
 

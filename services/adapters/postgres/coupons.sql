@@ -18,18 +18,19 @@ CROSS JOIN LATERAL (
 -- name: coupons_of_codes
 -- The coupons that codes name, whoever owns them.
 SELECT partner_id, customer_no, id, code, code_prefix, game_id, status, issued_at, expires_at, holds_single_place,
-       steps, notice_at, reserved_until, reserved_shop_id, redeemed_at, redeemed_order_id
+       steps, notice_at, reserved_until, reserved_shop_id, redeemed_at, redeemed_order_id, source_kind, source_id, terms,
+       used_count, program_version
 FROM coupons WHERE code = ANY($1::text[]);
 
 -- name: coupons_of_orders
--- The coupons that each (customer, order) pair has redeemed.
+-- The coupons of games that each (customer, order) pair has redeemed; uses of others are in `coupon_uses`.
 SELECT used.customer_no, used.id, used.code, used.code_prefix, used.game_id, used.status, used.issued_at,
        used.expires_at, used.holds_single_place, used.steps, used.notice_at, used.reserved_until,
        used.reserved_shop_id, used.redeemed_at, used.redeemed_order_id
 FROM unnest($1::bigint[], $2::text[]) AS named (customer_no, order_id)
 CROSS JOIN LATERAL (
     SELECT * FROM coupons c
-    WHERE c.customer_no = named.customer_no AND c.redeemed_order_id = named.order_id
+    WHERE c.customer_no = named.customer_no AND c.redeemed_order_id = named.order_id AND c.terms IS NULL
     OFFSET 0
 ) AS used;
 
@@ -50,11 +51,11 @@ CROSS JOIN LATERAL (
 UPDATE coupons c
 SET status = n.status, steps = n.steps, reserved_until = n.reserved_until, reserved_shop_id = n.reserved_shop_id,
     redeemed_at = n.redeemed_at, redeemed_order_id = n.redeemed_order_id, holds_single_place = n.holds_single_place,
-    notice_at = n.notice_at
+    notice_at = n.notice_at, used_count = n.used_count
 FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::integer[], $5::timestamptz[], $6::bigint[], $7::timestamptz[],
-            $8::text[], $9::boolean[], $10::timestamptz[])
+            $8::text[], $9::boolean[], $10::timestamptz[], $11::integer[])
     AS n (id, steps_seen, status, steps, reserved_until, reserved_shop_id, redeemed_at, redeemed_order_id,
-          holds_single_place, notice_at)
+          holds_single_place, notice_at, used_count)
 WHERE c.id = n.id AND c.steps = n.steps_seen
 RETURNING c.id;
 
@@ -62,7 +63,8 @@ RETURNING c.id;
 -- These coupons as they are now, with whose they are.
 SELECT c.id, c.code, c.code_prefix, c.game_id, c.status, c.issued_at, c.expires_at, c.holds_single_place, c.steps,
        c.notice_at, c.reserved_until, c.reserved_shop_id, c.redeemed_at, c.redeemed_order_id,
-       c.partner_id, c.customer_no, cu.customer_id, c.mended_at
+       c.partner_id, c.customer_no, cu.customer_id, c.mended_at, c.source_kind, c.source_id, c.terms, c.used_count,
+       c.program_version
 FROM coupons c JOIN customers cu USING (customer_no)
 WHERE c.id = ANY($1::uuid[]) ORDER BY c.id;
 

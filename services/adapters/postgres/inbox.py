@@ -45,6 +45,8 @@ class DecisionRow(NamedTuple):
     order_id: str | None
     codes: str | None
     traceparent: str | None
+    program_version: int | None = None
+    program: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

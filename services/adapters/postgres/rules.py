@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import asyncpg
 
 from services.adapters.postgres.pool import Connection
+from services.adapters.postgres.programs import stored_programs
 from services.adapters.postgres.queries import queries
+from services.adapters.postgres.stored_program import program_from
 from services.adapters.postgres.tables import fetch_by
+from services.domain.partner_program import PartnerProgram
 from services.domain.program import NO_LIMITS, CustomerLimits, Game, GameType, window
-from services.domain.unjudged import REPORT, UPGRADE, UnreadGame
+from services.domain.unjudged import REPORT, UPGRADE, UnreadGame, UnreadProgram
 
 _SQL = queries("rules")
 
@@ -125,7 +129,30 @@ def _customer_limits(row: _Row) -> CustomerLimits:
     return NO_LIMITS if limits.largest is None else limits
 
 
-async def versions_in_force(connection: Connection, ids: Collection[int]) -> dict[int, int]:
-    """Version by id of those of these games that exist, shared until the commit: a transaction's last statement."""
-    rows = await connection.fetch(_SQL["confirm_versions"], sorted(ids)) if ids else []
-    return {row["id"]: row["version"] for row in rows}
+async def load_programs(
+    connection: Connection, partner_ids: Collection[int]
+) -> tuple[dict[int, PartnerProgram], dict[int, UnreadProgram]]:
+    """What these partners have set, at version 0 too, and what cannot be read of it."""
+    programs: dict[int, PartnerProgram] = {}
+    unread: dict[int, UnreadProgram] = {}
+    for partner_id, stored in (await stored_programs(connection, partner_ids)).items():
+        try:
+            programs[partner_id] = replace(program_from(stored), revision=stored.revision)
+        except Exception as error:
+            why = f"the program of partner {partner_id} cannot be read ({type(error).__name__}: {error})"
+            unread[partner_id] = UnreadProgram(partner_id=partner_id, why=why, todo=REPORT)
+    return programs, unread
+
+
+async def versions_in_force(
+    connection: Connection, games: Collection[int], partners: Collection[int] = ()
+) -> tuple[dict[int, int], dict[int, int]]:
+    """Version by id of those of these games that exist, and the revision of these partners' programs; shared until the
+    commit: a transaction's last statement."""
+    if not games and not partners:
+        return {}, {}
+    versions: dict[int, int] = {}
+    revisions: dict[int, int] = {}
+    for row in await connection.fetch(_SQL["confirm_versions"], sorted(games), sorted(partners)):
+        (revisions if row["is_program"] else versions)[row["id"]] = row["version"]
+    return versions, revisions

@@ -20,6 +20,13 @@ FROM unnest($1::bigint[], $2::text[]) AS named (partner_id, sku)
 JOIN products p ON p.partner_id = named.partner_id AND p.sku = named.sku;
 
 -- name: confirm_versions
--- The versions in force now, held until the commit: the last statement of a batch. Sharing the rows any earlier
--- starves whoever wants to change a game.
-SELECT id, version FROM games WHERE id = ANY($1::bigint[]) ORDER BY id FOR SHARE;
+-- The versions in force now, of games ($1) and the revisions of partners' programs ($2), held until the commit: the last
+-- statement of a batch. Sharing the rows any earlier starves whoever wants to change them.
+WITH shared_games AS MATERIALIZED (
+    SELECT id, version FROM games WHERE id = ANY($1::bigint[]) ORDER BY id FOR SHARE
+), shared_programs AS MATERIALIZED (
+    SELECT partner_id, revision FROM programs WHERE partner_id = ANY($2::bigint[]) ORDER BY partner_id FOR SHARE
+)
+SELECT false AS is_program, id, version::bigint AS version FROM shared_games
+UNION ALL
+SELECT true, partner_id, revision FROM shared_programs;

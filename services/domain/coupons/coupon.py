@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 
+from services.domain.origins import Source
+from services.domain.terms import Terms
 from services.domain.values import quickly_made
 
 
@@ -28,6 +30,8 @@ class Step(StrEnum):
 
     RESERVED = "reserved"
     RELEASED = "released"
+    USED = "used"
+    """A use that leaves some."""
     REDEEMED = "redeemed"
     REINSTATED = "reinstated"
     EXPIRED = "expired"
@@ -37,13 +41,16 @@ class Step(StrEnum):
 _S = CouponStatus
 TRANSITIONS: Mapping[tuple[CouponStatus, Step], CouponStatus] = {
     (_S.ACTIVE, Step.RESERVED): _S.RESERVED,
+    (_S.ACTIVE, Step.USED): _S.ACTIVE,
     (_S.ACTIVE, Step.REDEEMED): _S.REDEEMED,
     (_S.ACTIVE, Step.EXPIRED): _S.EXPIRED,
     (_S.ACTIVE, Step.CANCELLED): _S.CANCELLED,
     (_S.RESERVED, Step.RELEASED): _S.ACTIVE,
+    (_S.RESERVED, Step.USED): _S.ACTIVE,
     (_S.RESERVED, Step.REDEEMED): _S.REDEEMED,
     (_S.RESERVED, Step.EXPIRED): _S.EXPIRED,
     (_S.RESERVED, Step.CANCELLED): _S.CANCELLED,
+    (_S.ACTIVE, Step.REINSTATED): _S.ACTIVE,
     (_S.REDEEMED, Step.REINSTATED): _S.ACTIVE,
 }
 
@@ -57,13 +64,14 @@ class Coupon:
 
     `expires_at` and `reserved_until` are exclusive; `expires_at` None never expires. `holds_single_place`: its latest
     activation (issue or reinstatement) happened under the single rule. `steps` counts what happened since the issue.
-    `notice_at` is when the next notice of its end is due (see `notices`).
+    `notice_at` is when the next notice of its end is due (see `notices`). A coupon is a game's, or has a `source` and
+    `terms`; `used_count` of its terms' usage limit are used.
     """
 
     id: str
     code: str
     code_prefix: str
-    game_id: int
+    game_id: int | None
     status: CouponStatus
     issued_at: datetime
     expires_at: datetime | None
@@ -74,6 +82,10 @@ class Coupon:
     reserved_shop_id: int | None = None
     redeemed_at: datetime | None = None
     redeemed_order_id: str | None = None
+    source: Source | None = None
+    terms: Terms | None = None
+    program_version: int | None = None
+    used_count: int = 0
 
     def is_active(self, at: datetime) -> bool:
         """Active in the sense of the single rule: open, and not past its time."""

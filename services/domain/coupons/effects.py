@@ -6,6 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from services.domain.coupons.coupon import Coupon, CouponStatus, Step
+from services.domain.origins import Source
+from services.domain.terms import Terms
 from services.domain.values import quickly_made
 
 
@@ -20,6 +22,18 @@ class DeclineReason(StrEnum):
     CUSTOMER_LIMIT_REACHED = "customer_limit_reached"
     GAME_LIMIT_REACHED = "game_limit_reached"
     ACTIVE_COUPON_EXISTS = "active_coupon_exists"
+
+
+class GrantRefusal(StrEnum):
+    """Why a coupon cannot be granted, in the order in which reasons are named."""
+
+    GROUP_NOT_FOUND = "group_not_found"
+    GROUP_INACTIVE = "group_inactive"
+    GROUP_NOT_STARTED = "group_not_started"
+    GROUP_ENDED = "group_ended"
+    GROUP_CUSTOMER_LIMIT_REACHED = "group_customer_limit_reached"
+    GROUP_EXHAUSTED = "group_exhausted"
+    COUPON_OFFER_ENDED = "coupon_offer_ended"
 
 
 @quickly_made(frozen=True, slots=True, kw_only=True)
@@ -59,4 +73,26 @@ class DeclineIssuance:
     blocking_coupon_id: str | None = None
 
 
-CouponEffect = IssueCoupon | ChangeCoupon | DeclineIssuance
+@quickly_made(frozen=True, slots=True, kw_only=True)
+class GrantCoupon:
+    """Create a coupon of these terms. `code` is without prefix and dashes; `rule_id` names a redemption rule."""
+
+    coupon_id: str
+    code: str
+    source: Source
+    terms: Terms
+    issued_at: datetime
+    expires_at: datetime | None
+    program_version: int
+
+
+@quickly_made(frozen=True, slots=True, kw_only=True)
+class DeclineReward:
+    """Tell subscribers that a coupon of a reward could not be issued, and why; the rest of the reward stands."""
+
+    source: Source
+    reason: GrantRefusal
+    rule_id: int | None = None
+
+
+CouponEffect = IssueCoupon | ChangeCoupon | DeclineIssuance | GrantCoupon

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import assert_never
 
-from services.domain.coupons.coupon import OPEN_STATUSES, Coupon, CouponStatus
+from services.domain.coupons.coupon import OPEN_STATUSES, Coupon, CouponStatus, Step
 from services.domain.coupons.effects import (
     ChangeCoupon,
     CouponEffect,
     DeclineIssuance,
+    GrantCoupon,
     IssueCoupon,
 )
 
@@ -27,6 +28,8 @@ class Coupons:
     by_id: Mapping[str, Coupon] = field(default_factory=dict)
     foreign_codes: frozenset[str] = frozenset()
     issues: Mapping[int, tuple[datetime, ...]] = field(default_factory=dict)
+    used_by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By order: ids of coupons that no game issued, one for each use that it has."""
 
     def holder(self, game_id: int) -> Coupon | None:
         """The open coupon that holds the customer's single place in this game, its time over or not."""
@@ -57,12 +60,31 @@ def after(coupons: Coupons, effect: CouponEffect) -> Coupons:
                 by_id={**coupons.by_id, effect.coupon_id: issued(effect)},
                 issues={**coupons.issues, effect.game_id: (effect.issued_at, *past)},
             )
+        case GrantCoupon():
+            return replace(coupons, by_id={**coupons.by_id, effect.coupon_id: granted(effect)})
         case ChangeCoupon():
-            return replace(coupons, by_id={**coupons.by_id, effect.coupon.id: effect.coupon})
+            by_id = {**coupons.by_id, effect.coupon.id: effect.coupon}
+            return replace(coupons, by_id=by_id, used_by=_used_by(coupons.used_by, effect))
         case DeclineIssuance():
             return coupons
         case _:
             assert_never(effect)
+
+
+def _used_by(
+    used_by: Mapping[str, tuple[str, ...]], change: ChangeCoupon
+) -> Mapping[str, tuple[str, ...]]:
+    """The uses that orders have of coupons that no game issued, after one step."""
+    if change.order_id is None or change.coupon.terms is None:
+        return used_by
+    of_order = used_by.get(change.order_id, ())
+    if change.step in {Step.USED, Step.REDEEMED}:
+        return {**used_by, change.order_id: (*of_order, change.coupon.id)}
+    if change.step is Step.REINSTATED and change.coupon.id in of_order:
+        left = list(of_order)
+        left.remove(change.coupon.id)
+        return {**used_by, change.order_id: tuple(left)}
+    return used_by
 
 
 def laid_over(stored: Coupons, changes: Coupons) -> Coupons:
@@ -76,6 +98,7 @@ def laid_over(stored: Coupons, changes: Coupons) -> Coupons:
             game_id: (*changes.issues.get(game_id, ()), *stored.issues.get(game_id, ()))
             for game_id in games
         },
+        used_by={**stored.used_by, **changes.used_by},
     )
 
 
@@ -90,4 +113,21 @@ def issued(issue: IssueCoupon) -> Coupon:
         issued_at=issue.issued_at,
         expires_at=issue.expires_at,
         holds_single_place=not issue.allow_multiple_active_coupons,
+    )
+
+
+def granted(grant: GrantCoupon) -> Coupon:
+    """A coupon that no game issued, as it begins."""
+    return Coupon(
+        id=grant.coupon_id,
+        code=grant.code,
+        code_prefix=grant.terms.code_prefix,
+        game_id=None,
+        status=CouponStatus.ACTIVE,
+        issued_at=grant.issued_at,
+        expires_at=grant.expires_at,
+        holds_single_place=False,
+        source=grant.source,
+        terms=grant.terms,
+        program_version=grant.program_version,
     )

@@ -114,6 +114,16 @@ def redeem(
         return refusal
     if coupon.status is CouponStatus.RESERVED and coupon.reserved_shop_id != shop_id:
         return StepRefusal.RESERVED_ELSEWHERE
+    if coupon.terms is not None and coupon.used_count + 1 < coupon.terms.usage_limit:
+        return _step(
+            coupon,
+            Step.USED,
+            at,
+            reason=reason,
+            shop_id=shop_id,
+            order_id=order_id,
+            used_count=coupon.used_count + 1,
+        )
     return _step(
         coupon,
         Step.REDEEMED,
@@ -123,6 +133,7 @@ def redeem(
         order_id=order_id,
         redeemed_at=at,
         redeemed_order_id=order_id,
+        used_count=coupon.used_count + 1 if coupon.terms is not None else None,
     )
 
 
@@ -176,6 +187,24 @@ def reinstate(
     )
 
 
+def give_back(
+    coupon: Coupon, at: datetime, *, order_id: str | None = None, reason: str | None = None
+) -> ChangeCoupon | StepRefusal:
+    """A use of a coupon that no game issued comes back; one whose validity has ended since stays as it is."""
+    if not coupon.used_count or coupon.status not in {CouponStatus.ACTIVE, CouponStatus.REDEEMED}:
+        return closed_reason(coupon) or StepRefusal.NOT_REDEEMED
+    if coupon.is_over(at):
+        return StepRefusal.EXPIRED
+    return _step(
+        coupon,
+        Step.REINSTATED,
+        at,
+        reason=reason,
+        order_id=order_id,
+        used_count=coupon.used_count - 1,
+    )
+
+
 def _step(
     coupon: Coupon,
     step: Step,
@@ -189,6 +218,7 @@ def _step(
     redeemed_at: datetime | None = None,
     redeemed_order_id: str | None = None,
     holds_single_place: bool | None = None,
+    used_count: int | None = None,
 ) -> ChangeCoupon:
     """The step by the table of transitions. A reservation or redemption ends with whatever comes after it.
 
@@ -211,6 +241,10 @@ def _step(
         reserved_shop_id=reserved_shop_id,
         redeemed_at=redeemed_at,
         redeemed_order_id=redeemed_order_id,
+        source=coupon.source,
+        terms=coupon.terms,
+        program_version=coupon.program_version,
+        used_count=coupon.used_count if used_count is None else used_count,
     )
     return ChangeCoupon(
         coupon=after,

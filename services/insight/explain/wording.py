@@ -20,6 +20,8 @@ REASONS: Mapping[str, str] = {
     DeclineReason.GAME_LIMIT_REACHED: "all coupons of this game have been given out",
     DeclineReason.ACTIVE_COUPON_EXISTS: "the customer already held an active coupon of this game",
     OrderReason.ORDER_ALREADY_REVERSED: "the order had been cancelled or refunded before",
+    OrderReason.ORDER_ALREADY_COUNTED: "the order had earned before, told by another event",
+    OrderReason.CURRENCY_MISMATCH: "the order was paid in another currency than the program counts in",
 }
 """By decline reason; an order's own reason is among them."""
 

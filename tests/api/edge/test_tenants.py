@@ -50,6 +50,31 @@ history AS (
     INSERT INTO coupon_history (coupon_id, step, partner_id, at, word, was, status, actor)
     VALUES ($2, 1, $1, now(), 'redeemed', 'active', 'redeemed', 'a')),
 reversal AS (INSERT INTO reversed_orders (partner_id, order_id, customer_no, event_key) VALUES ($1, 'o', $1, $2)),
+program AS (
+    INSERT INTO program_versions (partner_id, version, actor, changed, sections, cards, time_zone)
+    VALUES ($1, 1, 'a', '{}', '{}', '[]', 'UTC')),
+profile AS (
+    INSERT INTO profiles (customer_no, partner_id, tags, attributes, bonus_cards) VALUES ($1, $1, '{}', '{}', '{}')),
+birthday AS (INSERT INTO birthdays (customer_no, year, partner_id, at) VALUES ($1, 2026, $1, now())),
+wallet AS (
+    INSERT INTO wallets (customer_no, partner_id, entries, balance, owed, points_earned, score, spent, orders, referrals,
+                         tier_recorded, granted_ids, granted_names, campaigns)
+    VALUES ($1, $1, 1, 1, 0, 1, 0, 0, 0, 0, false, '{}', '{}', '{}')),
+entry AS (
+    INSERT INTO ledger (customer_no, number, partner_id, at, kind, source_kind, source_id, points, balance, owed,
+                        points_earned, score, spent, orders, referrals)
+    VALUES ($1, 1, $1, now(), 'earned', 'order', 'o', 1, 1, 0, 1, 0, 0, 0, 0)),
+lot AS (
+    INSERT INTO lots (customer_no, number, partner_id, source_kind, source_id, earned_at, amount, remaining, expired)
+    VALUES ($1, 1, $1, 'order', 'o', now(), 1, 1, 0)),
+purchase AS (
+    INSERT INTO purchases (partner_id, order_id, customer_no, event_key, amount, points, score, refunded, is_closed, steps,
+                           achievements)
+    VALUES ($1, 'o', $1, $2, 1, 1, 0, 0, false, '[]', '[]')),
+refund AS (INSERT INTO refunds_before (partner_id, order_id, customer_no, refunded) VALUES ($1, 'p', $1, 1)),
+use AS (INSERT INTO coupon_uses (customer_no, order_id, coupon_id, partner_id, step) VALUES ($1, 'o', $2, $1, 1)),
+booking AS (
+    INSERT INTO manual_transactions (partner_id, transaction_id, customer_no, number) VALUES ($1, 't', $1, 1)),
 stamp AS (
     INSERT INTO order_stamps (partner_id, order_id, game_id, customer_no, card_no, event_key) VALUES ($1, 'o', $1, $1, 1, $2))
 INSERT INTO stamp_cards (customer_no, game_id, partner_id, card_no, stamps) VALUES ($1, $1, $1, 1, 1)

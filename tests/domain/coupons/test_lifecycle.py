@@ -12,6 +12,7 @@ from services.domain.coupons.effects import ChangeCoupon
 from services.domain.coupons.lifecycle import (
     StepRefusal,
     cancel,
+    give_back,
     redeem,
     reinstate,
     release,
@@ -20,6 +21,7 @@ from services.domain.coupons.lifecycle import (
 )
 from services.domain.coupons.notices import first_notice, next_notice
 from services.domain.program import Game
+from services.domain.terms import Terms, TermsType
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -46,6 +48,7 @@ def coupon(status: CouponStatus = CouponStatus.ACTIVE, **changes: object) -> Cou
     return Coupon(**(values | details | changes))  # type: ignore[arg-type]
 
 
+TERMS = Terms(type=TermsType.CUSTOM, usage_limit=3)
 STEPS = {
     Step.RESERVED: lambda c: reserve(c, NOW, shop_id=SHOP, until=NOW + HOUR),
     Step.RELEASED: lambda c: release(c, NOW, shop_id=SHOP),
@@ -63,6 +66,8 @@ def test_step_is_taken_exactly_where_the_table_allows_it(status, step):
     allowed = TRANSITIONS.get((status, step))
     if status is CouponStatus.RESERVED and step is Step.RESERVED:
         allowed = None
+    if status is CouponStatus.ACTIVE and step is Step.REINSTATED:
+        allowed = None  # a game's coupon is used once, see below
 
     if allowed is None:
         assert isinstance(result, StepRefusal)
@@ -71,6 +76,27 @@ def test_step_is_taken_exactly_where_the_table_allows_it(status, step):
         assert isinstance(change, ChangeCoupon)
         assert (change.was, change.step, change.coupon.status) == (status, step, allowed)
         assert change.coupon.steps == 4
+
+
+USES = {
+    Step.USED: lambda c: redeem(c, NOW, shop_id=SHOP, order_id="o-2"),
+    Step.REDEEMED: lambda c: redeem(replace(c, used_count=2), NOW, shop_id=SHOP, order_id="o-2"),
+    Step.REINSTATED: lambda c: give_back(replace(c, used_count=2), NOW, order_id="o-2"),
+}
+
+
+@pytest.mark.parametrize("status", CouponStatus)
+@pytest.mark.parametrize("step", USES)
+def test_use_is_taken_exactly_where_the_table_allows_it(status, step):
+    """The same of coupons that no game issued, and that may be used more than once."""
+    result = USES[step](coupon(status, game_id=None, terms=TERMS))
+    allowed = TRANSITIONS.get((status, step))
+    if allowed is None:
+        assert isinstance(result, StepRefusal)
+        return
+    assert isinstance(result, ChangeCoupon)
+    assert (result.was, result.step, result.coupon.status) == (status, step, allowed)
+    assert result.coupon.used_count == {Step.USED: 1, Step.REDEEMED: 3, Step.REINSTATED: 1}[step]
 
 
 REFUSALS = [

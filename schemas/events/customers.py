@@ -1,0 +1,107 @@
+"""Topic `customers`: who customers are, and what they do beside games and orders. Incoming; owned by the partners.
+
+What is given replaces what was known; what is left out stays. A second `customer.created` is an update.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
+
+from schemas.fields import CustomerId, Id, Incoming, Text
+
+MAX_TAGS: Final = 50
+MAX_MEMBERS: Final = 50
+OURS: Final = ("sign_up", "place_order", "game_completed", "birthday")
+"""Names of events that are told by others: a registration, an order, a completion, the calendar."""
+
+Tag = Annotated[Text, Field(min_length=1, max_length=64)]
+Locale = Annotated[Text, Field(min_length=1, max_length=35)]
+
+
+def _day(value: Any) -> Any:
+    """Strict as all data: a text of a date, and nothing of a time."""
+    if isinstance(value, str) and len(value) == len("2026-12-31"):
+        return date.fromisoformat(value)
+    if value is None:
+        return None
+    raise ValueError("must be a date, YYYY-MM-DD")
+
+
+Birthday = Annotated[
+    date | None,
+    BeforeValidator(_day),
+    WithJsonSchema({"anyOf": [{"type": "string", "format": "date"}, {"type": "null"}]}),
+]
+
+MAX_TEXT: Final = 10_000
+MAX_LIST: Final = 1_000
+
+
+def _scalar(value: Any) -> Any:
+    """A text, a number or a truth value, or none; a fraction is exact at its shortest decimal."""
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, float):
+        return Decimal(repr(value))
+    if isinstance(value, str) and len(value) <= MAX_TEXT and "\x00" not in value:
+        return value
+    raise ValueError(
+        f"must be a text of at most {MAX_TEXT} characters without NUL, a number, true, false or null"
+    )
+
+
+def _member(value: Any) -> Any:
+    if not isinstance(value, list):
+        return _scalar(value)
+    if len(value) > MAX_LIST:
+        raise ValueError(f"must be a list of at most {MAX_LIST}")
+    return tuple(_scalar(item) for item in value)
+
+
+_SCALAR = {"type": ["string", "number", "boolean", "null"], "maxLength": MAX_TEXT}
+Value = Annotated[
+    str | int | Decimal | bool | tuple[Any, ...] | None,
+    PlainValidator(_member),
+    WithJsonSchema({"anyOf": [_SCALAR, {"type": "array", "maxItems": MAX_LIST, "items": _SCALAR}]}),
+]
+Members = Annotated[
+    dict[Annotated[Text, Field(max_length=100)], Value], Field(max_length=MAX_MEMBERS)
+]
+
+
+class CustomerUpdated(Incoming):
+    """Data of `customer.updated`. `attributes` may hold up to 50 values that campaigns can ask for."""
+
+    partner_id: Id
+    customer_id: CustomerId
+    tags: Annotated[tuple[Tag, ...], Field(max_length=MAX_TAGS, fail_fast=True)] | None = None
+    birthday: Birthday = None
+    locale: Locale | None = None
+    attributes: Members | None = None
+
+
+class CustomerCreated(CustomerUpdated):
+    """Data of `customer.created`. `referred_by` is the id of the customer who brought this one."""
+
+    referred_by: CustomerId | None = None
+
+
+def _not_ours(name: str) -> str:
+    if name in OURS:
+        raise ValueError(
+            f"{name!r} is told by events of its own: {', '.join(OURS)} are reserved, give it another name"
+        )
+    return name
+
+
+class CustomerEvent(Incoming):
+    """Data of `customer.event`. `metadata` holds up to 50 texts, numbers, truth values, or lists of them."""
+
+    partner_id: Id
+    customer_id: CustomerId
+    name: Annotated[Text, Field(min_length=1, max_length=100), AfterValidator(_not_ours)]
+    metadata: Members | None = None

@@ -1,0 +1,8 @@
+"""The partner's program, as the v4 dialect and its files write it: read, kept, changed and shown.
+
+To read: `exact_json` (numbers keep their digits), `values` (what a single value may be; `currencies`), `reading` (how
+an object is read: names, places, errors), `carried` (what nobody judges). Then the parts: `coupon_values`, `terms`
+(what a coupon gives), `triggers`, `settings`, `campaigns`, `tiers`, `cashback`, `referrals`, `redemption`,
+`coupon_groups`; and the whole: `program` (all sections, from what is stored and back), `changing` (what is sent over
+HTTP), `files` (what stands in a file), `shown` (what is answered), `differences` (between two of them).
+"""

@@ -1,0 +1,231 @@
+"""Wallets, the ledger and lots in the database; with the wallet what tier and campaigns have come to."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+import asyncpg
+import orjson
+
+from services.adapters.postgres.pool import Connection
+from services.adapters.postgres.queries import queries
+from services.adapters.postgres.tables import columns_of, fetch_by
+from services.domain.campaigns import CampaignProgress, Progress
+from services.domain.origins import Source, SourceKind
+from services.domain.points.wallet import Lot, Post, Wallet
+from services.domain.tiers import Standing, TierRef
+
+_SQL = queries("points")
+
+
+class WalletRow(NamedTuple):
+    """A row of `wallets`. Fields as in the query `put_wallet`."""
+
+    customer_no: int
+    partner_id: int
+    entries: int
+    balance: int
+    owed: int
+    points_earned: int
+    score: int
+    spent: Decimal
+    orders: int
+    referrals: int
+    tier_recorded: bool
+    tier_id: int | None
+    tier_order: int | None
+    tier_name: str | None
+    granted_ids: list[int]
+    granted_names: list[str]
+    campaigns: str
+
+
+class EntryRow(NamedTuple):
+    """A row of `ledger`: an entry, for ever."""
+
+    customer_no: int
+    number: int
+    partner_id: int
+    event_key: str | None
+    at: datetime
+    kind: str
+    source_kind: str
+    source_id: str
+    points: int
+    balance: int
+    owed: int
+    points_earned: int
+    score: int
+    spent: Decimal
+    orders: int
+    referrals: int
+    takes: str | None
+    order_id: str | None
+    base_points: Decimal | None
+    factor: Decimal | None
+    expires_at: datetime | None
+    reason: str | None
+
+
+class LotRow(NamedTuple):
+    """A row of `lots`. Fields as in the query `put_lots`."""
+
+    customer_no: int
+    number: int
+    partner_id: int
+    source_kind: str
+    source_id: str
+    earned_at: datetime
+    expires_at: datetime | None
+    notice_at: datetime | None
+    amount: int
+    remaining: int
+    expired: int
+
+
+class BookingRow(NamedTuple):
+    """A row of `manual_transactions`: what a partner booked by hand, by the partner's own id."""
+
+    partner_id: int
+    transaction_id: str
+    customer_no: int
+    number: int
+
+
+def wallet_row(
+    wallet: Wallet,
+    standing: Standing,
+    campaigns: CampaignProgress,
+    *,
+    customer_no: int,
+    partner_id: int,
+) -> WalletRow:
+    """What a customer has come to, as it is stored."""
+    tier = standing.tier
+    progress = {
+        str(id_): [each.achieved, each.round, each.steps] for id_, each in campaigns.by_id.items()
+    }
+    return WalletRow(
+        customer_no, partner_id, wallet.entries, wallet.balance, wallet.owed, wallet.points_earned,
+        wallet.score, wallet.spent, wallet.orders, wallet.referrals, standing.is_recorded,
+        tier.id if tier else None, tier.order if tier else None, tier.name if tier else None,
+        sorted(standing.granted_ids), sorted(standing.granted_names), orjson.dumps(progress).decode(),
+    )  # fmt: skip
+
+
+def entry_row(entry: Post, *, customer_no: int, partner_id: int, event_key: str | None) -> EntryRow:
+    """An entry as it is stored."""
+    takes = [[take.lot, take.points, take.counted] for take in entry.takes]
+    return EntryRow(
+        customer_no, entry.number, partner_id, event_key, entry.at, entry.kind, entry.source.kind,
+        entry.source.id, entry.points, entry.balance, entry.owed, entry.points_earned, entry.score,
+        entry.spent, entry.orders, entry.referrals, orjson.dumps(takes).decode() if takes else None,
+        entry.order_id, entry.base_points, entry.factor,
+        entry.opens.expires_at if entry.opens else None, entry.reason,
+    )  # fmt: skip
+
+
+def lot_row(lot: Lot, *, customer_no: int, partner_id: int, notice_at: datetime | None) -> LotRow:
+    """A lot as it is stored. `notice_at` counts where it is a new one."""
+    return LotRow(
+        customer_no, lot.number, partner_id, lot.source.kind, lot.source.id, lot.earned_at,
+        lot.expires_at, notice_at, lot.amount, lot.left, lot.expired,
+    )  # fmt: skip
+
+
+def wallet_from(row: asyncpg.Record, lots: Mapping[int, Lot]) -> Wallet:
+    """A wallet from a row that has its columns, with the lots at hand."""
+    return Wallet(
+        entries=row["entries"],
+        balance=row["balance"],
+        owed=row["owed"],
+        points_earned=row["points_earned"],
+        score=row["score"],
+        spent=row["spent"],
+        orders=row["orders"],
+        referrals=row["referrals"],
+        lots=lots,
+    )
+
+
+def standing_from(row: asyncpg.Record) -> Standing:
+    """The tier recorded last, from the same row."""
+    tier = None
+    if row["tier_id"] is not None:
+        tier = TierRef(id=row["tier_id"], order=row["tier_order"], name=row["tier_name"])
+    return Standing(
+        tier=tier,
+        is_recorded=row["tier_recorded"],
+        granted_ids=frozenset(row["granted_ids"]),
+        granted_names=frozenset(row["granted_names"]),
+    )
+
+
+def campaigns_from(row: asyncpg.Record) -> CampaignProgress:
+    """Progress in campaigns, from the same row."""
+    stored: dict[str, list[int]] = orjson.loads(row["campaigns"])
+    return CampaignProgress(
+        by_id={
+            int(id_): Progress(achieved=achieved, round=round_, steps=steps)
+            for id_, (achieved, round_, steps) in stored.items()
+        }
+    )
+
+
+def lot_from(row: asyncpg.Record) -> Lot:
+    """A lot from a row that has its columns."""
+    return Lot(
+        number=row["number"],
+        source=Source(SourceKind(row["source_kind"]), row["source_id"]),
+        earned_at=row["earned_at"],
+        expires_at=row["expires_at"],
+        amount=row["amount"],
+        left=row["remaining"],
+        expired=row["expired"],
+    )
+
+
+async def wallets_of(connection: Connection, numbers: Collection[int]) -> list[asyncpg.Record]:
+    """The wallets of customers of these numbers that have one."""
+    return await connection.fetch(_SQL["wallets"], sorted(numbers)) if numbers else []
+
+
+async def lots_over(
+    connection: Connection, customers: Collection[tuple[int, datetime]]
+) -> list[asyncpg.Record]:
+    """Lots of these customers, by (number, instant), that are over by then and not ended yet."""
+    return await fetch_by(connection, _SQL["lots_over"], customers)
+
+
+async def open_lots(connection: Connection, numbers: Collection[int]) -> list[asyncpg.Record]:
+    """All lots of these customers that have something left."""
+    return await connection.fetch(_SQL["open_lots"], sorted(numbers)) if numbers else []
+
+
+async def lots(
+    connection: Connection, numbers: Collection[tuple[int, int]]
+) -> list[asyncpg.Record]:
+    """These lots, by (customer number, lot number), whatever is left of them."""
+    return await fetch_by(connection, _SQL["lots"], numbers)
+
+
+async def put_wallets(connection: Connection, rows: Collection[WalletRow]) -> None:
+    """The wallets as they stand now."""
+    if rows:
+        in_order = sorted(rows, key=lambda row: row.customer_no)
+        await connection.executemany(_SQL["put_wallet"], in_order)
+
+
+async def put_lots(connection: Connection, rows: Collection[LotRow]) -> None:
+    """The lots as they stand now, new ones among them."""
+    if rows:
+        in_order = sorted(rows, key=lambda row: (row.customer_no, row.number))
+        await connection.execute(_SQL["put_lots"], *columns_of(in_order))
+
+
+async def is_booked(connection: Connection, partner_id: int, transaction_id: str) -> bool:
+    """Whether the partner has booked a transaction of this id."""
+    return bool(await connection.fetchval(_SQL["booked"], partner_id, transaction_id))

@@ -1,0 +1,57 @@
+-- What customers whose rows are locked have come to.
+
+-- name: wallets
+-- What these customers have.
+SELECT customer_no, entries, balance, owed, points_earned, score, spent, orders, referrals, tier_recorded, tier_id,
+       tier_order, tier_name, granted_ids, granted_names, campaigns
+FROM wallets WHERE customer_no = ANY($1::bigint[]);
+
+-- name: lots_over
+-- Lots that have something left and are over at their customer's instant. By the index `open_lots`: however many are
+-- open, only those that are over are read.
+SELECT found.*
+FROM unnest($1::bigint[], $2::timestamptz[]) AS named (customer_no, at)
+CROSS JOIN LATERAL (
+    SELECT l.customer_no, l.number, l.source_kind, l.source_id, l.earned_at, l.expires_at, l.amount, l.remaining, l.expired
+    FROM lots l WHERE l.customer_no = named.customer_no AND l.remaining > 0 AND l.expires_at <= named.at
+    OFFSET 0
+) AS found;
+
+-- name: open_lots
+-- Lots that have something left.
+SELECT customer_no, number, source_kind, source_id, earned_at, expires_at, amount, remaining, expired
+FROM lots WHERE customer_no = ANY($1::bigint[]) AND remaining > 0;
+
+-- name: lots
+-- These lots, whatever is left of them.
+SELECT found.*
+FROM unnest($1::bigint[], $2::bigint[]) AS named (customer_no, number)
+CROSS JOIN LATERAL (
+    SELECT l.customer_no, l.number, l.source_kind, l.source_id, l.earned_at, l.expires_at, l.amount, l.remaining, l.expired
+    FROM lots l WHERE l.customer_no = named.customer_no AND l.number = named.number
+    OFFSET 0
+) AS found;
+
+-- name: put_wallet
+-- A wallet as it stands after the batch.
+INSERT INTO wallets (customer_no, partner_id, entries, balance, owed, points_earned, score, spent, orders, referrals,
+    tier_recorded, tier_id, tier_order, tier_name, granted_ids, granted_names, campaigns)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+ON CONFLICT (customer_no) DO UPDATE SET
+    entries = excluded.entries, balance = excluded.balance, owed = excluded.owed, points_earned = excluded.points_earned,
+    score = excluded.score, spent = excluded.spent, orders = excluded.orders, referrals = excluded.referrals,
+    tier_recorded = excluded.tier_recorded, tier_id = excluded.tier_id, tier_order = excluded.tier_order,
+    tier_name = excluded.tier_name, granted_ids = excluded.granted_ids, granted_names = excluded.granted_names,
+    campaigns = excluded.campaigns;
+
+-- name: put_lots
+-- Lots as they stand after the batch. What was there keeps its notice, which the sweeper moves on.
+INSERT INTO lots (customer_no, number, partner_id, source_kind, source_id, earned_at, expires_at, notice_at, amount,
+    remaining, expired)
+SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::timestamptz[], $7::timestamptz[],
+                     $8::timestamptz[], $9::bigint[], $10::bigint[], $11::bigint[])
+ON CONFLICT (customer_no, number) DO UPDATE SET remaining = excluded.remaining, expired = excluded.expired;
+
+-- name: booked
+-- Whether a partner has booked this transaction by hand.
+SELECT EXISTS (SELECT FROM manual_transactions WHERE partner_id = $1 AND transaction_id = $2);

@@ -1,0 +1,155 @@
+"""`couponry program test`: what a list of events would earn under a program, in memory.
+
+The program stands in a file, as `program load` reads it; no server is needed. Games and cards are in no program file,
+so completions are declined and only the program's own rates apply.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from schemas.definitions import InvalidDefinition
+from schemas.gameball_v4.exact_json import write
+from schemas.gameball_v4.files import loaded
+from schemas.gameball_v4.program import Sections, stored_of, with_ids
+from services.adapters.postgres.programs import StoredProgram
+from services.adapters.postgres.stored_program import program_from
+from services.admin.program_file import read_file, refused
+from services.admin.trial import Happened, Trial
+from services.admin.trial_events import read_events
+from services.domain.campaigns import Achieve
+from services.domain.coupons.codes import display
+from services.domain.coupons.effects import GrantCoupon
+from services.domain.exact import minor_digits, text_of
+from services.domain.partner_program import PartnerProgram
+from services.domain.points.earning import worth
+from services.domain.points.wallet import Post
+from services.domain.state import CustomerState
+from services.terminal.arguments import time_zone
+from services.terminal.output import json_option, print_table
+
+EVENT_COLUMNS: Final = (
+    "line", "type", "customer_id", "points", "score", "campaigns", "coupons", "tier", "outcome",
+)  # fmt: skip
+CUSTOMER_COLUMNS: Final = (
+    "customer_id", "points", "worth", "owed", "score", "spent", "orders", "referrals", "tier", "coupons",
+)  # fmt: skip
+
+
+@click.command("test")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("events", type=click.Path(path_type=Path, allow_dash=True))
+@click.option(
+    "--time-zone", type=time_zone, default="UTC", show_default=True, help="The partner's."
+)
+@json_option
+def test(file: Path, events: Path, time_zone: str, as_json: bool) -> None:
+    """What the EVENTS (JSON lines, - for stdin) would earn under the program in FILE: in memory, without a server.
+
+    \b
+    {"type": "customer.created", "time": "2026-03-01T09:00:00Z", "data": {"partner_id": 1, "customer_id": "anna"}}
+    {"type": "order.placed", "time": "2026-03-01T09:05:00Z", "data": {"partner_id": 1, "customer_id": "anna",
+     "order_id": "o-1", "currency": "EUR", "total": "25.99"}}                            (one line each)
+
+    The rules are those that issuers run. Referrals and birthdays follow by themselves, points end in time. Each event
+    is shown with what it earned, then each customer with what they have in the end. Coupons' codes are the same at
+    every run, so a later event can use one.
+    """
+    program = read_program(file, time_zone)
+    trial = Trial(partner=program)
+    rows = [
+        _event_row(None if each.is_ours else number, each, program)
+        for number, event in read_events(events, program.partner_id)
+        for each in trial.happens(event)
+    ]
+    customers = [
+        _customer_row(customer_id, trial.statement(customer_id), program)
+        for customer_id in sorted(trial.customers)
+    ]
+    if as_json:
+        print(write({"events": rows, "statements": customers}))
+        return
+    _print(EVENT_COLUMNS, rows)
+    print()
+    _print(CUSTOMER_COLUMNS, customers)
+
+
+def read_program(file: Path, zone: str) -> PartnerProgram:
+    """The program of a file, as version 1 of a partner who had nothing. Raises CommandError, one line."""
+    document = read_file(file)
+    fresh = Sections(time_zone=zone)
+    try:
+        sections = with_ids(loaded(fresh, document).sections, iter(range(1, 10**6)))
+    except InvalidDefinition as invalid:
+        raise refused(str(file), invalid) from None
+    return program_from(
+        StoredProgram(
+            partner_id=document["partner_id"],
+            version=1,
+            revision=1,
+            sections=stored_of(sections),
+            cards="[]",
+            time_zone=zone,
+        )
+    )
+
+
+def _event_row(line: int | None, happened: Happened, program: PartnerProgram) -> dict[str, Any]:
+    effects = happened.decision.effects
+    posts = [effect for effect in effects if isinstance(effect, Post)]
+    names = {campaign.id: campaign.name for campaign in program.campaigns}
+    reasons = [code.reason for code in happened.decision.codes if code.reason is not None]
+    why = happened.decision.reason or next(iter(reasons), None)
+    return {
+        "line": line,
+        "type": happened.event.cause.type,
+        "at": happened.decision.decided_at.isoformat().replace("+00:00", "Z"),
+        "customer_id": happened.event.customer_id,
+        "points": sum(post.points for post in posts),
+        "score": sum(post.score for post in posts),
+        "campaigns": [names[each.campaign_id] for each in effects if isinstance(each, Achieve)],
+        "coupons": [
+            display(each.code, each.terms.code_prefix)
+            for each in effects
+            if isinstance(each, GrantCoupon)
+        ],
+        "tier": _tier(happened.after),
+        "outcome": str(happened.decision.outcome) if why is None else str(why),
+    }
+
+
+def _customer_row(
+    customer_id: str, state: CustomerState, program: PartnerProgram
+) -> dict[str, Any]:
+    wallet = state.wallet
+    money = worth(wallet.balance, program.value_of_point, minor_digits(program.currency))
+    return {
+        "customer_id": customer_id,
+        "points": wallet.balance,
+        "worth": money,
+        "owed": wallet.owed,
+        "score": wallet.score,
+        "spent": wallet.spent,
+        "orders": wallet.orders,
+        "referrals": wallet.referrals,
+        "tier": _tier(state),
+        "coupons": len(state.coupons.by_id),
+    }
+
+
+def _tier(state: CustomerState) -> str | None:
+    return state.standing.tier.name if state.standing.tier is not None else None
+
+
+def _print(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
+    print_table(columns, ([_shown(row[column]) for column in columns] for row in rows))
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, list):
+        return ", ".join(value)
+    return text_of(value) if hasattr(value, "as_tuple") else value

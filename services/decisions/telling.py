@@ -1,0 +1,181 @@
+"""What subscribers are told of a decision beyond games: coupons with terms, points, tiers, campaigns, referrals.
+
+Ids are fixed here, for ever. An entry is `<event_key>.<n>`, the n-th of its decision; the end of a lot is told once,
+whoever notices it, by the id of the entry that opened the lot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
+from schemas.topics import COUPON_ISSUED, FOLLOW_UPS, PROGRAM_EVENTS
+from services.adapters import program_wire
+from services.adapters.event_keys import event_key
+from services.adapters.postgres.outbox import OutboxRow, event_row
+from services.adapters.program_wire import About
+from services.adapters.wire import amount_text
+from services.decisions.follow_ups import referral_cause
+from services.domain.arrival import Verdict
+from services.domain.campaigns import Achieve, Revoke
+from services.domain.coupons.effects import DeclineReward, GrantCoupon
+from services.domain.decision import ProgramAnswer
+from services.domain.events import Cause
+from services.domain.points.wallet import Post
+from services.domain.profiles import CompleteReferral
+from services.domain.referrals import RewardReferral
+from services.domain.tiers import ChangeTier
+
+POINTS_SOURCE = "/couponry/points"
+
+
+def program_text(answer: ProgramAnswer) -> str:
+    """What the program made of an event, as its decision keeps it."""
+    referral = answer.referral
+    value: dict[str, Any] = {
+        "tier": {
+            "before": program_wire.tier_value(answer.tier_before),
+            "after": program_wire.tier_value(answer.tier_after),
+        },
+        "campaigns": [
+            {"id": each.campaign_id, "outcome": each.outcome, "reason": each.reason}
+            for each in answer.campaigns
+        ],
+        "discounts": [
+            {
+                "code": each.code,
+                "coupon_id": each.coupon_id,
+                "class": each.discount_class,
+                "amount": amount_text(each.amount),
+            }
+            for each in answer.discounts
+        ],
+        "referral": None
+        if referral is None
+        else {
+            "outcome": referral.outcome,
+            "reason": referral.reason,
+            "referrer_id": referral.referrer_id,
+        },
+    }
+    return orjson.dumps(value).decode()
+
+
+def granted_row(
+    grant: GrantCoupon,
+    partner_id: int,
+    customer_id: str,
+    cause: Cause,
+    *,
+    mask_codes: bool,
+    republished: bool | None = None,
+    traceparent: str | None = None,
+) -> OutboxRow:
+    """`coupon.issued` of a coupon with terms, whenever it is told: the same id and data each time."""
+    return event_row(
+        COUPON_ISSUED,
+        "coupon.issued",
+        f"{grant.coupon_id}.issued",
+        at=grant.issued_at,
+        subject=grant.coupon_id,
+        customer_id=customer_id,
+        value=program_wire.granted_value(
+            grant, partner_id, customer_id, cause, mask_codes=mask_codes
+        ),
+        republished=republished,
+        traceparent=traceparent,
+    )
+
+
+def _referral_completed(verdict: Verdict, effect: CompleteReferral) -> OutboxRow:
+    """What is told to the referrer, on the topic that we read ourselves."""
+    incoming = verdict.incoming
+    event = incoming.event
+    cause = referral_cause(incoming.event_key)
+    return event_row(
+        FOLLOW_UPS,
+        cause.type,
+        cause.id,
+        at=verdict.decision.decided_at,
+        subject=None,
+        customer_id=effect.referrer_id,
+        value=program_wire.referral_completed_value(
+            event.partner_id, effect.referrer_id, event.customer_id
+        ),
+        traceparent=incoming.traceparent,
+    )
+
+
+def program_rows(verdict: Verdict) -> Iterator[OutboxRow]:
+    """The events that subscribers hear of a decision, in the order in which things came about."""
+    incoming, decision = verdict.incoming, verdict.decision
+    event, answer = incoming.event, decision.program
+    about = About(
+        partner_id=event.partner_id,
+        customer_id=event.customer_id,
+        at=decision.decided_at,
+        program_version=answer.version if answer is not None else None,
+        cause=event.cause,
+    )
+    key, traceparent = incoming.event_key, incoming.traceparent
+    entries = declined = 0
+    for effect in decision.effects:
+        match effect:
+            case Post():
+                entries += 1
+                if not effect.points:
+                    continue
+                yield points_row(effect, f"{key}.{entries}", about, traceparent)
+            case ChangeTier(is_told=True):
+                value = program_wire.tier_changed_value(effect, about)
+                yield _row("tier.changed", f"{key}.tier", value, about, traceparent)
+            case Achieve():
+                value = program_wire.campaign_achieved_value(effect, about)
+                id_ = f"{key}.achieved.{effect.campaign_id}"
+                yield _row("campaign.achieved", id_, value, about, traceparent)
+            case Revoke():
+                value = program_wire.campaign_revoked_value(effect, about)
+                id_ = f"{key}.revoked.{effect.campaign_id}.{effect.achievement}"
+                yield _row("campaign.revoked", id_, value, about, traceparent)
+            case RewardReferral():
+                value = program_wire.referral_rewarded_value(effect, about)
+                id_ = f"{key}.rewarded.{effect.role}"
+                yield _row("referral.rewarded", id_, value, about, traceparent)
+            case CompleteReferral():
+                yield _referral_completed(verdict, effect)
+            case DeclineReward():
+                declined += 1
+                value = program_wire.reward_declined_value(effect, about)
+                yield _row("reward.declined", f"{key}.reward.{declined}", value, about, traceparent)
+            case _:
+                pass
+
+
+def points_row(
+    entry: Post, entry_id: str, about: About, traceparent: str | None = None
+) -> OutboxRow:
+    """An entry that moves the wallet; `at` is its own, which of a lot that is over is its end."""
+    about = replace(about, at=entry.at)
+    value = program_wire.points_value(entry, entry_id, about)
+    return _row(f"points.{entry.kind}", f"{entry_id}.{entry.kind}", value, about, traceparent)
+
+
+def entry_id_of_time(partner_id: int, customer_id: str, number: int) -> str:
+    """The id of an entry that no event made: the same whenever it is found out."""
+    return event_key(POINTS_SOURCE, f"{partner_id}/{customer_id}/{number}")
+
+
+def _row(type_: str, id_: str, value: str, about: About, traceparent: str | None) -> OutboxRow:
+    return event_row(
+        PROGRAM_EVENTS,
+        type_,
+        id_,
+        at=about.at,
+        subject=None,
+        customer_id=about.customer_id,
+        value=value,
+        traceparent=traceparent,
+    )

@@ -1,0 +1,120 @@
+"""What a coupon of the program takes off an order, or why it does not: its terms held against the order's lines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from services.domain.events import OrderLine, OrderPlaced
+from services.domain.exact import ZERO, minor_digits, quotient
+from services.domain.terms import DiscountClass, Terms, TermsType
+
+
+class TermsReason(StrEnum):
+    """Why a coupon that is active cannot be used for an order, in the order in which reasons are named."""
+
+    TIER_TOO_LOW = "tier_too_low"
+    PLATFORM_NOT_ALLOWED = "platform_not_allowed"
+    CURRENCY_MISMATCH = "currency_mismatch"
+    NOT_APPLICABLE = "not_applicable"
+    BELOW_MIN_ORDER_VALUE = "below_min_order_value"
+    NOT_COMBINABLE = "not_combinable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Discount:
+    """What a coupon took off an order, and off what; a coupon that takes nothing off has no class."""
+
+    terms: Terms
+    amount: Decimal
+
+    @property
+    def is_off_goods(self) -> bool:
+        return self.terms.discount_class not in {None, DiscountClass.SHIPPING}
+
+
+def discount(
+    terms: Terms, order: OrderPlaced, tier_order: int, given: Sequence[Discount]
+) -> Discount | TermsReason:
+    """What it takes off this order beside what was given already."""
+    if reason := refusal(terms, order, tier_order, given):
+        return reason
+    off_goods = sum((each.amount for each in given if each.is_off_goods), ZERO)
+    amount = _amount(terms, order)
+    found = Discount(terms=terms, amount=amount)
+    if found.is_off_goods:
+        found = Discount(terms=terms, amount=max(ZERO, min(amount, order.total - off_goods)))
+    return found
+
+
+def refusal(
+    terms: Terms, order: OrderPlaced, tier_order: int, given: Sequence[Discount]
+) -> TermsReason | None:
+    """The first reason against it."""
+    if terms.lifetime_of is not None and tier_order < terms.lifetime_of:
+        return TermsReason.TIER_TOO_LOW
+    if order.channel is not None and not terms.is_for(order.channel):
+        return TermsReason.PLATFORM_NOT_ALLOWED
+    if terms.currency is not None and terms.currency != order.currency and holds_amount(terms):
+        return TermsReason.CURRENCY_MISMATCH
+    if not _applies(terms, order.lines):
+        return TermsReason.NOT_APPLICABLE
+    if terms.min_order_value is not None and order.total < terms.min_order_value:
+        return TermsReason.BELOW_MIN_ORDER_VALUE
+    if not all(terms.combines(each.terms) for each in given):
+        return TermsReason.NOT_COMBINABLE
+    return None
+
+
+def holds_amount(terms: Terms) -> bool:
+    """Whether anything in the terms is money, and so of one currency."""
+    is_money = terms.type is TermsType.FIXED and terms.value is not None
+    return is_money or terms.min_order_value is not None or terms.capping is not None
+
+
+def matching(terms: Terms, lines: Sequence[OrderLine]) -> list[OrderLine]:
+    """The lines that these terms name; all where they name none."""
+    if not terms.is_restricted:
+        return list(lines)
+    products, collections = set(terms.product_ids), set(terms.collection_ids)
+    return [
+        line
+        for line in lines
+        if not products.isdisjoint(line.names) or not collections.isdisjoint(line.collection_ids)
+    ]
+
+
+def _applies(terms: Terms, lines: Sequence[OrderLine]) -> bool:
+    if terms.type is TermsType.FREE_PRODUCT:
+        return _free_product(terms, lines) is not None
+    return not terms.is_restricted or bool(matching(terms, lines))
+
+
+def _free_product(terms: Terms, lines: Sequence[OrderLine]) -> Decimal | None:
+    """The lowest price above 0 of what may be free."""
+    prices = (line.unit_price for line in matching(terms, lines) if line.unit_price > 0)
+    return min(prices, default=None)
+
+
+def _amount(terms: Terms, order: OrderPlaced) -> Decimal:
+    """Half up to the order's minor unit, before what others have taken off."""
+    places = minor_digits(order.currency)
+    base = order.total
+    if terms.is_restricted:
+        worth = sum((line.value for line in matching(terms, order.lines)), ZERO)
+        base = min(max(worth, ZERO), order.total)
+    value = terms.value or ZERO
+    match terms.type:
+        case TermsType.PERCENTAGE:
+            amount = quotient((base, value), (100,)).half_up(places)
+            return amount if terms.capping is None else min(amount, terms.capping)
+        case TermsType.FIXED:
+            return quotient((min(value, base),)).half_up(places)
+        case TermsType.FREE_PRODUCT:
+            return quotient((_free_product(terms, order.lines) or ZERO,)).half_up(places)
+        case TermsType.FREE_SHIPPING:
+            return quotient((order.shipping,)).half_up(places)
+        case TermsType.CUSTOM:
+            return ZERO

@@ -1,0 +1,111 @@
+"""One decision under way: what has come of the event so far, and the customer after that.
+
+Rules of the program follow each other, and each sees what the ones before it did. A course is made, filled and read
+within one call of `decide`; nobody else ever sees it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from services.domain.coupons.effects import DeclineReward, GrantRefusal
+from services.domain.coupons.granting import granted
+from services.domain.coupons.issuing import Draw
+from services.domain.decision import Effect
+from services.domain.origins import Source
+from services.domain.partner_program import PartnerProgram
+from services.domain.points.ledger import Earning, earned, ended, expiry
+from services.domain.points.wallet import Post
+from services.domain.rewards import Reward
+from services.domain.state import CustomerState, evolve
+from services.domain.tiers import Tier, progress_by, tier_at
+
+
+class Course:
+    """`state` is the customer now; `effects` what has come of the event, in order. `at` is the decision instant."""
+
+    def __init__(
+        self,
+        program: PartnerProgram | None,
+        state: CustomerState,
+        *,
+        at: datetime,
+        draws: Iterable[Draw],
+    ) -> None:
+        self.program = program
+        self.state = state
+        self.at = at
+        self.effects: list[Effect] = []
+        self._draws = iter(draws)
+        if state.wallet.lots:
+            self.add(*ended(state.wallet, at))
+        self.tier = self.tier_now()
+        """Before the event, which is what its rules ask for."""
+        self.tags = state.profile.tags
+
+    def add(self, *effects: Effect) -> None:
+        """Something has come of it."""
+        if effects:
+            self.effects += effects
+            self.state = evolve(self.state, effects)
+
+    def tier_now(self) -> Tier | None:
+        """The tier that the customer's progress reaches."""
+        if self.program is None:
+            return None
+        progress = progress_by(self.program.tier_method, self.state.wallet)
+        return tier_at(self.program.tiers, progress)
+
+    def draw(self) -> Draw:
+        """Randomness for one more coupon."""
+        return next(self._draws)
+
+    def earn(self, earning: Earning, ends_at: datetime | None = None) -> Post | None:
+        """The entry of what comes in, None for nothing; points end by the program's rules, or earlier if told so."""
+        if not earning:
+            return None
+        profile = self.state.profile
+        days = self.program.points_end_after(profile) if self.program is not None else ()
+        ends = expiry(self.at, *days)
+        if ends_at is not None:
+            ends = ends_at if ends is None else min(ends, ends_at)
+        entries = earned(self.state.wallet, earning, at=self.at, ends=ends)
+        self.add(*entries)
+        return entries[0]
+
+    def grant(
+        self,
+        reward: Reward,
+        source: Source,
+        order_id: str | None = None,
+        *,
+        referrals: int = 0,
+    ) -> tuple[Post | None, tuple[str, ...]]:
+        """The entry of a reward's points and score, if it has any, and the ids of its coupons."""
+        assert self.program is not None
+        entry = self.earn(
+            Earning(
+                source=source,
+                points=reward.points,
+                score=reward.score,
+                referrals=referrals,
+                order_id=order_id,
+            )
+        )
+        ids = []
+        for terms in reward.coupons:
+            coupon = granted(
+                terms,
+                source,
+                self.program.groups,
+                at=self.at,
+                draw=self.draw(),
+                program_version=self.program.version,
+            )
+            if isinstance(coupon, GrantRefusal):
+                self.add(DeclineReward(source=source, reason=coupon))
+            else:
+                self.add(coupon)
+                ids.append(coupon.coupon_id)
+        return entry, tuple(ids)

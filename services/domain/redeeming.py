@@ -1,0 +1,165 @@
+"""Points into coupons: whether a rule may be used now, what it costs, what the coupon is worth; and undoing it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from enum import StrEnum
+
+from services.domain.coupons.coupon import Coupon, CouponStatus
+from services.domain.coupons.effects import GrantCoupon, GrantRefusal
+from services.domain.coupons.granting import granted, refused
+from services.domain.coupons.lifecycle import StepRefusal, cancel
+from services.domain.course import Course
+from services.domain.exact import ZERO, minor_digits
+from services.domain.origins import Source, SourceKind
+from services.domain.partner_program import PartnerProgram, RedemptionRule
+from services.domain.points.earning import CardRules, worth
+from services.domain.points.ledger import restored, spent
+from services.domain.points.wallet import Take
+from services.domain.terms import Terms, TermsType
+
+REDEMPTION_UNDONE = "redemption_undone"
+
+
+class RedeemReason(StrEnum):
+    """Why points cannot be redeemed, in the order in which reasons are named; a group's stand among them."""
+
+    REDEMPTION_INACTIVE = "redemption_inactive"
+    RULE_NOT_FOUND = "rule_not_found"
+    RULE_INACTIVE = "rule_inactive"
+    RULE_NOT_STARTED = "rule_not_started"
+    RULE_ENDED = "rule_ended"
+    TIER_NOT_ELIGIBLE = "tier_not_eligible"
+    TAG_NOT_ELIGIBLE = "tag_not_eligible"
+    BELOW_MINIMUM = "below_minimum"
+    ABOVE_MAXIMUM = "above_maximum"
+    INSUFFICIENT_POINTS = "insufficient_points"
+
+
+class UndoReason(StrEnum):
+    """Why a redemption cannot be undone."""
+
+    NOT_A_REDEMPTION = "not_a_redemption"
+    COUPON_NOT_ACTIVE = "coupon_not_active"
+
+
+Refusal = RedeemReason | GrantRefusal
+
+
+def redeem_points(course: Course, rule_id: int, points: int | None) -> Refusal | GrantCoupon:
+    """Take the points and give the coupon, or say why not; then nothing has come of it but what time has done.
+
+    `points` are asked for with the default rule alone.
+    """
+    program = course.program
+    if program is None:
+        return RedeemReason.RULE_INACTIVE
+    card = program.cards.get(course.state.profile.card_id or 0)
+    if not program.redemption_is_active or (card is not None and not card.redemption_enabled):
+        return RedeemReason.REDEMPTION_INACTIVE
+    rule = program.redemption_rules.get(rule_id)
+    if rule is None:
+        return RedeemReason.RULE_NOT_FOUND
+    value = value_of_point(program, rule, card)
+    if reason := unusable(course, rule, value):
+        return reason
+    cost = _cost(course, rule, points)
+    terms = _terms(program, rule, cost, value)
+    source = Source(SourceKind.REDEMPTION, str(rule.id))
+    if against := refused(terms, program.groups, course.at):
+        return against
+    if reason := _too_few_or_many(course, card, cost, terms):
+        return reason
+    coupon = granted(
+        terms,
+        source,
+        program.groups,
+        at=course.at,
+        draw=course.draw(),
+        program_version=program.version,
+    )
+    assert isinstance(coupon, GrantCoupon)
+    entry = spent(course.state.wallet, cost, source=source, at=course.at)
+    course.add(entry, coupon)
+    return coupon
+
+
+def value_of_point(
+    program: PartnerProgram, rule: RedemptionRule, card: CardRules | None
+) -> tuple[Decimal, Decimal] | None:
+    """What points are worth by this rule: so much money per so many points; None where it is no matter.
+
+    The default rule goes by the card's rate where it has one; one of general settings by its own, else the default's.
+    """
+    if not rule.is_general:
+        return None
+    if rule.is_default and card is not None:
+        money, points = card.currency_amount_redemption, card.points_per_currency_redemption
+        if money and points:
+            return money, points
+    if not rule.is_default and rule.value_of_point:
+        return rule.value_of_point, Decimal(1)
+    return program.value_of_point, Decimal(1)
+
+
+def unusable(
+    course: Course, rule: RedemptionRule, value: tuple[Decimal, Decimal] | None
+) -> RedeemReason | None:
+    """The first reason why this customer cannot use the rule now, whatever their balance."""
+    if not rule.is_active or (value is not None and not value[0]):
+        return RedeemReason.RULE_INACTIVE
+    if rule.starts_at is not None and course.at < rule.starts_at:
+        return RedeemReason.RULE_NOT_STARTED
+    if rule.ends_at is not None and course.at >= rule.ends_at:
+        return RedeemReason.RULE_ENDED
+    if not rule.is_for_tier(course.tier):
+        return RedeemReason.TIER_NOT_ELIGIBLE
+    if rule.tags and rule.tags.isdisjoint(course.tags):
+        return RedeemReason.TAG_NOT_ELIGIBLE
+    return None
+
+
+def _cost(course: Course, rule: RedemptionRule, points: int | None) -> int:
+    if rule.is_default:
+        return points or 0
+    return course.state.wallet.balance if rule.points is None else rule.points
+
+
+def _terms(
+    program: PartnerProgram, rule: RedemptionRule, cost: int, value: tuple[Decimal, Decimal] | None
+) -> Terms:
+    """The rule's own, or a fixed discount of what the points are worth."""
+    if value is None:
+        return rule.terms
+    money = worth(cost, value[0], minor_digits(program.currency), per=value[1])
+    return replace(rule.terms, type=TermsType.FIXED, value=money, currency=program.currency)
+
+
+def _too_few_or_many(
+    course: Course, card: CardRules | None, cost: int, terms: Terms
+) -> RedeemReason | None:
+    if not cost:
+        return RedeemReason.INSUFFICIENT_POINTS
+    if card is not None and cost < card.least_per_redemption:
+        return RedeemReason.BELOW_MINIMUM
+    if terms.type is TermsType.FIXED and (terms.value or ZERO) <= 0:
+        return RedeemReason.BELOW_MINIMUM
+    most = card.most_per_redemption if card is not None else None
+    if most is not None and cost > most:
+        return RedeemReason.ABOVE_MAXIMUM
+    return RedeemReason.INSUFFICIENT_POINTS if cost > course.state.wallet.balance else None
+
+
+def undo(course: Course, coupon: Coupon, takes: tuple[Take, ...]) -> UndoReason | None:
+    """Cancel a redemption's coupon, and give the points back to the lots they were taken from."""
+    source = coupon.source
+    if source is None or source.kind is not SourceKind.REDEMPTION:
+        return UndoReason.NOT_A_REDEMPTION
+    if coupon.status is not CouponStatus.ACTIVE or coupon.used_count or coupon.is_over(course.at):
+        return UndoReason.COUPON_NOT_ACTIVE
+    step = cancel(coupon, course.at, reason=REDEMPTION_UNDONE)
+    assert not isinstance(step, StepRefusal)
+    course.add(step)
+    course.add(*restored(course.state.wallet, takes, source=source, at=course.at))
+    return None

@@ -1,0 +1,193 @@
+"""An order that is cancelled or refunded, by part or whole: what of it is still in effect is undone.
+
+Games' coupons and stamps come back at the first reversal; points in proportion to what was refunded, by part in any
+order; what the program's coupons and campaigns gave once all of it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from services.domain.campaigns import Revoke, TakeStepBack
+from services.domain.closed_orders import CloseOrder
+from services.domain.coupons.codes import display
+from services.domain.coupons.coupon import Coupon, CouponStatus
+from services.domain.coupons.effects import ChangeCoupon
+from services.domain.coupons.lifecycle import StepRefusal, Steps, cancel, give_back, reinstate
+from services.domain.course import Course
+from services.domain.decision import CodeOutcome, CodeResult, Decision, OrderReason, Outcome
+from services.domain.events import OrderReversed
+from services.domain.exact import ZERO
+from services.domain.order_codes import reason_of
+from services.domain.origins import Source, SourceKind
+from services.domain.points.ledger import Reversal, reversed_
+from services.domain.program import Program
+from services.domain.promotion import settled
+from services.domain.purchases import NoteRefund, Purchase, taken_back
+from services.domain.stamps import stamps_taken_back
+from services.domain.state import CustomerState
+
+ORDER_REVERSED: Final = "order_reversed"
+
+
+def decide_order_reversed(
+    event: OrderReversed, program: Program, state: CustomerState, *, at: datetime
+) -> Decision:
+    """Undo whatever of the customer's order is still in effect; before its order, close it."""
+    course = Course(program.of_partner(event.partner_id), state, at=at, draws=())
+    found = state.purchases.by_id.get(event.order_id)
+    purchase = found if found is not None and found.is_mine else None
+    is_first = event.order_id not in state.orders.reversed
+    results: list[CodeResult] = []
+    if is_first:
+        course.add(CloseOrder(order_id=event.order_id))
+        results += _games_back(course, event, program)
+        course.add(*stamps_taken_back(event.order_id, state.stamps))
+    if purchase is None:
+        reason = _not_earned(course, event, results, is_first=is_first)
+    elif purchase.is_closed:
+        reason = OrderReason.ORDER_ALREADY_REVERSED
+    else:
+        reason = None
+        refunded = max(_refunded(event, purchase.amount), purchase.refunded)
+        if closes := refunded >= purchase.amount:
+            results += _uses_back(course, event)
+        take_back(course, purchase, refunded, closes=closes)
+    answer = settled(course)
+    return Decision(
+        outcome=Outcome.RECORDED,
+        decided_at=at,
+        reason=reason,
+        codes=tuple(results),
+        effects=tuple(course.effects),
+        program=answer,
+    )
+
+
+def _refunded(event: OrderReversed, amount: Decimal) -> Decimal:
+    """Of this amount; its size counts, not its sign."""
+    return amount if event.refunded_total is None else min(abs(event.refunded_total), amount)
+
+
+def _not_earned(
+    course: Course, event: OrderReversed, results: list[CodeResult], *, is_first: bool
+) -> OrderReason | None:
+    """A reversal of an order that has earned nothing, most often since it has not come yet.
+
+    Under a program a part of it is remembered until then; the whole closes it. Without one every reversal does.
+    """
+    if course.program is None:
+        return None if is_first else OrderReason.ORDER_ALREADY_REVERSED
+    noted = course.state.purchases.refunded_before.get(event.order_id)
+    if not is_first and noted is None:
+        return OrderReason.ORDER_ALREADY_REVERSED
+    if event.refunded_total is None:
+        results += _uses_back(course, event)
+        if noted is not None:
+            course.add(NoteRefund(order_id=event.order_id, refunded=noted, closes=True))
+        return None
+    refunded = max(abs(event.refunded_total), noted or ZERO)
+    course.add(NoteRefund(order_id=event.order_id, refunded=refunded))
+    return None
+
+
+def _games_back(course: Course, event: OrderReversed, program: Program) -> list[CodeResult]:
+    """Coupons of games that the order has redeemed."""
+    redeemed = [
+        coupon
+        for coupon in course.state.coupons.by_id.values()
+        if coupon.redeemed_order_id == event.order_id
+        and coupon.status is CouponStatus.REDEEMED
+        and coupon.game_id is not None
+    ]
+    results = []
+    for coupon in sorted(redeemed, key=lambda coupon: coupon.id):
+        assert coupon.game_id is not None
+        steps = reinstate(
+            coupon,
+            course.at,
+            game=program.games[coupon.game_id],
+            holder=course.state.coupons.holder(coupon.game_id),
+            order_id=event.order_id,
+        )
+        results.append(_given_back(course, coupon, steps))
+    return results
+
+
+def _uses_back(course: Course, event: OrderReversed) -> list[CodeResult]:
+    """Uses that the order had of coupons that no game issued."""
+    results = []
+    for coupon_id in sorted(course.state.coupons.used_by.get(event.order_id, ())):
+        coupon = course.state.coupons.by_id[coupon_id]
+        step = give_back(coupon, course.at, order_id=event.order_id)
+        results.append(_given_back(course, coupon, step))
+    return results
+
+
+def _given_back(
+    course: Course, coupon: Coupon, steps: Steps | ChangeCoupon | StepRefusal
+) -> CodeResult:
+    code = display(coupon.code, coupon.code_prefix)
+    if isinstance(steps, StepRefusal):
+        return CodeResult(
+            code=code, outcome=CodeOutcome.KEPT, reason=reason_of(steps), coupon_id=coupon.id
+        )
+    course.add(*(steps if isinstance(steps, tuple) else (steps,)))
+    return CodeResult(code=code, outcome=CodeOutcome.REINSTATED, coupon_id=coupon.id)
+
+
+def take_back(course: Course, purchase: Purchase, refunded: Decimal, *, closes: bool) -> None:
+    """What the order earned by rate, in proportion; at the whole also what campaigns granted for it."""
+    was, amount = purchase.refunded, purchase.amount
+    back = Reversal(
+        source=Source(SourceKind.ORDER, purchase.order_id),
+        points=taken_back(purchase.points, refunded, amount)
+        - (taken_back(purchase.points, was, amount) if was else 0),
+        score=taken_back(purchase.score, refunded, amount)
+        - (taken_back(purchase.score, was, amount) if was else 0),
+        spent=refunded - was,
+        orders=1 if closes else 0,
+        order_id=purchase.order_id,
+        lot=purchase.entry,
+    )
+    _post(course, back)
+    if closes:
+        _revoke(course, purchase)
+    course.add(NoteRefund(order_id=purchase.order_id, refunded=refunded, closes=closes))
+
+
+def _post(course: Course, back: Reversal) -> None:
+    if back:
+        course.add(reversed_(course.state.wallet, back, at=course.at))
+
+
+def _revoke(course: Course, purchase: Purchase) -> None:
+    """Achievements of the order count no more; what they granted is taken back, and steps of rounds under way."""
+    for done in purchase.achievements:
+        back = Reversal(
+            source=Source(SourceKind.CAMPAIGN, str(done.campaign_id)),
+            points=done.points,
+            score=done.score,
+            order_id=purchase.order_id,
+            lot=done.entry,
+        )
+        _post(course, back)
+        course.add(Revoke(campaign_id=done.campaign_id, achievement=done.achievement))
+        for coupon_id in done.coupon_ids:
+            _cancel_unused(course, coupon_id, purchase.order_id)
+    for step in purchase.steps:
+        progress = course.state.campaigns.of(step.campaign_id)
+        if progress.round == step.round and progress.steps:
+            course.add(TakeStepBack(campaign_id=step.campaign_id))
+
+
+def _cancel_unused(course: Course, coupon_id: str, order_id: str) -> None:
+    coupon = course.state.coupons.by_id.get(coupon_id)
+    if coupon is None or coupon.used_count or coupon.status is CouponStatus.EXPIRED:
+        return
+    step = cancel(coupon, course.at, reason=ORDER_REVERSED)
+    if not isinstance(step, StepRefusal):
+        course.add(replace(step, order_id=order_id))

@@ -1,0 +1,107 @@
+"""Triggers: an event's name, conditions on what it says, and a count. Campaigns and referrals begin with one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final, TypeAlias, assert_never
+
+SIGN_UP: Final = "sign_up"
+PLACE_ORDER: Final = "place_order"
+GAME_COMPLETED: Final = "game_completed"
+BIRTHDAY: Final = "birthday"
+VISIT: Final = "visit"
+OURS: Final = frozenset({SIGN_UP, PLACE_ORDER, GAME_COMPLETED, BIRTHDAY})
+"""Names of what we tell ourselves: nobody may send an event of such a name."""
+
+_decimal = re.compile(r"[+-]?[0-9]{1,100}(?:\.[0-9]{1,100})?").fullmatch
+
+Scalar: TypeAlias = str | int | Decimal | bool | None
+Value: TypeAlias = Scalar | Sequence[Scalar]
+Metadata: TypeAlias = Mapping[str, Value]
+
+
+class Operator(StrEnum):
+    """How a condition compares."""
+
+    EQUALS = "equals"
+    NOT_EQUALS = "not_equals"
+    GREATER_THAN = "greater_than"
+    LESS_THAN = "less_than"
+    GREATER_THAN_OR_EQUALS = "greater_than_or_equals"
+    LESS_THAN_OR_EQUALS = "less_than_or_equals"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """What a member of the event's metadata must be."""
+
+    name: str
+    operator: Operator
+    value: str
+
+    def holds(self, metadata: Metadata) -> bool:
+        """A missing member never does; of a list any item may."""
+        found = metadata.get(self.name)
+        if found is None:
+            return False
+        if isinstance(found, (list, tuple)):
+            return any(item is not None and self._is_true_of(item) for item in found)
+        return self._is_true_of(found)  # type: ignore[arg-type]
+
+    def _is_true_of(self, found: Scalar) -> bool:
+        """As numbers if both are, else as texts without case, of which none is before another."""
+        theirs, mine = number_of(found), number_of(self.value)
+        if theirs is None or mine is None:
+            is_equal = _text(found) == _text(self.value)
+            return {Operator.EQUALS: is_equal, Operator.NOT_EQUALS: not is_equal}.get(
+                self.operator, False
+            )
+        match self.operator:
+            case Operator.EQUALS:
+                return theirs == mine
+            case Operator.NOT_EQUALS:
+                return theirs != mine
+            case Operator.GREATER_THAN:
+                return theirs > mine
+            case Operator.LESS_THAN:
+                return theirs < mine
+            case Operator.GREATER_THAN_OR_EQUALS:
+                return theirs >= mine
+            case Operator.LESS_THAN_OR_EQUALS:
+                return theirs <= mine
+            case _:
+                assert_never(self.operator)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trigger:
+    """Fires when `count` events of this name have met all conditions; then counting starts anew."""
+
+    event_name: str
+    conditions: tuple[Condition, ...] = ()
+    count: int = 1
+
+    def holds(self, event_name: str, metadata: Metadata) -> bool:
+        return event_name == self.event_name and all(
+            condition.holds(metadata) for condition in self.conditions
+        )
+
+
+def number_of(value: Scalar) -> Decimal | None:
+    """The number that this is, or writes down; None for anything else, truth values among it."""
+    if isinstance(value, bool) or value is None:
+        return None
+    if isinstance(value, (int, Decimal)):
+        return Decimal(value)
+    text = value.strip()
+    return Decimal(text) if _decimal(text) else None
+
+
+def _text(value: Scalar) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value).casefold()

@@ -1,0 +1,120 @@
+"""`couponry program test`: events of a file decided under a program of a file, without a server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from schemas.gameball_v4 import program as sections_of_a_program
+from tests.stand.commands import Result, run_process
+
+SMALL_SHOP = Path(sections_of_a_program.__file__).with_name("small-shop.json")
+
+
+def line(type_: str, time: str, customer_id: str | None = "anna", **data: Any) -> str:
+    told = {"partner_id": 1, "customer_id": customer_id, **data}
+    return json.dumps({"type": type_, "time": f"2026-03-{time}Z", "data": told})
+
+
+def tried(tmp_path: Path, lines: Sequence[str], *options: str) -> Result:
+    """The small shop in Vilnius; a process without any server to go to."""
+    events = tmp_path / "events.jsonl"
+    events.write_text("\n".join(lines), encoding="utf-8")
+    zone = ("--time-zone", "Europe/Vilnius")
+    return run_process(None, "program", "test", str(SMALL_SHOP), str(events), *zone, *options)
+
+
+STORY = [
+    line("customer.created", "01T09:00:00", birthday="1990-03-02"),
+    line("customer.created", "01T09:00:00", "bert", referred_by="anna"),
+    "",
+    line("order.placed", "01T09:05:00", order_id="o-1", currency="EUR", total="105.99"),
+    line("order.placed", "03T09:05:00", "bert", order_id="o-2", currency="EUR", total=30.1, coupon_codes=["HELLO-0000-0000-0000-00RF"]),
+    line("order.placed", "03T09:06:00", "carl", order_id="o-1", currency="EUR", total=500),
+    line("order.refunded", "04T09:05:00", order_id="o-1", refunded_total="50"),
+]  # fmt: skip
+
+
+def test_events_earn_what_the_program_says(tmp_path: Path) -> None:
+    """By rate, campaigns, a tier reached and lost, a birthday and a referral that follow, a coupon used, a refund."""
+    found = tried(tmp_path, STORY, "--json").json()
+    assert [
+        (
+            row["line"],
+            row["customer_id"],
+            row["points"],
+            row["campaigns"],
+            row["tier"],
+            row["outcome"],
+        )
+        for row in found["events"]
+    ] == [
+        (1, "anna", 50, ["Join us"], "Bean", "recorded"),
+        (2, "bert", 50, ["Join us"], "Bean", "recorded"),
+        (4, "anna", 105 + 30 + 150, ["First basket"], "Roast", "recorded"),
+        (None, "anna", 200, ["Happy birthday"], "Roast", "recorded"),
+        (5, "bert", 27 + 30 + 50, ["First basket"], "Bean", "recorded"),
+        (None, "anna", 200, [], "Roast", "recorded"),
+        (6, "carl", 0, [], "Bean", "order_already_counted"),
+        (7, "anna", -49, [], "Bean", "recorded"),
+    ]
+    assert found["events"][3]["at"] == "2026-03-01T22:00:00Z", "midnight in Vilnius"
+    anna, bert, carl = found["statements"]
+    assert (anna["points"], anna["worth"], anna["spent"], anna["referrals"]) == (
+        686,
+        6.86,
+        55.99,
+        1,
+    )
+    assert (bert["spent"], bert["orders"], carl["orders"]) == (27.09, 1, 0)
+
+
+def test_points_that_have_ended_are_not_in_the_statement(tmp_path: Path) -> None:
+    """The statement is of the instant of the last event, whoever's it is."""
+    later = line("customer.event", "01T09:00:00", "bert", name="looked").replace("2026", "2027")
+    lines = [line("customer.created", "01T09:00:00"), later]
+    anna, _ = tried(tmp_path, lines, "--json").json()["statements"]
+    assert anna["points"] == 0
+
+
+def test_it_is_shown_as_two_tables(tmp_path: Path) -> None:
+    """What each event earned, then what each customer has."""
+    result = tried(tmp_path, STORY)
+    assert result.code == 0, result.err
+    events, customers = result.out.split("\n\n")
+    assert events.split()[:3] == ["line", "type", "customer_id"]
+    assert "referral.completed" in events
+    assert customers.split()[:4] == ["customer_id", "points", "worth", "owed"]
+
+
+REFUSED = [
+    ("{", "events.jsonl:1: is not JSON"),
+    ("[]", "events.jsonl:1: must be an object"),
+    ('{"type": "order.lost", "time": "2026-03-01T09:00:00Z", "data": {}}', "unknown type 'order.lost'"),
+    (line("order.placed", "01T09:00:00", order_id="o", total="x"), "(a dead letter, stage schema)"),
+    (line("customer.birthday", "01T09:00:00", year=2026), "is told by Couponry itself"),
+    (line("order.placed", "01T09:00:00", None, order_id="o", currency="EUR", total=1), "concerns no customer"),
+    (line("customer.created", "01T09:00:00", partner_id=2), "data.partner_id: is of partner 2, the program of 1"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "says"), REFUSED)
+def test_wrong_event_is_one_line(tmp_path: Path, text: str, says: str) -> None:
+    """What would be a dead letter is told with its line, exit 2."""
+    result = tried(tmp_path, [text])
+    assert (result.code, result.out) == (2, "")
+    assert result.err.count("\n") == 1
+    assert says in result.err
+
+
+def test_wrong_program_is_one_line(tmp_path: Path) -> None:
+    """As `program load` says it."""
+    file = tmp_path / "program.json"
+    file.write_text('{"partner_id": 1, "tiers": [{}]}', encoding="utf-8")
+    result = run_process(None, "program", "test", str(file), "-")
+    assert (result.code, result.err.count("\n")) == (2, 1)
+    assert "tiers.0.name: The tiers.0.name field is required." in result.err
