@@ -16,12 +16,13 @@ def next_birthday(born: date, time_zone: str, after: datetime) -> datetime:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         zone = UTC
     year = after.astimezone(zone).year
-    while (begins := midnight(_in_year(born, year), zone)) <= after:
+    while (begins := birthday_in(born, year, zone)) <= after:
         year += 1
     return begins
 
 
-def _in_year(born: date, year: int) -> date:
+def birthday_in(born: date, year: int, zone: tzinfo) -> datetime:
+    """When the birthday of that year begins."""
     is_leap_day = (born.month, born.day) == (2, 29)
     day = 28 if is_leap_day and not isleap(year) else born.day
-    return date(year, born.month, day)
+    return midnight(date(year, born.month, day), zone)

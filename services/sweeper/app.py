@@ -32,19 +32,17 @@ from services.runtime.health import Health
 from services.runtime.settings import Settings, required
 from services.runtime.side_by_side import side_by_side
 from services.runtime.waiting import Waiting, keep_trying
+from services.sweeper.accounts import settle_until_stopped
+from services.sweeper.aside import BATCH, Aside
 from services.sweeper.counting import count_until_stopped
 from services.sweeper.floor import DueFloor
 from services.sweeper.retention import keep_until_stopped
 
 ACTOR = "sweeper"
-BATCH_COUPONS = 250
-"""Small enough that an issuer waiting for one of the customers hardly notices."""
 COUPONS_PER_SECOND = 8_000
 """Of one sweeper at most, so that issuers keep their part of Postgres: a million take two minutes or more."""
 QUEUED_AT_MOST = 2_000
 """What it queues leaves in one line with new coupons, so it adds nothing while a batch of the relay is waiting."""
-TRIED_AGAIN_AFTER_SECONDS = 60.0
-"""A coupon that could not be settled rests so long."""
 ROOM_POLL_SECONDS = 0.05
 LONGEST_WAIT_SECONDS = 1.0
 """Then it goes on whatever waits: without a relay what is over must still be closed."""
@@ -53,47 +51,6 @@ SETTLED = Counter("couponry_settled_coupons", "What the sweeper recorded, by kin
 SWEPT_AT = Gauge("couponry_swept_at_seconds", "When nothing was left to sweep, as Unix time.")
 
 log = logging.getLogger(__name__)
-
-
-class Aside:
-    """Coupons that cannot be settled, so that one bad row stops nothing but itself; each is tried again after a while.
-
-    Found by halving: what is due first comes first, so the batch shrinks until the guilty one stands alone in it.
-    """
-
-    def __init__(self) -> None:
-        self.batch = BATCH_COUPONS
-        self._until: dict[str, float] = {}
-        self._why: dict[str, str] = {}
-
-    def ids(self) -> list[str]:
-        """Those to leave alone now."""
-        now = time.monotonic()
-        return [id_ for id_, until in self._until.items() if until > now]
-
-    def failed(self, error: CannotSettle) -> None:
-        """Of these at least one is bad."""
-        if len(error.ids) > 1:
-            self.batch = max(1, len(error.ids) // 2)
-            return
-        for id_ in error.ids:
-            self._until[id_] = time.monotonic() + TRIED_AGAIN_AFTER_SECONDS
-            self._why[id_] = repr(error.__cause__)
-            log.error("coupon %s cannot be settled: %r", id_, error.__cause__)
-        self.batch = BATCH_COUPONS
-
-    def worked(self) -> None:
-        """What was asked for was settled: back to whole batches, and those whose time has come were among them."""
-        self.batch = min(BATCH_COUPONS, self.batch * 2)
-        now = time.monotonic()
-        for id_ in [id_ for id_, until in self._until.items() if until <= now]:
-            del self._until[id_], self._why[id_]
-
-    def warning(self) -> str | None:
-        """None, or how many are set aside, and the first of them."""
-        for id_, why in self._why.items():
-            return f"{len(self._why)} coupons cannot be settled, the first is {id_}: {why}"
-        return None
 
 
 async def serve(settings: Settings, health: Health) -> None:
@@ -105,13 +62,14 @@ async def serve(settings: Settings, health: Health) -> None:
         _sweep(settings, health, guard),
         count_until_stopped(settings, health),
         keep_until_stopped(settings, health, guard),
+        settle_until_stopped(settings, health, guard),
     )
 
 
 async def _sweep(settings: Settings, health: Health, guard: ClockGuard) -> None:
     """At once while something is due, every few seconds otherwise; an outage is waited out."""
     waiting = Waiting("waiting for Postgres", log)
-    pace, aside = Pace(), Aside()
+    pace, aside = Pace(), Aside("coupon")
     health.warns("row", aside.warning)
     health.needs("postgres", lambda: _away(waiting) or pace.fault)
     health.needs("clock", lambda: guard.fault)
@@ -194,7 +152,7 @@ async def wait_for_room(connection: asyncpg.Connection, floor: int, stopping: as
 async def sweep_once(
     connection: asyncpg.Connection,
     settings: Settings,
-    batch: int = BATCH_COUPONS,
+    batch: int = BATCH,
     *,
     guard: ClockGuard = OWN_CLOCK,
     without: Collection[str] = (),

@@ -26,11 +26,11 @@ from services.sweeper import floor as due_floor
 from services.sweeper.app import (
     LONGEST_WAIT_SECONDS,
     QUEUED_AT_MOST,
-    Aside,
     sweep_once,
     sweep_until_stopped,
     wait_for_room,
 )
+from services.sweeper.aside import Aside
 from services.sweeper.floor import DueFloor
 from tests.stand.database import connected
 from tests.stand.issuing import a_game, a_partner
@@ -260,7 +260,7 @@ async def test_bad_row_stops_nothing_but_itself(
         await owner.execute(
             "CREATE TRIGGER refuse BEFORE INSERT ON coupon_history FOR EACH ROW EXECUTE FUNCTION refuse()"
         )
-        moved, health, aside = later(settings, 30), Health("test"), Aside()
+        moved, health, aside = later(settings, 30), Health("test"), Aside("coupon")
         sweeping = asyncio.create_task(
             sweep_until_stopped(database, moved, health, Pace(), OWN_CLOCK, aside)
         )

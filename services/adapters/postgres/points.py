@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -229,3 +229,28 @@ async def put_lots(connection: Connection, rows: Collection[LotRow]) -> None:
 async def is_booked(connection: Connection, partner_id: int, transaction_id: str) -> bool:
     """Whether the partner has booked a transaction of this id."""
     return bool(await connection.fetchval(_SQL["booked"], partner_id, transaction_id))
+
+
+async def lots_due(
+    connection: Connection, at: datetime, limit: int, without: Collection[int], floor: datetime
+) -> list[asyncpg.Record]:
+    """Customers, locked unless somebody else has, of the first lots due at `floor` or later: over, or to be told of.
+
+    (partner id, customer id, customer number, program version, first_at); but for those numbered in `without`.
+    """
+    return await connection.fetch(_SQL["lots_due"], at, limit, list(without), floor)
+
+
+async def due_of(
+    connection: Connection, customers: Iterable[tuple[int, datetime]]
+) -> list[asyncpg.Record]:
+    """Lots of these customers, by (number, instant), that are over by then, or whose notice is due."""
+    return await fetch_by(connection, _SQL["due_of"], list(customers))
+
+
+async def move_notices(
+    connection: Connection, rows: Collection[tuple[int, int, datetime | None]]
+) -> None:
+    """When the next notices of these lots, by (customer number, lot number), are due; None: never."""
+    if rows:
+        await connection.execute(_SQL["move_notices"], *columns_of(rows))

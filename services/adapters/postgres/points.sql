@@ -55,3 +55,41 @@ ON CONFLICT (customer_no, number) DO UPDATE SET remaining = excluded.remaining, 
 -- name: booked
 -- Whether a partner has booked this transaction by hand.
 SELECT EXISTS (SELECT FROM manual_transactions WHERE partner_id = $1 AND transaction_id = $2);
+
+-- name: lots_due
+-- Customers nobody else is working on, of the lots due first from $4 on but for those of $3; with the instant at which the
+-- first of them all was due, also if somebody else is at it.
+SELECT cu.partner_id, cu.customer_id, cu.customer_no, g.version AS program_version, due.first_at
+FROM (
+    SELECT customer_no, min(first_at) AS first_at
+    FROM (
+        SELECT customer_no, min(due_at) OVER () AS first_at
+        FROM (
+            SELECT l.customer_no, least(l.notice_at, l.expires_at) AS due_at FROM lots l
+            WHERE l.remaining > 0 AND l.expires_at IS NOT NULL AND least(l.notice_at, l.expires_at) <= $1::timestamptz
+              AND least(l.notice_at, l.expires_at) >= $4::timestamptz AND l.customer_no <> ALL ($3::bigint[])
+            ORDER BY least(l.notice_at, l.expires_at) LIMIT $2
+        ) AS first_ones
+    ) AS dated GROUP BY customer_no
+) AS due
+JOIN customers cu USING (customer_no)
+JOIN programs g ON g.partner_id = cu.partner_id
+ORDER BY cu.partner_id, cu.customer_id
+FOR UPDATE OF cu SKIP LOCKED;
+
+-- name: due_of
+-- Lots that have something left and are over at their customer's instant, or whose notice is due.
+SELECT found.*
+FROM unnest($1::bigint[], $2::timestamptz[]) AS named (customer_no, at)
+CROSS JOIN LATERAL (
+    SELECT l.customer_no, l.number, l.source_kind, l.source_id, l.earned_at, l.expires_at, l.notice_at, l.amount, l.remaining,
+           l.expired
+    FROM lots l
+    WHERE l.customer_no = named.customer_no AND l.remaining > 0 AND least(l.notice_at, l.expires_at) <= named.at OFFSET 0
+) AS found;
+
+-- name: move_notices
+-- When the next notices of lots are due.
+UPDATE lots l SET notice_at = n.notice_at
+FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[]) AS n (customer_no, number, notice_at)
+WHERE l.customer_no = n.customer_no AND l.number = n.number;
