@@ -165,12 +165,12 @@ class Accounts:
     def _refund(self, account: Account, effect: NoteRefund, after: CustomerState) -> None:
         partner_id, order_id = account.partner_id, effect.order_id
         purchase = after.purchases.by_id.get(order_id)
-        if purchase is not None:
+        if purchase is not None and purchase.is_mine:
             self._refunds[partner_id, order_id] = RefundRow(
                 partner_id, order_id, purchase.refunded, purchase.is_closed
             )
             return
-        refunded = after.purchases.refunded_before.get(order_id, effect.refunded * 0)
+        refunded = after.purchases.refunded_before.get(order_id)
         self.refunds_before[order_id, account.customer_no] = RefundBefore(
             partner_id, order_id, account.customer_no, refunded
         )

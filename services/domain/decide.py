@@ -67,7 +67,7 @@ def decide(
         case OrderPlaced():
             return decide_order_placed(event, program, state, quota, at=at, draws=draws)
         case OrderReversed():
-            return decide_order_reversed(event, program, state, at=at)
+            return decide_order_reversed(event, program, state, at=at, draws=draws)
         case CustomerDescribed() | CustomerDid() | ReferralCompleted() | Birthday():
             return decide_customer_event(event, program, state, at=at, draws=draws)
         case PointsBooked() | CardHandedOver():

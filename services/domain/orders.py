@@ -58,10 +58,12 @@ def decide_order_placed(
     """Codes, stamps, points, campaigns, referral, tier: of an order that was not reversed before it came."""
     partner = program.of_partner(event.partner_id)
     known = state.purchases.by_id.get(event.order_id)
-    refunded = state.purchases.refunded_before.get(event.order_id, ZERO)
+    noted = state.purchases.refunded_before.get(event.order_id)
+    refunded = noted or ZERO
     is_reversed = event.order_id in state.orders.reversed
     course = Course(partner, state, at=at, draws=draws)
-    if known.is_closed if known is not None else is_reversed and not refunded:
+    is_mine = known is not None and known.is_mine
+    if known.is_closed if known is not None and is_mine else is_reversed and noted is None:
         return _already_reversed(course, event)
     redeemed = redeem_codes(course, event, games_are_closed=is_reversed)
     amount = worth_of(event, redeemed)
@@ -127,10 +129,10 @@ def _earn(
     partner = course.program
     if partner is None:
         return None, NOTHING_SET_OFF, None
-    if partner.currency not in {None, event.currency}:
-        return OrderReason.CURRENCY_MISMATCH, NOTHING_SET_OFF, None
     if event.order_id in course.state.purchases.by_id:
         return OrderReason.ORDER_ALREADY_COUNTED, NOTHING_SET_OFF, None
+    if partner.currency not in {None, event.currency}:
+        return OrderReason.CURRENCY_MISMATCH, NOTHING_SET_OFF, None
     happening = happening_of(event, course, redeemed, amount)
     multiplication = multiplied(multipliers(course, happening), event.lines)
     earned = earned_by(

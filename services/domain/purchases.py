@@ -95,7 +95,7 @@ def after(purchases: Purchases, effect: PurchaseEffect) -> Purchases:
             return replace(purchases, by_id=bought)
         case NoteRefund():
             purchase = purchases.by_id.get(effect.order_id)
-            if purchase is None:
+            if purchase is None or not purchase.is_mine:
                 others = {
                     order_id: refunded
                     for order_id, refunded in purchases.refunded_before.items()

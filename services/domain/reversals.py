@@ -6,6 +6,7 @@ order; what the program's coupons and campaigns gave once all of it is.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -16,7 +17,15 @@ from services.domain.closed_orders import CloseOrder
 from services.domain.coupons.codes import display
 from services.domain.coupons.coupon import Coupon, CouponStatus
 from services.domain.coupons.effects import ChangeCoupon
-from services.domain.coupons.lifecycle import StepRefusal, Steps, cancel, give_back, reinstate
+from services.domain.coupons.issuing import Draw
+from services.domain.coupons.lifecycle import (
+    StepRefusal,
+    Steps,
+    cancel,
+    give_back,
+    reinstate,
+    settle,
+)
 from services.domain.course import Course
 from services.domain.decision import CodeOutcome, CodeResult, Decision, OrderReason, Outcome
 from services.domain.events import OrderReversed
@@ -34,10 +43,18 @@ ORDER_REVERSED: Final = "order_reversed"
 
 
 def decide_order_reversed(
-    event: OrderReversed, program: Program, state: CustomerState, *, at: datetime
+    event: OrderReversed,
+    program: Program,
+    state: CustomerState,
+    *,
+    at: datetime,
+    draws: Sequence[Draw],
 ) -> Decision:
-    """Undo whatever of the customer's order is still in effect; before its order, close it."""
-    course = Course(program.of_partner(event.partner_id), state, at=at, draws=())
+    """Undo whatever of the customer's order is still in effect; before its order, close it.
+
+    Where tiers have changed since the customer's last event, this one may reach one: `draws` serve its coupons.
+    """
+    course = Course(program.of_partner(event.partner_id), state, at=at, draws=draws)
     found = state.purchases.by_id.get(event.order_id)
     purchase = found if found is not None and found.is_mine else None
     is_first = event.order_id not in state.orders.reversed
@@ -121,10 +138,17 @@ def _uses_back(course: Course, event: OrderReversed) -> list[CodeResult]:
     """Uses that the order had of coupons that no game issued."""
     results = []
     for coupon_id in sorted(course.state.coupons.used_by.get(event.order_id, ())):
-        coupon = course.state.coupons.by_id[coupon_id]
+        coupon = _settled(course, course.state.coupons.by_id[coupon_id])
         step = give_back(coupon, course.at, order_id=event.order_id)
         results.append(_given_back(course, coupon, step))
     return results
+
+
+def _settled(course: Course, coupon: Coupon) -> Coupon:
+    """As time has left it, which is recorded."""
+    settling = settle(coupon, course.at)
+    course.add(*settling.effects)
+    return settling.coupon
 
 
 def _given_back(
@@ -185,8 +209,11 @@ def _revoke(course: Course, purchase: Purchase) -> None:
 
 
 def _cancel_unused(course: Course, coupon_id: str, order_id: str) -> None:
-    coupon = course.state.coupons.by_id.get(coupon_id)
-    if coupon is None or coupon.used_count or coupon.status is CouponStatus.EXPIRED:
+    found = course.state.coupons.by_id.get(coupon_id)
+    if found is None:
+        return
+    coupon = _settled(course, found)
+    if coupon.used_count:
         return
     step = cancel(coupon, course.at, reason=ORDER_REVERSED)
     if not isinstance(step, StepRefusal):

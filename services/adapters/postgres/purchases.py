@@ -46,12 +46,15 @@ class RefundRow(NamedTuple):
 
 
 class RefundBefore(NamedTuple):
-    """A refund by part of an order that has not come. Fields as in the query `put_refunds_before`."""
+    """A refund by part of an order that has not come. Fields as in the query `put_refunds_before`.
+
+    `refunded` None: it is over, the order counts no more.
+    """
 
     partner_id: int
     order_id: str
     customer_no: int
-    refunded: Decimal
+    refunded: Decimal | None
 
 
 class UseRow(NamedTuple):
@@ -135,10 +138,13 @@ async def note_refunds(connection: Connection, rows: Sequence[RefundRow]) -> Non
 
 
 async def put_before(connection: Connection, rows: Collection[RefundBefore]) -> None:
-    """Refunds by part of orders that have not come, as they stand now; those of 0 are over."""
-    if rows:
-        await connection.execute(_SQL["put_refunds_before"], *columns_of(sorted(rows)))
-        await connection.execute(_SQL["clear_refunds_before"], *columns_of(sorted(rows)))
+    """Refunds by part of orders that have not come, as they stand now; those that are over go."""
+    noted = sorted(row for row in rows if row.refunded is not None)
+    over = sorted(row[:3] for row in rows if row.refunded is None)
+    if noted:
+        await connection.execute(_SQL["put_refunds_before"], *columns_of(noted))
+    if over:
+        await connection.execute(_SQL["clear_refunds_before"], *columns_of(over))
 
 
 async def put_uses(connection: Connection, rows: Collection[UseRow]) -> None:

@@ -47,8 +47,8 @@ ON CONFLICT (partner_id, order_id, customer_no) DO UPDATE SET refunded = exclude
 -- name: clear_refunds_before
 -- Those that are over: their order has come, and counts no more.
 DELETE FROM refunds_before r
-USING unnest($1::bigint[], $2::text[], $3::bigint[], $4::numeric[]) AS n (partner_id, order_id, customer_no, refunded)
-WHERE r.partner_id = n.partner_id AND r.order_id = n.order_id AND r.customer_no = n.customer_no AND n.refunded = 0;
+USING unnest($1::bigint[], $2::text[], $3::bigint[]) AS n (partner_id, order_id, customer_no)
+WHERE r.partner_id = n.partner_id AND r.order_id = n.order_id AND r.customer_no = n.customer_no;
 
 -- name: put_uses
 -- Uses that orders have now.

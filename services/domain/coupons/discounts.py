@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from services.domain.events import OrderLine, OrderPlaced
-from services.domain.exact import ZERO, minor_digits, quotient
+from services.domain.exact import ZERO, Quotient, minor_digits, quotient
 from services.domain.terms import DiscountClass, Terms, TermsType
 
 
@@ -108,8 +108,7 @@ def _amount(terms: Terms, order: OrderPlaced) -> Decimal:
     value = terms.value or ZERO
     match terms.type:
         case TermsType.PERCENTAGE:
-            amount = quotient((base, value), (100,)).half_up(places)
-            return amount if terms.capping is None else min(amount, terms.capping)
+            return _at_most(quotient((base, value), (100,)), terms.capping).half_up(places)
         case TermsType.FIXED:
             return quotient((min(value, base),)).half_up(places)
         case TermsType.FREE_PRODUCT:
@@ -118,3 +117,11 @@ def _amount(terms: Terms, order: OrderPlaced) -> Decimal:
             return quotient((order.shipping,)).half_up(places)
         case TermsType.CUSTOM:
             return ZERO
+
+
+def _at_most(amount: Quotient, capping: Decimal | None) -> Quotient:
+    """Before it is rounded: a capping finer than the currency's minor unit is rounded too."""
+    if capping is None:
+        return amount
+    most = quotient((capping,))
+    return most if amount.over * most.under > most.over * amount.under else amount
