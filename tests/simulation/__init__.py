@@ -1,6 +1,8 @@
 """Seeded runs of the whole issuing side over real Postgres: log, locks, clock and crashes are simulated.
 
 `python -m tests.simulation --seeds 5000` runs any number; a failure prints the seed that repeats it. `world` is one
-run, over `log` (a topic in memory), `faults` (connections that die where the seed says) and `stage` (the database),
-judged by `invariants`; `test_simulation` runs two hundred, `__main__` any number.
+run, over `log` (a topic in memory), `faults` (connections that die where the seed says) and `stage` (the database). What
+happens is drawn by `programs` (what a partner sets) and `shopping` (what customers do); `spending` takes points away. It
+is judged by `invariants`, and by `comparing` with a second reading of the contract, `model/`; `test_simulation` runs two
+hundred, `__main__` any number.
 """

@@ -35,7 +35,7 @@ CHECKS: Mapping[str, str] = {
         SELECT event_id FROM decisions GROUP BY event_source, event_id HAVING count(*) > 1 LIMIT 1""",
     "I2 a game event with two coupons": """
         SELECT d.event_id FROM decisions d JOIN coupons c USING (event_key)
-        WHERE d.event_type = 'game.completed' GROUP BY d.event_id HAVING count(*) > 1 LIMIT 1""",
+        WHERE d.event_type = 'game.completed' AND c.game_id IS NOT NULL GROUP BY d.event_id HAVING count(*) > 1 LIMIT 1""",
     "I3 a coupon without its decision": """
         SELECT c.id::text FROM coupons c LEFT JOIN decisions d USING (event_key) WHERE d IS NULL LIMIT 1""",
     "I3 a coupon without its event": """
@@ -43,7 +43,7 @@ CHECKS: Mapping[str, str] = {
         WHERE o IS NULL LIMIT 1""",
     "I3 an expiry that does not follow from the rule": """
         SELECT id::text FROM coupons WHERE expires_at IS DISTINCT FROM
-            issued_at + rule_validity_days * interval '24 hours' LIMIT 1""",
+            issued_at + rule_validity_days * interval '24 hours' AND game_id IS NOT NULL LIMIT 1""",
     "I5 a history that is no path": """
         SELECT h.coupon_id::text FROM coupon_history h
         LEFT JOIN coupon_history p ON p.coupon_id = h.coupon_id AND p.step = h.step - 1

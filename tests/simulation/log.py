@@ -10,35 +10,45 @@ from typing import Any
 
 from aiokafka import ConsumerRecord
 
+from schemas import topics
+
 PARTITIONS = 3
+FOLLOW_UPS = PARTITIONS
+"""The partition that stands for the topic which we write ourselves."""
+ALL = range(PARTITIONS + 1)
 
 
 @dataclass(slots=True)
 class Log:
     """Records by partition. A producer that retries appends the same event again, perhaps to another partition."""
 
-    partitions: list[list[ConsumerRecord]] = field(
-        default_factory=lambda: [[] for _ in range(PARTITIONS)]
-    )
+    partitions: list[list[ConsumerRecord]] = field(default_factory=lambda: [[] for _ in ALL])
     appended: int = 0
 
     def append(
-        self, partition: int, event_type: str, event_id: str, at: str, data: dict[str, Any] | None
+        self,
+        partition: int,
+        event_type: str,
+        event_id: str,
+        at: str,
+        data: dict[str, Any] | None,
+        source: str = "/simulation",
     ) -> None:
         """Data None: a record that cannot be read."""
         headers = tuple(
             (f"ce_{name}", text.encode())
             for name, text in (
-                ("specversion", "1.0"), ("id", event_id), ("source", "/simulation"),
+                ("specversion", "1.0"), ("id", event_id), ("source", source),
                 ("type", event_type), ("time", at),
             )
         )  # fmt: skip
         records = self.partitions[partition]
         value = b"{" if data is None else json.dumps(data).encode()
         self.appended += 1
+        topic = topics.FOLLOW_UPS if partition == FOLLOW_UPS else "simulated"
         records.append(
             ConsumerRecord(
-                "simulated", partition, len(records), self.appended, 1, None, value, None, 0,
+                topic, partition, len(records), self.appended, 1, None, value, None, 0,
                 len(value), headers,
             )
         )  # fmt: skip
@@ -57,14 +67,14 @@ class Group:
     """Committed offsets and members. A rebalance hands partitions out anew, each from its committed offset."""
 
     log: Log
-    committed: list[int] = field(default_factory=lambda: [0] * PARTITIONS)
+    committed: list[int] = field(default_factory=lambda: [0 for _ in ALL])
     members: list[Consumer] = field(default_factory=lambda: [Consumer(), Consumer()])
 
     def rebalance(self, chance: random.Random) -> None:
         """Who owned a partition may still be working on it: nobody tells it to stop."""
         for member in self.members:
             member.owned, member.positions = [], {}
-        for partition in range(PARTITIONS):
+        for partition in ALL:
             owner = chance.choice(self.members)
             owner.owned.append(partition)
             owner.positions[partition] = self.committed[partition]

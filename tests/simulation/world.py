@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import random
 from dataclasses import dataclass, field
@@ -11,8 +12,10 @@ from typing import Any
 
 import asyncpg
 
+from schemas.events.types import CUSTOMER_BIRTHDAY, REFERRAL_COMPLETED
 from services.adapters.draws import Drawing
 from services.adapters.postgres.failures import LostRace
+from services.decisions.follow_ups import SOURCE, birthday_cause
 from services.decisions.manner import Manner, Writing
 from services.decisions.passing_time import settle_due
 from services.decisions.steps import StepRequest, take_step
@@ -20,14 +23,14 @@ from services.domain.coupons.codes import display
 from services.domain.coupons.coupon import Step
 from services.issuer import pipeline
 from services.issuer.pipeline import Pipeline
+from tests.simulation.comparing import Comparing
 from tests.simulation.faults import Crash, FaultyLocks, FaultyPool
 from tests.simulation.invariants import violations
-from tests.simulation.log import PARTITIONS, Consumer, Group, Log
+from tests.simulation.log import FOLLOW_UPS, PARTITIONS, Consumer, Group, Log
+from tests.simulation.programs import Draw, change_card, change_program
+from tests.simulation.shopping import CUSTOMERS, GAMES, Shopping
+from tests.simulation.spending import spend
 
-CUSTOMERS = ("anna", "bert", "carl")
-ORDERS = ("o-1", "o-2", "o-3", "o-4")
-SINGLE, MULTIPLE, CARD, CAPPED, TOTAL = 1, 2, 3, 4, 5
-GAMES = (SINGLE, MULTIPLE, CARD, CAPPED, TOTAL)
 WRITING = Writing(expiring_leads_hours=(24,))
 DRAWING = Drawing(bytes(32))
 """One secret for all runs: a seed that chooses among coupons chooses the same ones each time."""
@@ -36,7 +39,7 @@ STAFF_STEPS = (Step.RESERVED, Step.RELEASED, Step.REDEEMED, Step.REINSTATED, Ste
 
 @dataclass(slots=True)
 class World:
-    """Everything outside Postgres. `offset` is where the database's clock stands."""
+    """Everything outside Postgres. `offset` is where the database's clock stands, `relayed` the last row of the outbox."""
 
     pool: asyncpg.Pool
     chance: random.Random
@@ -44,6 +47,21 @@ class World:
     offset: timedelta = timedelta()
     group: Group = field(default_factory=lambda: Group(Log()))
     sent: set[str] = field(default_factory=set)
+    relayed: int = 0
+    has_program: bool = False
+    comparing: Comparing = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.comparing = Comparing(self.pool, self.partner_id, self.group.log)
+
+    @property
+    def now(self) -> datetime:
+        """Where the clock stands."""
+        return datetime.now(UTC) + self.offset
+
+    @property
+    def _draw(self) -> Draw:
+        return Draw(self.chance, self.now)
 
     @property
     def _manner(self) -> Manner:
@@ -54,7 +72,7 @@ class World:
         happenings = (
             (self.produce, 8), (self.deliver, 8), (self.deliver_at_once, 2), (self.crash, 4),
             (self.rebalance, 2), (self.turn_clock, 2), (self.change_rule, 1), (self.staff, 3),
-            (self.sweep, 2),
+            (self.sweep, 2), (self.relay, 4), (self.calendar, 1), (self.spend, 2), (self.change_program, 1),
         )  # fmt: skip
         chosen = self.chance.choices([h for h, _ in happenings], [w for _, w in happenings])[0]
         await chosen()
@@ -69,26 +87,13 @@ class World:
             else:
                 event_id = f"e-{len(self.sent)}"
                 self.sent.add(event_id)
-            kind, data = await self._event()
-            at = datetime.now(UTC) + self.offset - timedelta(minutes=self.chance.randint(0, 9))
+            codes = [await self._some_code() for _ in range(self.chance.randint(0, 2))]
+            kind, data = Shopping(self.chance, self.partner_id).event(codes)
+            at = self.now - timedelta(minutes=self.chance.randint(0, 9))
             unreadable = self.chance.random() < 0.05
             self.group.log.append(
                 partition, kind, event_id, at.isoformat(), None if unreadable else data
             )
-
-    async def _event(self) -> tuple[str, dict[str, Any]]:
-        base = {"partner_id": self.partner_id, "customer_id": self.chance.choice(CUSTOMERS)}
-        roll = self.chance.random()
-        if roll < 0.55:
-            result = "won" if self.chance.random() < 0.9 else "lost"
-            game_id = self.chance.choice((*GAMES, 99))
-            return "game.completed", base | {"game_id": game_id, "result": result}
-        order = base | {"order_id": self.chance.choice(ORDERS)}
-        if roll < 0.85:
-            codes = [await self._some_code() for _ in range(self.chance.randint(0, 2))]
-            more = {"currency": "EUR", "total": 5, "coupon_codes": codes, "shop_id": 1}
-            return "order.placed", order | more
-        return self.chance.choice(("order.cancelled", "order.refunded")), order
 
     async def _some_code(self) -> str:
         row = await self.pool.fetchrow(
@@ -154,6 +159,60 @@ class World:
             self.chance.choice(GAMES),
         )
 
+    async def change_program(self) -> None:
+        """The partner changes all of the program, a section, or a card; from the first time on there is one."""
+        sections = ("campaigns", "cashback", "settings", "referrals", "redemption")
+        if not self.has_program or self.chance.random() < 0.3:
+            await change_program(self.pool, self.partner_id, self._draw)
+            self.has_program = True
+        elif self.chance.random() < 0.6:
+            some = (self.chance.choice(sections),)
+            await change_program(self.pool, self.partner_id, self._draw, some)
+        else:
+            await change_card(self.pool, self._draw)
+
+    async def relay(self) -> None:
+        """What we tell ourselves reaches its topic, now and then twice; and so may a forgery."""
+        rows = await self.pool.fetch(
+            "SELECT id, ce_id, ce_type, ce_time, value FROM outbox WHERE topic = 'follow-ups' AND id > $1 ORDER BY id",
+            self.relayed,
+        )
+        for row in rows:
+            self.relayed = row["id"]
+            for _ in range(self.chance.choice((1, 1, 2))):
+                self._follow(row["ce_type"], row["ce_id"], row["ce_time"], json.loads(row["value"]))
+        if self.chance.random() < 0.1:
+            anna = {"partner_id": self.partner_id, "customer_id": "anna"}
+            self._follow(REFERRAL_COMPLETED, "forged", self.now, anna | {"friend_id": "bert"})
+
+    async def calendar(self) -> None:
+        """Somebody's birthday comes, in whatever year."""
+        row = await self.pool.fetchrow(
+            "SELECT customer_no, customer_id FROM profiles JOIN customers USING (customer_no)"
+            " WHERE birthday IS NOT NULL ORDER BY md5(customer_no::text || $1) LIMIT 1",
+            str(self.chance.random()),
+        )
+        if row is None:
+            return
+        year = self.chance.choice((2026, 2027, 2028))
+        await self.pool.execute(
+            "INSERT INTO birthdays (customer_no, year, partner_id, at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+            row["customer_no"], year, self.partner_id, self.now,
+        )  # fmt: skip
+        data = {"partner_id": self.partner_id, "customer_id": row["customer_id"], "year": year}
+        cause = birthday_cause(row["customer_no"], year)
+        self._follow(CUSTOMER_BIRTHDAY, cause.id, self.now, data)
+
+    def _follow(self, kind: str, id_: str, at: datetime, data: dict[str, Any]) -> None:
+        self.group.log.append(FOLLOW_UPS, kind, id_, at.isoformat(), data, SOURCE)
+
+    async def spend(self) -> None:
+        """Somebody's points go for something."""
+        customer_id = self.chance.choice(CUSTOMERS)
+        done = await spend(self.pool, self.chance, self.partner_id, customer_id, self._manner)
+        if done is not None:
+            self.comparing.spent(customer_id, *done)
+
     async def staff(self) -> None:
         """Somebody in a shop does something to some coupon."""
         coupon_id = await self.pool.fetchval(
@@ -191,6 +250,12 @@ class World:
         while not self.group.is_done:
             for member in self.group.members:
                 await self._work(member, None)
+            await self.relay()
+
+    async def wrong(self, *, finished: bool = False) -> list[str]:
+        """What does not hold now, and what the model says otherwise."""
+        found = await violations(self.pool, self.group, finished=finished)
+        return [*found, *await self.comparing.differences(self.now)]
 
 
 class RuleFailures(logging.Handler):
@@ -223,11 +288,13 @@ async def run_seed(pool: asyncpg.Pool, partner_id: int, seed: int, steps: int) -
 async def _run_seed(pool: asyncpg.Pool, partner_id: int, seed: int, steps: int) -> None:
     world = World(pool, random.Random(seed), partner_id)
     world.group.rebalance(world.chance)
+    if world.chance.random() < 0.9:
+        await world.change_program()
     history = []
     for number in range(steps):
         history.append(await world.step())
-        wrong = await violations(pool, world.group, finished=False)
+        wrong = await world.wrong()
         assert not wrong, f"seed {seed}, step {number} ({' '.join(history[-5:])}): {wrong}"
     await world.finish()
-    wrong = await violations(pool, world.group, finished=True)
+    wrong = await world.wrong(finished=True)
     assert not wrong, f"seed {seed}, when all was delivered: {wrong}"

@@ -1,0 +1,165 @@
+"""All customers of one partner: each event in its turn, as the decision log has them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from fractions import Fraction
+from typing import Any
+
+from tests.simulation.model import orders
+from tests.simulation.model.coupons import Coupon
+from tests.simulation.model.customer import Customer, Purchase, Said, Turn
+from tests.simulation.model.exactly import down, number
+from tests.simulation.model.rules import Document, Rules
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """An event as it was sent, and what only the stage knows: when it was decided, and the game that it is about.
+
+    `is_referrer_new`: who it names registered in this very step, and may not have been seen yet.
+    """
+
+    type: str
+    data: Document
+    at: datetime
+    occurred_at: datetime
+    game: Document | None = None
+    is_referrer_new: bool = False
+    says_unknown_referrer: bool = False
+
+
+@dataclass(slots=True)
+class Book:
+    """`codes`: coupons by what customers type."""
+
+    customers: dict[str, Customer] = field(default_factory=dict)
+    purchases: dict[str, Purchase] = field(default_factory=dict)
+    codes: dict[str, Coupon] = field(default_factory=dict)
+
+    def of(self, customer_id: str) -> Customer:
+        return self.customers.setdefault(customer_id, Customer(customer_id))
+
+    def decide(self, told: Told, rules: Rules | None) -> Said:
+        """What comes of the event; None: no program is in force."""
+        customer = self.of(told.data["customer_id"])
+        if rules is None:
+            return self._without_program(told, customer)
+        turn = Turn(rules, customer, told.at, told.occurred_at)
+        match told.type:
+            case "order.placed":
+                orders.placed(turn, told.data, self.purchases, self.codes.get)
+            case "order.cancelled" | "order.refunded":
+                self._reversed(turn, told)
+            case "customer.created" | "customer.updated":
+                self._described(turn, told)
+            case "customer.event":
+                self._did(turn, told.data)
+            case "referral.completed":
+                self._brought(turn, told.data["friend_id"])
+            case "customer.birthday":
+                turn.set_off("birthday", {"year": told.data["year"]}, [], set())
+                turn.refer("birthday", {"year": told.data["year"]})
+            case "game.completed" if told.game is not None:
+                metadata = {
+                    **told.game,
+                    "result": told.data["result"],
+                    "score": told.data.get("score"),
+                }
+                turn.set_off("game_completed", metadata, [], set())
+                turn.refer("game_completed", metadata)
+        turn.settle_tier()
+        return turn.said
+
+    def _without_program(self, told: Told, customer: Customer) -> Said:
+        """A profile is kept; a reversal closes its order, whatever it says of amounts."""
+        if told.type in {"customer.created", "customer.updated"}:
+            self._describe(customer, told)
+        elif told.type in {"order.cancelled", "order.refunded"}:
+            customer.cancelled.add(told.data["order_id"])
+        return Said()
+
+    def _reversed(self, turn: Turn, told: Told) -> None:
+        refunded = told.data.get("refunded_total") if told.type == "order.refunded" else None
+        amount: Fraction | None = None if refunded is None else abs(number(refunded))
+        orders.reversed_(turn, told.data["order_id"], amount, self.purchases)
+
+    def _describe(self, customer: Customer, told: Told) -> tuple[bool, Any]:
+        """Whether it registers, and what became of the referrer that it names."""
+        data = told.data
+        if "tags" in data:
+            customer.tags = set(data["tags"] or ())
+        if "locale" in data:
+            customer.locale = data["locale"]
+        if "attributes" in data:
+            customer.attributes = data["attributes"] or {}
+        if told.type == "customer.updated" or customer.registered:
+            return False, None
+        referrer = data.get("referred_by")
+        outcome = None
+        if referrer is not None:
+            is_unknown = not self.of(referrer).registered
+            if told.is_referrer_new:
+                is_unknown = told.says_unknown_referrer
+            why = (
+                "self_referral"
+                if referrer == customer.id
+                else "unknown_referrer"
+                if is_unknown
+                else None
+            )
+            outcome = ("set" if why is None else "refused", why, referrer)
+            customer.referred_by = referrer if why is None else None
+        customer.registered = True
+        return True, outcome
+
+    def _described(self, turn: Turn, told: Told) -> None:
+        customer, rules = turn.customer, turn.rules
+        registers, turn.said.referral = self._describe(customer, told)
+        if not registers:
+            return
+        turn.tags = set(customer.tags)
+        if customer.card is None and (card_id := rules.card_for_new()) is not None:
+            self._hand_over(turn, card_id)
+        metadata = {**customer.attributes, "locale": customer.locale}
+        turn.set_off("sign_up", metadata, [], set())
+        turn.refer("sign_up", metadata)
+
+    def _hand_over(self, turn: Turn, card_id: int) -> None:
+        customer, card = turn.customer, turn.rules.card(card_id) or {}
+        customer.card = card_id
+        bonus = card.get("initial_bonus_points") or 0
+        if (
+            bonus
+            and card.get("points_enabled") is not False
+            and card_id not in customer.bonus_cards
+        ):
+            customer.bonus_cards.add(card_id)
+            turn.earn(bonus)
+
+    def _did(self, turn: Turn, data: Document) -> None:
+        metadata = data.get("metadata") or {}
+        card = turn.rules.card(turn.customer.card)
+        if (
+            data["name"] == "visit"
+            and card is not None
+            and turn.rules.gives_points(card, metadata.get("shop_id"))
+        ):
+            turn.earn(card.get("points_per_visit") or 0)
+        turn.set_off(data["name"], metadata, [], set())
+        turn.refer(data["name"], metadata)
+
+    def _brought(self, turn: Turn, friend_id: str) -> None:
+        """One friend more, by the rules of now."""
+        account, rules = turn.customer.account, turn.rules.referrals
+        account.referrals += 1
+        if rules.get("referralMethod") is None:
+            return
+        rewards = [rules["customerReward"]]
+        extra = rules["extraReward"]
+        if extra is not None and account.referrals % extra["forEvery"] == 0:
+            rewards.append(extra)
+        points, score = (sum(each[name] for each in rewards) for name in ("point", "score"))
+        coupons = [each["coupon"] for each in rewards if each["coupon"] is not None]
+        turn.give(down(Fraction(points)), score, coupons, ("referral", friend_id))
