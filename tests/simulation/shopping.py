@@ -8,7 +8,7 @@ from typing import Any
 from tests.simulation.programs import EVENTS, TAGS
 
 CUSTOMERS = ("anna", "bert", "carl")
-ORDERS = tuple(f"o-{number}" for number in range(1, 9))
+ORDERS = tuple(f"o-{number}" for number in range(1, 7))
 SINGLE, MULTIPLE, CARD, CAPPED, TOTAL = 1, 2, 3, 4, 5
 GAMES = (SINGLE, MULTIPLE, CARD, CAPPED, TOTAL)
 TOTALS = ("0.3", "5", "10.50", "25.99", "49.99", "50", "99.99", "123.456", "1234", "0")
@@ -28,15 +28,15 @@ class Shopping:
         """Something that happens; `codes` may be used by an order."""
         base = {"partner_id": self.partner_id, "customer_id": self.chance.choice(CUSTOMERS)}
         roll = self.chance.random()
-        if roll < 0.3:
+        if roll < 0.2:
             result = "won" if self.chance.random() < 0.9 else "lost"
             game = {"game_id": self.chance.choice((*GAMES, 99)), "result": result}
             return "game.completed", base | game | self.some(score=(10, 50, 99.5))
-        if roll < 0.6:
+        if roll < 0.58:
             return "order.placed", base | self.order(codes)
-        if roll < 0.75:
+        if roll < 0.78:
             return self.reversal(base)
-        if roll < 0.87:
+        if roll < 0.88:
             return self.description(base)
         name = self.chance.choice(EVENTS)
         metadata = self.some(stars=(1, 3, "four", [1, 4]), shop_id=(1, 2, "1"), plan=("gold", True))

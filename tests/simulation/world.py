@@ -29,7 +29,7 @@ from tests.simulation.invariants import violations
 from tests.simulation.log import FOLLOW_UPS, PARTITIONS, Consumer, Group, Log
 from tests.simulation.programs import Draw, change_card, change_program
 from tests.simulation.shopping import CUSTOMERS, GAMES, Shopping
-from tests.simulation.spending import spend
+from tests.stand.spending import spend
 
 WRITING = Writing(expiring_leads_hours=(24,))
 DRAWING = Drawing(bytes(32))
@@ -209,7 +209,13 @@ class World:
     async def spend(self) -> None:
         """Somebody's points go for something."""
         customer_id = self.chance.choice(CUSTOMERS)
-        done = await spend(self.pool, self.chance, self.partner_id, customer_id, self._manner)
+        async with self.pool.acquire() as connection, connection.transaction():
+            done = await spend(
+                connection,
+                (self.partner_id, customer_id),
+                self._manner,
+                lambda balance: self.chance.choice((balance, self.chance.randint(0, balance))),
+            )
         if done is not None:
             self.comparing.spent(customer_id, *done)
 
