@@ -43,7 +43,7 @@ COMMANDS = {
     "status": ("services.insight.status.command:status", "Is all well, and if not, what to do?"),
     "explain": (
         "services.insight.explain.command:explain",
-        "Why an event did or did not issue a coupon.",
+        "Why an event did or did not issue a coupon or earn points.",
     ),
     "verify": (
         "services.insight.verify.command:verify",

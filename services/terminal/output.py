@@ -6,12 +6,15 @@ import json
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from schemas.gameball_v4.exact_json import write
 
 SHOWN = 100
 """Rows of a long listing's table without --limit; JSON has all."""
@@ -37,6 +40,21 @@ dry_run_option = click.option("--dry-run", is_flag=True, help="Check and report,
 def print_json(document: Any) -> None:
     """One JSON document, with a line end, on stdout; instants as RFC 3339 in UTC."""
     print(json.dumps(document, ensure_ascii=False, default=plain))
+
+
+def print_exact_json(document: Any) -> None:
+    """The same; decimals are numbers with every digit."""
+    print(write(_plainly(document)))
+
+
+def _plainly(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): _plainly(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plainly(each) for each in value]
+    if value is None or isinstance(value, (str, bool, int, float, Decimal)):
+        return value
+    return plain(value)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -14,7 +14,7 @@ from tests.stand.world import NOBODYS_GAME, OTHER_SOURCE, SOURCE, World
 
 KEYS = [
     "event_id", "source", "type", "outcome", "reason", "rule_version", "blocking_coupon_id", "coupon_id",
-    "codes", "decided_at", "topic", "partition", "offset", "traceparent", "dead_letters", "timeline",
+    "codes", "program", "decided_at", "topic", "partition", "offset", "traceparent", "dead_letters", "timeline",
 ]  # fmt: skip
 
 
@@ -55,6 +55,7 @@ async def test_explain_says_what_was_issued(world: World, explain: Command) -> N
         "blocking_coupon_id": None,
         "coupon_id": str(coupon["id"]),
         "codes": [],
+        "program": None,
         "decided_at": None,
         "topic": world.settings.topic(GAME_COMPLETED),
         "partition": None,

@@ -230,7 +230,9 @@ async def test_timeline_goes_by_keys(settings: Settings) -> None:
         "steps": ([uuid4()],),
         "issued_by_hand": ([1], ["c"]),
         "stamps": ([1], ["o"], [uuid4()]),
-        "still_queued": (["e"], [1]),
+        "entries": ([1], [uuid4()]),
+        "campaign_names": ([1], [1]),
+        "still_queued": (["e"], [1], ["k"]),
         "handled": ([1],),
         "waiting": (str(uuid4()), str(uuid4()), ["t"], 0, 0, 1, "anna"),
     }

@@ -15,6 +15,7 @@ import asyncpg
 import click
 
 from services.adapters.postgres import reused_ids
+from services.insight.explain import program
 from services.insight.explain.gathered import Gathered, gather
 from services.insight.explain.known import Known, Row, answer, find
 from services.insight.explain.timeline import Entry, merged, timeline
@@ -22,7 +23,7 @@ from services.insight.explain.waiting import waiting
 from services.runtime.settings import Settings
 from services.terminal.addresses import command_settings, postgres
 from services.terminal.arguments import IDENTIFIER, utf8_text
-from services.terminal.output import json_option, print_facts, print_json, print_table
+from services.terminal.output import json_option, print_exact_json, print_facts, print_table
 
 ONE_PASS_MS = 120_000
 """Time for reading a whole table: a position whose record is no longer kept needs it."""
@@ -39,7 +40,7 @@ Story = tuple[Row, list[Entry]]
 @json_option
 @click.pass_context
 def explain(ctx: click.Context, /, as_json: bool, **asked: Any) -> None:
-    """Say why EVENT_ID did or did not issue a coupon, and all that has happened with it since.
+    """Say why EVENT_ID did or did not issue a coupon or earn points, and all that has happened with it since.
 
     EVENT_ID may also be topic:partition:offset, for a record without a readable id. Exit 1 if nothing is known of it.
     """
@@ -56,7 +57,7 @@ def explain(ctx: click.Context, /, as_json: bool, **asked: Any) -> None:
     of_customer = asked["customer"] is not None
     if as_json:
         answers = [row | {"timeline": [one.document() for one in told]} for row, told in stories]
-        print_json(answers[0] if len(answers) == 1 and not of_customer else answers)
+        print_exact_json(answers[0] if len(answers) == 1 and not of_customer else answers)
     elif of_customer:
         _tell_customer(asked["customer"], stories, zone)
     else:
@@ -78,7 +79,8 @@ async def _stories(settings: Settings, asked: dict[str, Any]) -> tuple[list[Stor
         reused = await _reused(connection, known)
     stories = [
         (
-            answer(one) | ({"id_reused": reused[number]} if number in reused else {}),
+            answer(one, _program(one, gathered))
+            | ({"id_reused": reused[number]} if number in reused else {}),
             timeline(one, gathered),
         )
         for number, one in enumerate(known)
@@ -103,6 +105,13 @@ async def _reused(
     return found
 
 
+def _program(known: Known, gathered: Gathered) -> Row | None:
+    made = known.decision
+    if made is None:
+        return None
+    return program.answer(made, gathered.entries_of_event.get(made["event_key"], ()))
+
+
 def _zone(known: Sequence[Known], gathered: Gathered) -> tzinfo | None:
     for party in gathered.parties.values():
         with suppress(ZoneInfoNotFoundError):  # then in UTC alone
@@ -121,6 +130,7 @@ def _tell(answer: Row, told: Sequence[Entry], zone: tzinfo | None) -> None:
         "coupon": answer["coupon_id"],
         "blocked by": answer["blocking_coupon_id"],
         "rule version": answer["rule_version"],
+        "program version": answer["program"] and answer["program"]["version"],
         "decided at": answer["decided_at"],
         "trace": answer["traceparent"],
         "read from": f"{answer['topic']}:{answer['partition']}:{answer['offset']}",

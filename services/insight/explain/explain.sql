@@ -68,10 +68,32 @@ FROM unnest($1::bigint[], $2::text[], $3::uuid[]) AS named (partner_id, order_id
 JOIN order_stamps s USING (partner_id, order_id, event_key) ORDER BY s.game_id;
 
 -- name: still_queued
--- Which of these events and letters wait in the outbox, or were set aside. One pass over the outbox, which holds only
--- what is not published yet.
-SELECT ce_id, dead_letter_id, topic, queued_at, refused, republished FROM outbox
-WHERE ce_id = ANY ($1::text[]) OR dead_letter_id = ANY ($2::bigint[]) ORDER BY id;
+-- Which of these events and letters wait in the outbox, or were set aside; and what is told of these decisions' programs
+-- ($3), whose ids begin with their keys. One pass over the outbox, which holds only what is not published yet.
+SELECT ce_id, ce_type, dead_letter_id, topic, queued_at, refused, republished FROM outbox
+WHERE ce_id = ANY ($1::text[]) OR dead_letter_id = ANY ($2::bigint[]) OR split_part(ce_id, '.', 1) = ANY ($3::text[])
+ORDER BY id;
+
+-- name: entries
+-- What these events wrote into the ledger, each entry with what the customer's meters and debt had come to by then.
+SELECT * FROM (
+    SELECT event_key, at, kind, source_kind, source_id, points, balance, owed, points_earned, score, spent, orders, referrals,
+           base_points, factor, expires_at, reason, number,
+           sum(owed) OVER running AS owed_then, sum(points_earned) OVER running AS points_earned_then,
+           sum(score) OVER running AS score_then, sum(spent) OVER running AS spent_then,
+           sum(orders) OVER running AS orders_then, sum(referrals) OVER running AS referrals_then
+    FROM ledger WHERE customer_no = ANY ($1::bigint[])
+    WINDOW running AS (PARTITION BY customer_no ORDER BY number)
+) AS entry
+WHERE event_key = ANY ($2::uuid[])
+ORDER BY number;
+
+-- name: campaign_names
+-- What the campaigns of these programs were called at these versions.
+SELECT v.partner_id, v.version, (campaign ->> 'id')::bigint AS id, campaign ->> 'name' AS name
+FROM unnest($1::bigint[], $2::integer[]) AS named (partner_id, version)
+JOIN program_versions v USING (partner_id, version)
+CROSS JOIN LATERAL jsonb_array_elements(coalesce(v.sections -> 'campaigns', '[]')) AS campaign;
 
 -- name: handled
 -- What was done about these letters, oldest first, by whom and why.

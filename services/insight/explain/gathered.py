@@ -8,18 +8,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import asyncpg
 import orjson
 
+from schemas.topics import FOLLOW_UPS, PROGRAM_EVENTS
 from services.adapters.postgres.dead_letters import position_of
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
 from services.domain.events import Position
 from services.insight.explain.known import Known
-from services.insight.explain.records import arrivals
+from services.insight.explain.records import Arrival, arrivals
 from services.runtime.settings import Settings
 
 _SQL = queries("explain", __package__)
@@ -39,12 +39,18 @@ class Gathered:
     steps_of_coupon: By
     steps_of_event: By
     stamps_of_event: By
+    entries_of_event: By
+    """Of the ledger, in their order."""
+    campaigns: Mapping[tuple[int, int], Mapping[int, str]]
+    """Names by id, of a partner's program at a version."""
     by_hand: Mapping[str, Row]
     queued: By
     """By the `ce_id` of an event, or the number of a letter."""
+    told: By
+    """What waits to leave of what the program did, by the key of the event."""
     handled: By
     """What was done about a letter, by its number."""
-    arrived_at: Mapping[Position, datetime]
+    arrived: Mapping[Position, Arrival]
 
 
 async def gather(connection: Connection, settings: Settings, known: Sequence[Known]) -> Gathered:
@@ -62,7 +68,10 @@ async def gather(connection: Connection, settings: Settings, known: Sequence[Kno
     keys = [f"{row['event_key']}.declined.{game}" for row in decisions for game in _games(row)]
     keys += [f"{coupon['id']}.issued" for coupon in coupons]
     keys += [f"{step['coupon_id']}.{step['step']}.{step['word']}" for step in steps]
-    queued = await connection.fetch(_SQL["still_queued"], keys, letters)
+    by_program = [row for row in decisions if row["program_version"] is not None]
+    queued = await connection.fetch(
+        _SQL["still_queued"], keys, letters, [str(row["event_key"]) for row in by_program]
+    )
     return Gathered(
         rules=await _rules(connection, [*decisions, *coupons]),
         parties={
@@ -78,14 +87,21 @@ async def gather(connection: Connection, settings: Settings, known: Sequence[Kno
         stamps_of_event=_by("event_key", await connection.fetch(
             _SQL["stamps"], *([row[name] for row in orders] for name in ("partner_id", "order_id", "event_key"))
         )),
+        entries_of_event=_by("event_key", await connection.fetch(
+            _SQL["entries"],
+            _some(row["customer_no"] for row in decisions),
+            [row["event_key"] for row in decisions],
+        )),
+        campaigns=await _campaigns(connection, by_program),
         by_hand={row["subject_id"]: row for row in await connection.fetch(
             _SQL["issued_by_hand"],
             [coupon["partner_id"] for coupon in coupons],
             [str(coupon["id"]) for coupon in coupons],
         )},
         queued=_by("ce_id", queued) | _by("dead_letter_id", queued),
+        told=_told(queued),
         handled=_by("dead_letter_id", await connection.fetch(_SQL["handled"], letters)),
-        arrived_at=await arrivals(
+        arrived=await arrivals(
             settings,
             (
                 (position_of(row), str(row["event_key"]))
@@ -93,6 +109,28 @@ async def gather(connection: Connection, settings: Settings, known: Sequence[Kno
             ),
         ),
     )  # fmt: skip
+
+
+def _told(queued: Iterable[Row]) -> By:
+    """What is of the program alone: coupons' events are told one by one."""
+    told: dict[Any, list[Row]] = defaultdict(list)
+    for row in queued:
+        if row["topic"] in (PROGRAM_EVENTS, FOLLOW_UPS):
+            told[row["ce_id"].partition(".")[0]].append(row)
+    return dict(told)
+
+
+async def _campaigns(
+    connection: Connection, decisions: Sequence[Row]
+) -> dict[tuple[int, int], dict[int, str]]:
+    wanted = sorted({(row["partner_id"], row["program_version"]) for row in decisions})
+    names: dict[tuple[int, int], dict[int, str]] = defaultdict(dict)
+    found = await connection.fetch(
+        _SQL["campaign_names"], [one for one, _ in wanted], [version for _, version in wanted]
+    )
+    for row in found:
+        names[row["partner_id"], row["version"]][row["id"]] = row["name"]
+    return dict(names)
 
 
 def _games(decision: Row) -> list[int]:

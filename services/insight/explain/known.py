@@ -127,8 +127,11 @@ def _of(decision: asyncpg.Record, letters: Sequence[asyncpg.Record]) -> Known:
     return Known(decision=decision, letters=own)
 
 
-def answer(known: Known) -> Row:
-    """Of an event that was never decided: where it last died; the reason is the stage."""
+def answer(known: Known, program: Row | None = None) -> Row:
+    """Of an event that was never decided: where it last died; the reason is the stage.
+
+    `program`: what its partner's program made of it.
+    """
     made, row = known.decision, known.decision or known.letters[-1]
     return shape(
         row,
@@ -137,6 +140,7 @@ def answer(known: Known) -> Row:
         reason=made["reason"] if made else row["stage"],
         trace=made["traceparent"] if made else trace_in(row),
         decision=made or NO_DECISION,
+        program=program,
         letters=[{name: letter[name] for name in _LETTER} for letter in known.letters],
     )
 
@@ -149,6 +153,7 @@ def shape(
     reason: str | None,
     trace: str | None,
     decision: Mapping[str, Any] | asyncpg.Record = NO_DECISION,
+    program: Row | None = None,
     letters: Sequence[Row] = (),
 ) -> Row:
     """The shape of the contract: of what was read at this place, an event of this id, source and type."""
@@ -163,6 +168,7 @@ def shape(
         "blocking_coupon_id": decision["blocking_coupon_id"],
         "coupon_id": decision["coupon_id"],
         "codes": json.loads(decision["codes"] or "[]"),
+        "program": program,
         "decided_at": decision["decided_at"],
         "topic": place["topic"],
         "partition": place["partition"],

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
@@ -26,6 +27,13 @@ MOST_RECORDS = 20
 FETCH_MS = 1_000
 
 
+class Arrival(NamedTuple):
+    """When a record came, and what it carries."""
+
+    at: datetime
+    event: Event
+
+
 async def event_at(settings: Settings, position: Position) -> Event | None:
     """The event of the record at this position; None if it cannot be had or read."""
     for record in await _records_at(settings, [position]):
@@ -36,7 +44,7 @@ async def event_at(settings: Settings, position: Position) -> Event | None:
 
 async def arrivals(
     settings: Settings, wanted: Iterable[tuple[Position, str]]
-) -> dict[Position, datetime]:
+) -> dict[Position, Arrival]:
     """When the records at these positions arrived, as far as the topics still have them: of the first few only.
 
     Each is named with its event's key: a topic that was made anew has other records at the same positions.
@@ -46,7 +54,8 @@ async def arrivals(
     for record in await _records_at(settings, list(keys)[:MOST_RECORDS]):
         read = read_record(record)
         if isinstance(read, Incoming) and read.event_key == keys[read.position]:
-            found[read.position] = datetime.fromtimestamp(record.timestamp / 1000, UTC)
+            arrived_at = datetime.fromtimestamp(record.timestamp / 1000, UTC)
+            found[read.position] = Arrival(arrived_at, read.event)
     return found
 
 

@@ -13,16 +13,26 @@ from typing import Any
 import asyncpg
 import orjson
 
-from schemas.topics import COUPON_ISSUED, COUPON_LIFECYCLE, DEAD_LETTERS, ISSUANCE_DECLINED
+from schemas.topics import (
+    COUPON_ISSUED,
+    COUPON_LIFECYCLE,
+    DEAD_LETTERS,
+    ISSUANCE_DECLINED,
+    PROGRAM_EVENTS,
+)
 from services.adapters.postgres.dead_letters import position_of
 from services.domain.coupons.coupon import OPEN_STATUSES
+from services.insight.explain import program
 from services.insight.explain.gathered import Gathered
 from services.insight.explain.known import Known
+from services.insight.explain.records import Arrival
 from services.insight.explain.wording import (
     coupon_in_words,
+    event_in_words,
     game_in_words,
     reason_in_words,
     rule_in_words,
+    terms_in_words,
 )
 from services.terminal.output import instant_text
 
@@ -81,6 +91,7 @@ class _Story:
             yield Entry(
                 at=self._at, what="blocked", detail=self._blocked_by(blocking), after=self._at
             )
+        yield from self._program()
         if self._decision["outcome"] == "declined" and self._decision["game_id"] is not None:
             ce_id = f"{self._decision['event_key']}.declined.{self._decision['game_id']}"
             yield from published(
@@ -97,17 +108,18 @@ class _Story:
     def _came_in(self) -> Iterator[Entry]:
         row, party = self._decision, self._gathered.parties.get(self._decision["customer_no"])
         whose = f" of customer {party['customer_id']} of {party['partner']}" if party else ""
-        what = f"order {row['order_id']}" if row["order_id"] else self._game(row["rule_version"])
+        position = position_of(row)
+        arrival = self._gathered.arrived.get(position)
+        what = self._what(arrival)
         # What is compared with the game's dates; a clock that ran ahead must not put it behind its decision.
         yield Entry(
             at=row["occurred_at"],
             what="happened",
-            detail=f"{row['event_type']} “{row['event_id']}” of {row['event_source']}{whose}: {what}",
+            detail=f"{row['event_type']} “{row['event_id']}” of {row['event_source']}{whose}{what}",
             after=min(row["occurred_at"], self._at),
         )
-        position = position_of(row)
         if row["topic"] != row["event_source"]:  # by hand nothing was read from a topic
-            arrived_at = self._gathered.arrived_at.get(position)
+            arrived_at = arrival.at if arrival is not None else None
             yield Entry(
                 at=arrived_at,
                 what="arrived",
@@ -119,11 +131,11 @@ class _Story:
         row = self._decision
         said = f": {reason_in_words(row['reason'])}" if row["reason"] else ""
         rules = self._gathered.rules.get((row["game_id"], row["rule_version"]))
-        by = (
-            f"; by version {row['rule_version']} of the rules: {rule_in_words(rules)}"
-            if rules
-            else ""
-        )
+        by = ""
+        if rules:
+            by = f"; by version {row['rule_version']} of the rules: {rule_in_words(rules)}"
+        if row["program_version"] is not None:
+            by += f"; by version {row['program_version']} of the program"
         yield Entry(
             at=self._at, what="decided", detail=f"{row['outcome']}{said}{by}", after=self._at
         )
@@ -135,6 +147,30 @@ class _Story:
             why = f": {code['reason']}" if code["reason"] else ""
             detail = f"code …{code['code'][-4:]} {code['outcome']}{why}"
             yield Entry(at=self._at, what="code", detail=detail, after=self._at)
+
+    def _program(self) -> Iterator[Entry]:
+        """What the program did, and that subscribers hear of it."""
+        row, gathered = self._decision, self._gathered
+        entries = gathered.entries_of_event.get(row["event_key"], ())
+        names = gathered.campaigns.get((row["partner_id"], row["program_version"]), {})
+        for what, detail in program.lines(row, entries, names):
+            yield Entry(at=self._at, what=what, detail=detail, after=self._at)
+        waiting = gathered.told.get(str(row["event_key"]), ())
+        for told in waiting:
+            yield waits(told, told["ce_type"], told["topic"], self._at)
+        if not waiting and (types := ", ".join(program.told(row, entries))):
+            detail = f"{types} in {PROGRAM_EVENTS}"
+            yield Entry(at=None, what="published", detail=detail, after=self._at)
+
+    def _what(self, arrival: Arrival | None) -> str:
+        """What happened, as far as the decision or the record itself says."""
+        row = self._decision
+        if row["order_id"] is not None:
+            return f": order {row['order_id']}"
+        if row["game_id"] is not None:
+            return f": {self._game(row['rule_version'])}"
+        said = event_in_words(arrival.event) if arrival is not None else ""
+        return f": {said}" if said else ""
 
     def _game(self, version: int | None) -> str:
         game_id = self._decision["game_id"]
@@ -160,6 +196,9 @@ class _Story:
     def _issued(self, coupon: Row) -> Iterator[Entry]:
         rules = self._gathered.rules.get((coupon["game_id"], coupon["rule_version"]))
         reward = f": {rules['reward_description']}" if rules else ""
+        if coupon["terms"] is not None:
+            by_program = f"by {coupon['source_kind']} {coupon['source_id']}"
+            reward = f": {terms_in_words(orjson.loads(coupon['terms']))}, {by_program}"
         ends = coupon["expires_at"]
         valid = "valid without end" if ends is None else f"valid until {instant_text(ends)}"
         hand = self._gathered.by_hand.get(str(coupon["id"]))
@@ -236,17 +275,22 @@ def published(
     """Where an outgoing event is: an outbox row is deleted once its event is published, so no row means published."""
     rows = gathered.queued.get(key, [])
     for row in rows:
-        more = " once more" if row["republished"] else ""
-        fate = (
-            f"Kafka refused it for good: {row['refused']}"
-            if row["refused"]
-            else f"waits in the outbox to be published in {topic}"
-        )
-        yield Entry(
-            at=row["queued_at"],
-            what="set aside" if row["refused"] else "queued",
-            detail=f"{what}{more}: {fate}",
-            after=max(row["queued_at"], caused_at),
-        )
+        yield waits(row, what, topic, caused_at)
     if all(row["republished"] for row in rows):
         yield Entry(at=None, what="published", detail=f"{what} in {topic}", after=caused_at)
+
+
+def waits(row: Row, what: str, topic: str, caused_at: datetime) -> Entry:
+    """A message in the outbox: it is to leave yet, or never will."""
+    more = " once more" if row["republished"] else ""
+    fate = (
+        f"Kafka refused it for good: {row['refused']}"
+        if row["refused"]
+        else f"waits in the outbox to be published in {topic}"
+    )
+    return Entry(
+        at=row["queued_at"],
+        what="set aside" if row["refused"] else "queued",
+        detail=f"{what}{more}: {fate}",
+        after=max(row["queued_at"], caused_at),
+    )

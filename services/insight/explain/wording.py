@@ -9,6 +9,14 @@ import asyncpg
 
 from services.domain.coupons.effects import DeclineReason
 from services.domain.decision import OrderReason
+from services.domain.events import (
+    Birthday,
+    CustomerDescribed,
+    CustomerDid,
+    Event,
+    ReferralCompleted,
+)
+from services.domain.terms import TermsType
 
 REASONS: Mapping[str, str] = {
     DeclineReason.GAME_NOT_FOUND: "the partner has no such game",
@@ -61,6 +69,39 @@ def game_in_words(game_id: int, rules: Mapping[str, Any] | None) -> str:
 def coupon_in_words(coupon: asyncpg.Record) -> str:
     """A coupon by the last symbols of its code: enough to tell it from others, not enough to use it."""
     return f"coupon …{coupon['code'][-4:]}"
+
+
+def event_in_words(event: Event) -> str:
+    """What happened to or by a customer, beyond games and orders; empty where the type says all."""
+    match event:
+        case CustomerDescribed():
+            who = "registered" if event.registers else "told"
+            brought = f", brought by {event.referred_by}" if event.referred_by is not None else ""
+            given = f": {', '.join(sorted(event.told.given))}" if event.told.given else ""
+            return f"{who}{brought}{given}"
+        case CustomerDid():
+            return f"{event.name}"
+        case ReferralCompleted():
+            return f"friend {event.friend_id}"
+        case Birthday():
+            return f"of the year {event.year}"
+        case _:
+            return ""
+
+
+def terms_in_words(terms: Mapping[str, Any]) -> str:
+    """What a coupon with terms is worth: "10 % off"."""
+    money = f"{terms.get('value')} {terms.get('currency') or ''}".strip()
+    worth = {
+        TermsType.PERCENTAGE: f"{terms.get('value')} % off",
+        TermsType.FIXED: f"{money} off",
+        TermsType.FREE_SHIPPING: "free shipping",
+        TermsType.FREE_PRODUCT: "a free product",
+        TermsType.CUSTOM: f"of the group {terms.get('group')}",
+    }[TermsType(terms["type"])]
+    least = f", from {terms['min_order_value']} on" if "min_order_value" in terms else ""
+    uses = f", {terms['usage_limit']:,} times" if terms["usage_limit"] > 1 else ""
+    return f"{worth}{least}{uses}"
 
 
 def reason_in_words(reason: str) -> str:
