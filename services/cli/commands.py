@@ -45,6 +45,10 @@ COMMANDS = {
         "services.insight.explain.command:explain",
         "Why an event did or did not issue a coupon or earn points.",
     ),
+    "customers": (
+        "services.insight.statement.command:customers",
+        "A customer's statement: points, tier, coupons.",
+    ),
     "verify": (
         "services.insight.verify.command:verify",
         "Check every invariant over everything stored.",
