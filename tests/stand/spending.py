@@ -35,7 +35,7 @@ async def spend(
         wallet = after(wallet, entry)
     some = some_of(wallet.balance)
     if some:
-        source = Source(SourceKind.MANUAL, "by hand")
+        source = Source(SourceKind.MANUAL, f"{customer[1]} {wallet.entries + 1}")
         entries.append(spent(wallet, some, source=source, at=at))
         wallet = after(wallet, entries[-1])
     if not entries:
