@@ -7,26 +7,25 @@ each says which.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 from schemas.events.types import CUSTOMER_BIRTHDAY, REFERRAL_COMPLETED
-from schemas.topics import FOLLOW_UPS
+from schemas.topics import FOLLOW_UPS_SOURCE
 from services.adapters.postgres import birthdays, profiles
 from services.adapters.postgres.pool import Connection
 from services.domain.arrival import Incoming
 from services.domain.events import Birthday, Cause, ReferralCompleted
 
-SOURCE: Final = f"/couponry/{FOLLOW_UPS}"
-
 
 def referral_cause(event_key: str) -> Cause:
     """Of the referral that this decision completed."""
-    return Cause(source=SOURCE, id=f"{event_key}.referral", type=REFERRAL_COMPLETED)
+    return Cause(source=FOLLOW_UPS_SOURCE, id=f"{event_key}.referral", type=REFERRAL_COMPLETED)
 
 
 def birthday_cause(customer_no: int, year: int) -> Cause:
     """Of a customer's birthday in that year."""
-    return Cause(source=SOURCE, id=f"{customer_no}.{year}.birthday", type=CUSTOMER_BIRTHDAY)
+    return Cause(
+        source=FOLLOW_UPS_SOURCE, id=f"{customer_no}.{year}.birthday", type=CUSTOMER_BIRTHDAY
+    )
 
 
 async def unfounded(connection: Connection, arrivals: Sequence[Incoming]) -> set[str]:

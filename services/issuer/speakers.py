@@ -18,6 +18,7 @@ from services.adapters.postgres.failures import OF_POSTGRES
 from services.adapters.postgres.pool import Connection
 from services.decisions.repeats import undecided
 from services.domain.arrival import Incoming
+from services.domain.events import Birthday, ReferralCompleted
 from services.domain.letters import DeadLetter, Stage
 from services.domain.sources import may_speak
 from services.issuer.letters import letter_for
@@ -59,7 +60,10 @@ class Speakers:
         return {id_: found.get(id_, ()) for id_ in ids}
 
     async def judged(self, records: Sequence[ConsumerRecord], part: Part) -> Part:
-        """The part, its events of strangers as dead letters. What is decided already stays a repeat."""
+        """The part, its events of strangers as dead letters. What is decided already stays a repeat.
+
+        What we tell ourselves is judged by what it follows from, see `services.decisions.follow_ups`.
+        """
         ids = {incoming.event.partner_id for incoming in part.arrivals}
         # Taken before waiting: nobody may pass because another lane has emptied what was known.
         patterns = {id_: self._patterns[id_] for id_ in ids & self._patterns.keys()}
@@ -72,7 +76,8 @@ class Speakers:
         strangers = [
             one
             for one in part.arrivals
-            if not may_speak(one.event.cause.source, patterns[one.event.partner_id])
+            if not isinstance(one.event, (ReferralCompleted, Birthday))
+            and not may_speak(one.event.cause.source, patterns[one.event.partner_id])
         ]
         if not strangers:
             return part

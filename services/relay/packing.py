@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from schemas.topics import FOLLOW_UPS, FOLLOW_UPS_SOURCE
 from services.adapters.traceparent import CE_TRACEPARENT, TRACEPARENT
 from services.adapters.wire import instant
 from services.relay.outbox import Batch
@@ -120,7 +121,7 @@ def pack(
     """
     packed = Packed()
     filling: dict[tuple[str, int], Parcel] = {}
-    headers_of = EventHeaders(event_source)
+    to_others, to_ourselves = EventHeaders(event_source), EventHeaders(FOLLOW_UPS_SOURCE)
     key: bytes | None
     value: bytes | None
     for row in batch.to_unpack():
@@ -133,6 +134,7 @@ def pack(
             key = None if key_text is None else key_text.encode()
             value = value_text.encode()
             name = name_of(ce_id.encode())
+            headers_of = to_ourselves if topic == FOLLOW_UPS else to_others
             headers = headers_of.event(type, ce_id, subject, ce_time, trace)
             if again:
                 headers.append(REPUBLISHED)

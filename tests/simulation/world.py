@@ -13,9 +13,10 @@ from typing import Any
 import asyncpg
 
 from schemas.events.types import CUSTOMER_BIRTHDAY, REFERRAL_COMPLETED
+from schemas.topics import FOLLOW_UPS_SOURCE
 from services.adapters.draws import Drawing
 from services.adapters.postgres.failures import LostRace
-from services.decisions.follow_ups import SOURCE, birthday_cause
+from services.decisions.follow_ups import birthday_cause
 from services.decisions.manner import Manner, Writing
 from services.decisions.passing_time import settle_due
 from services.decisions.steps import StepRequest, take_step
@@ -204,7 +205,7 @@ class World:
         self._follow(CUSTOMER_BIRTHDAY, cause.id, self.now, data)
 
     def _follow(self, kind: str, id_: str, at: datetime, data: dict[str, Any]) -> None:
-        self.group.log.append(FOLLOW_UPS, kind, id_, at.isoformat(), data, SOURCE)
+        self.group.log.append(FOLLOW_UPS, kind, id_, at.isoformat(), data, FOLLOW_UPS_SOURCE)
 
     async def spend(self) -> None:
         """Somebody's points go for something."""

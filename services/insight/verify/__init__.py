@@ -3,7 +3,8 @@
 `scan` is what every check is given and where it puts what it finds. A module per invariant, each an `async def
 check(scan)`: `single_active` (I1), `decided_once` (I2), `accounted` and `published` (I3, in the database and beyond
 it), `nothing_vanished` (I4), `path` (I5), `codes` (I6), and two that the contract's rules imply: `limits` (I7: nothing
-beyond a limit in force), `stamps` (I8: cards add up). `run` puts them in order, `command` prints.
+beyond a limit in force), `stamps` (I8: cards add up). Accounts under a program have invariants of their own
+(P1 to P9): `accounts` works each out again, `folded` entry by entry. `run` puts them in order, `command` prints.
 
 Three help with what was published: `messages` reads it, `told` holds it against the database, `retained` knows how far
 back a topic goes. What cannot be checked is said beside what is violated, and so is what a database that went

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from services.insight.verify import (
     accounted,
+    accounts,
     codes,
     decided_once,
     limits,
@@ -29,6 +30,7 @@ IN_THE_DATABASE = {
     "I6 codes": codes.check,
     "I7 limits": limits.check,
     "I8 stamps": stamps.check,
+    "P1 to P9 accounts": accounts.check,
 }
 AGAINST_THE_TOPICS = {
     "I4 nothing vanished": nothing_vanished.check,

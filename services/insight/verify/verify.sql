@@ -120,10 +120,15 @@ WITH page AS MATERIALIZED (
 ), judged AS (
     SELECT c.id, c.event_key, array_remove(ARRAY[
         CASE WHEN d.event_key IS NULL THEN 'I3 has no decision' END,
-        CASE WHEN d.order_id IS NULL AND d.event_key IS NOT NULL AND d.coupon_id IS DISTINCT FROM c.id
+        CASE WHEN d.order_id IS NULL AND d.event_key IS NOT NULL AND d.coupon_id IS DISTINCT FROM c.id AND c.terms IS NULL
              THEN 'I2 is not the coupon that its decision issued: ' || coalesce(d.coupon_id::text, 'none') END,
         CASE WHEN (d.partner_id, d.customer_no) <> (c.partner_id, c.customer_no)
              THEN 'I3 belongs to another customer than its decision' END,
+        CASE WHEN c.terms IS NOT NULL AND d.event_key IS NOT NULL AND d.program_version IS DISTINCT FROM c.program_version
+             THEN 'P8 names version ' || c.program_version || ' of the program, and its decision another one' END,
+        CASE WHEN c.source_kind = 'campaign' AND d.program IS NOT NULL AND NOT d.program -> 'campaigns' @>
+                  jsonb_build_array(jsonb_build_object('id', c.source_id::bigint, 'outcome', 'achieved'))
+             THEN 'P8 is of campaign ' || c.source_id || ', and its decision achieved no such campaign' END,
         CASE WHEN cu.partner_id IS DISTINCT FROM c.partner_id
              THEN 'I3 belongs to no customer of partner ' || c.partner_id END,
         CASE WHEN d.game_id <> c.game_id
