@@ -28,6 +28,9 @@ FOLLOW_UPS_SOURCE: Final = "/couponry/follow-ups"
 """`ce_source` of what we tell ourselves, whatever outgoing events name: with the id it is decided once for ever."""
 RELAY: Final = "the relay"
 
+FOLLOW_UPS_SOURCE: Final = f"/couponry/{FOLLOW_UPS}"
+"""`ce_source` of what is on that topic. No setting says it: with the id it tells a repeat, for ever."""
+
 MAX_MESSAGE_BYTES: Final = 4 * 1024 * 1024
 """Of what we publish: a dead letter carries a whole incoming record (1 MiB) and more headers."""
 

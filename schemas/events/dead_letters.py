@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Stage = Literal["header", "decode", "schema", "source", "time", "decide", "store"]
 """How far a record came: its envelope is wrong; its value is no JSON; its data are not what the type asks for; its
-source may not speak for its partner; its
-time lies too far in the future; the rules failed on it; the database refuses it, alone and again."""
+source may not speak for its partner, or it tells what we alone may tell; its time lies too far in the future; the rules
+failed on it; the database refuses it, alone and again."""
 
 
 class DeadLetterHeaders(BaseModel):

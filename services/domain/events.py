@@ -197,7 +197,7 @@ class CardHandedOver:
     card_id: int | None
 
 
-CustomerEvent = (
-    CustomerDescribed | CustomerDid | ReferralCompleted | Birthday | PointsBooked | CardHandedOver
-)
+FollowUp = ReferralCompleted | Birthday
+"""What we tell ourselves."""
+CustomerEvent = CustomerDescribed | CustomerDid | FollowUp | PointsBooked | CardHandedOver
 Event = GameCompleted | OrderPlaced | OrderReversed | CustomerEvent

@@ -1,11 +1,12 @@
 """Between wire and domain: a Kafka record in, an event or the reason why there is none out.
 
 `read_record` is total: whatever bytes arrive, it answers. The checks stand in the order of the stages that a dead
-letter names (`HeaderError`, `DecodeError`, `SchemaError`), so the stage says how far a record came. A null value is the
-one exception: it is `decode` whatever its headers say, because a tombstone has none.
+letter names (`HeaderError`, `DecodeError`, `SchemaError`, `MisplacedError`), so the stage says how far a record came. A
+null value is the one exception: it is `decode` whatever its headers say, because a tombstone has none.
 
-The type decides what is read, not the topic: `TYPES` is the table. `schemas.envelope` records how the Kafka binding
-of CloudEvents was read where it leaves a choice.
+The type decides what is read, not the topic: `TYPES` is the table. Only what we tell ourselves has a topic of its own,
+on which nothing else is passed over. `schemas.envelope` records how the Kafka binding of CloudEvents was read where it
+leaves a choice.
 """
 
 from __future__ import annotations
@@ -29,13 +30,14 @@ from schemas.topics import FOLLOW_UPS
 from services.adapters import traceparent
 from services.adapters.event_keys import event_key
 from services.domain.arrival import Incoming
-from services.domain.events import Birthday, Cause, Event, Position, ReferralCompleted
+from services.domain.events import Cause, Event, FollowUp, Position
 from services.fetching.batches import UNREAD
 from services.issuer.advice import is_structured, members
 from services.issuer.event_types import TYPES, EventType
 from services.issuer.unreadable import (
     DecodeError,
     HeaderError,
+    MisplacedError,
     Poison,
     SchemaError,
     UnreadableError,
@@ -68,6 +70,9 @@ def read_record(
         headers = dict(record.headers)
         value = record.value
         has_repeats = len(headers) != len(record.headers)
+        is_ours = record.topic.endswith(FOLLOW_UPS)  # behind the prefix, if there is one
+        if is_ours:
+            ignored = NOTHING_IGNORED
         # Of a structured event the value says the type, headers are copies.
         if ignored and not is_structured(headers):
             type_ = (headers.get("ce_type") or b"").decode("utf-8", "replace")
@@ -84,12 +89,12 @@ def read_record(
             event, trace = _read_binary(headers, value), None
         else:
             event, trace = _read_structured(value, ignored)
+        if is_ours or isinstance(event, FollowUp):
+            _refuse_misplaced(event, is_ours)
     except UnreadableError as error:
         return poison(record, error)
     if isinstance(event, PassedOver):
         return event
-    if why := _misplaced(record.topic, event):
-        return poison(record, HeaderError(why))
     return Incoming(
         event=event,
         event_key=event_key(event.cause.source, event.cause.id),
@@ -99,17 +104,18 @@ def read_record(
     )
 
 
-def _misplaced(topic: str, event: Event) -> str | None:
+def _refuse_misplaced(event: Event | PassedOver, on_our_topic: bool) -> None:
     """What we tell ourselves comes on the topic for that, and nothing else does."""
-    is_ours = isinstance(event, (ReferralCompleted, Birthday))
-    if is_ours is topic.endswith(FOLLOW_UPS):
-        return None
-    if is_ours:
-        return (
-            f"ce_type: {event.cause.type} is told by Couponry itself, on the topic {FOLLOW_UPS} alone; "
-            "for an event of your own send customer.event under another name"
+    if not isinstance(event, FollowUp):
+        type_ = event.type if isinstance(event, PassedOver) else event.cause.type
+        raise MisplacedError(
+            f"ce_type: {type_} does not belong on {FOLLOW_UPS}, to which only Couponry writes: send it to its own topic"
         )
-    return f"ce_type: {event.cause.type} does not belong on {FOLLOW_UPS}: only Couponry writes to that topic"
+    if not on_our_topic:
+        raise MisplacedError(
+            f"ce_type: {event.cause.type} is told by Couponry itself, on the topic {FOLLOW_UPS} alone: for an event of "
+            "your own send customer.event under another name"
+        )
 
 
 def _why_null(unread: bytes | None) -> str:

@@ -1,5 +1,6 @@
 """Events that come from a source which may not speak for their partner: dead letters, stage `source`.
 
+What we tell ourselves is asked for the decision that it follows from instead, whatever a partner's patterns say.
 The database is asked of a partner that is met for the first time, and a few times a second of all who are known.
 """
 
@@ -18,7 +19,7 @@ from services.adapters.postgres.failures import OF_POSTGRES
 from services.adapters.postgres.pool import Connection
 from services.decisions.repeats import undecided
 from services.domain.arrival import Incoming
-from services.domain.events import Birthday, ReferralCompleted
+from services.domain.events import FollowUp
 from services.domain.letters import DeadLetter, Stage
 from services.domain.sources import may_speak
 from services.issuer.letters import letter_for
@@ -76,7 +77,7 @@ class Speakers:
         strangers = [
             one
             for one in part.arrivals
-            if not isinstance(one.event, (ReferralCompleted, Birthday))
+            if not isinstance(one.event, FollowUp)
             and not may_speak(one.event.cause.source, patterns[one.event.partner_id])
         ]
         if not strangers:

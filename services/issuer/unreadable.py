@@ -27,7 +27,10 @@ class Poison:
 
 
 class UnreadableError(Exception):
-    """HeaderError, DecodeError, SchemaError: which part of a record cannot be read; the message names the field."""
+    """HeaderError, DecodeError, SchemaError: which part of a record cannot be read; the message names the field.
+
+    MisplacedError: all of it can be read, but who wrote it there may not.
+    """
 
     stage: ClassVar[Stage]
 
@@ -48,6 +51,12 @@ class SchemaError(UnreadableError):
     """The data are JSON, but not what the type asks for."""
 
     stage = Stage.SCHEMA
+
+
+class MisplacedError(UnreadableError):
+    """What we alone may tell stands on another topic than ours, or what others tell on ours."""
+
+    stage = Stage.SOURCE
 
 
 def poison(record: ConsumerRecord, error: UnreadableError) -> Poison:

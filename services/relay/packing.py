@@ -121,7 +121,7 @@ def pack(
     """
     packed = Packed()
     filling: dict[tuple[str, int], Parcel] = {}
-    to_others, to_ourselves = EventHeaders(event_source), EventHeaders(FOLLOW_UPS_SOURCE)
+    others, follow_ups = EventHeaders(event_source), EventHeaders(FOLLOW_UPS_SOURCE)
     key: bytes | None
     value: bytes | None
     for row in batch.to_unpack():
@@ -134,7 +134,7 @@ def pack(
             key = None if key_text is None else key_text.encode()
             value = value_text.encode()
             name = name_of(ce_id.encode())
-            headers_of = to_ourselves if topic == FOLLOW_UPS else to_others
+            headers_of = follow_ups if topic == FOLLOW_UPS else others
             headers = headers_of.event(type, ce_id, subject, ce_time, trace)
             if again:
                 headers.append(REPUBLISHED)

@@ -192,7 +192,7 @@ async def test_forged_follow_up_is_a_dead_letter(
     found = {(letter.stage.value, letter.position.offset) for letter in report.letters}
     assert found == {
         ("source", forged.offset), ("source", day.offset),
-        ("header", elsewhere.offset), ("header", stranger.offset),
+        ("source", elsewhere.offset), ("source", stranger.offset),
     }  # fmt: skip
     assert len(await letters(database)) == 4
 
