@@ -132,6 +132,15 @@ def with_effects(
     if places:
         touched = Stamps(of_orders={place: before.stamps.of_orders[place] for place in places})
         changes = replace(changes, stamps=stamps.laid_over(touched, changes.stamps))
+    orders = {
+        e.order_id
+        for e in effects
+        if isinstance(e, ChangeCoupon) and e.order_id is not None and e.coupon.terms is not None
+    }
+    if orders:
+        uses = {each: before.coupons.used_by.get(each, ()) for each in orders}
+        of_orders = Coupons(used_by=uses)
+        changes = replace(changes, coupons=held.laid_over(changes.coupons, of_orders))
     if moves_account(effects):
         changes = replace(
             changes,

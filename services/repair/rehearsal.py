@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Container, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from aiokafka import ConsumerRecord
@@ -17,13 +18,21 @@ from services.adapters.postgres import inbox, quota, waiting
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
 from services.adapters.postgres.waiting import Queue, queue_of
+from services.decisions.follow_ups import referral_cause, unfounded
 from services.decisions.loading import load, what_they_need
 from services.decisions.programs import Programs
 from services.decisions.transaction import most_issued
 from services.domain.arrival import CustomerKey, Incoming, LockedCustomer, Verdict
-from services.domain.coupons.effects import DeclineIssuance, IssueCoupon
+from services.domain.coupons.codes import parse
+from services.domain.coupons.effects import (
+    DeclineIssuance,
+    DeclineReward,
+    GrantCoupon,
+    IssueCoupon,
+)
 from services.domain.coupons.issuing import Draw
 from services.domain.decision import Effect
+from services.domain.events import Cause, Event, OrderPlaced, OrderReversed
 from services.domain.folding import (
     RuleFailed,
     Shared,
@@ -32,13 +41,16 @@ from services.domain.folding import (
 )
 from services.domain.letters import DeadLetter, Stage
 from services.domain.needs import looks_at_coupons
+from services.domain.profiles import CompleteReferral
 from services.domain.program import Program
+from services.domain.purchases import NoteRefund
+from services.domain.referrals import RewardReferral
 from services.domain.state import NEW_CUSTOMER, CustomerState, laid_over, with_effects
 from services.domain.unjudged import Unjudgeable
 from services.issuer.aside import Why, place_of, set_aside
 from services.issuer.codec import NOTHING_IGNORED
 from services.issuer.letters import letter_for
-from services.issuer.parts import Part, Report, read, why_too_early
+from services.issuer.parts import Part, Report, read, why_too_early, why_unfounded
 from services.issuer.speakers import Speakers
 
 _SQL = queries("rehearsal", __package__)
@@ -57,15 +69,23 @@ class DryRun:
         *,
         clock_offset: timedelta,
         ignored: Container[str] = NOTHING_IGNORED,
+        drawing: Drawing | None = None,
     ) -> None:
+        """`drawing`: as a real run would draw, so that codes of coupons that were lost are known; else at random."""
         self._ignored = ignored
-        self._drawing = Drawing()
+        self._drawing = drawing or Drawing()
         self._connection = connection
         self._clock_offset = clock_offset
         self._decided: set[str] = set()
+        self._told: set[Cause] = set()
+        """Referrals that would have been completed: what a real run would tell itself of them is founded."""
         self._waiting: set[Queue] = set()
         self._changes: dict[CustomerKey, CustomerState] = {}
         self._shared = Shared()
+        self._codes: dict[tuple[int, str], CustomerKey] = {}
+        """Whose the coupons are that later orders may name."""
+        self._closed: set[tuple[CustomerKey, str]] = set()
+        """Orders that were wholly refunded before they counted: what is stored of their refunds counts no more."""
         self._issued: Counter[int] = Counter()
 
     async def process(self, records: Sequence[ConsumerRecord]) -> Report:
@@ -116,6 +136,7 @@ class DryRun:
         connection, programs = self._connection, Programs()
         customers = await self._customers({incoming.customer for incoming in fresh})
         program = await programs.load(connection, [incoming.event for incoming in fresh])
+        fresh = await self._founded(records, fresh, report)
         asked = what_they_need(fresh, program)
         stored, program = await load(
             connection, programs, program, asked, customers, changes=self._changes
@@ -138,6 +159,20 @@ class DryRun:
                 left[game_id] -= count
                 self._issued[game_id] += count
 
+    async def _founded(
+        self, records: Sequence[ConsumerRecord], fresh: Sequence[Incoming], report: Report
+    ) -> list[Incoming]:
+        """Those that are no events of ours which nobody of us has told; of such a letter is reported."""
+        forged = await unfounded(self._connection, fresh)
+        founded = []
+        for incoming in fresh:
+            if incoming.event_key not in forged or incoming.event.cause in self._told:
+                founded.append(incoming)
+            else:
+                why = why_unfounded(incoming)
+                report.letters.append(letter_for(records, incoming, Stage.SOURCE, why))
+        return founded
+
     async def _customers(self, keys: Collection[CustomerKey]) -> dict[CustomerKey, LockedCustomer]:
         """These customers, locked by nobody; unknown ones under numbers that nothing is stored of."""
         rows = await self._connection.fetch(
@@ -155,30 +190,65 @@ class DryRun:
 
     def _state(self, incoming: Incoming, stored: CustomerState) -> CustomerState:
         """What this event meets: what is stored, with all that would have been done so far."""
-        changes = self._changes.get(incoming.customer)
+        event, customer = incoming.event, incoming.customer
+        changes = self._changes.get(customer)
         state = laid_over(stored, changes) if changes else stored
-        return self._shared.seen_by(incoming.event, state)
+        if isinstance(event, OrderPlaced):
+            state = self._with_foreign_codes(event, customer, state)
+        if isinstance(event, (OrderPlaced, OrderReversed)) and (
+            (customer, event.order_id) in self._closed
+        ):
+            noted = dict(state.purchases.refunded_before)
+            noted.pop(event.order_id, None)
+            purchases = replace(state.purchases, refunded_before=noted)
+            state = replace(state, purchases=purchases)
+        return self._shared.seen_by(event, state)
+
+    def _with_foreign_codes(
+        self, event: OrderPlaced, customer: CustomerKey, state: CustomerState
+    ) -> CustomerState:
+        read = (parse(text) for text in event.coupon_codes)
+        owners = {code: self._codes.get((event.partner_id, code)) for _, code in filter(None, read)}
+        foreign = {code for code, owner in owners.items() if owner not in (None, customer)}
+        if not foreign:
+            return state
+        known = state.coupons.foreign_codes | foreign
+        return replace(state, coupons=replace(state.coupons, foreign_codes=known))
 
     def _keep(self, verdict: Verdict, before: CustomerState, program: Program) -> None:
         incoming = verdict.incoming
         self._decided.add(incoming.event_key)
-        effects = [effect for effect in verdict.decision.effects if _matters_later(effect, program)]
+        event = incoming.event
+        effects = [
+            effect for effect in verdict.decision.effects if _matters_later(effect, event, program)
+        ]
+        if any(isinstance(effect, CompleteReferral) for effect in effects):
+            self._told.add(referral_cause(incoming.event_key))
         if not effects:
             return
-        changes = self._changes.get(incoming.customer, NEW_CUSTOMER)
-        self._changes[incoming.customer] = with_effects(changes, before, effects)
-        self._shared.note(incoming.customer, verdict.decision)
+        customer = incoming.customer
+        changes = self._changes.get(customer, NEW_CUSTOMER)
+        self._changes[customer] = with_effects(changes, before, effects)
+        self._shared.note(customer, verdict.decision)
+        for effect in effects:
+            if isinstance(effect, (IssueCoupon, GrantCoupon)):
+                self._codes[customer[0], effect.code] = customer
+            elif isinstance(effect, NoteRefund) and effect.closes:
+                self._closed.add((customer, effect.order_id))
 
 
 def _nothing_known(_incoming: Incoming) -> None:
     """Whether anything cannot be judged is not known yet."""
 
 
-def _matters_later(effect: Effect, program: Program) -> bool:
-    """Whether a later event can come upon it: not upon a coupon that is in nobody's way, whose code nobody knows."""
+def _matters_later(effect: Effect, event: Event, program: Program) -> bool:
+    """Whether a later event can come upon it: not upon a coupon that is in nobody's way, whose code nobody gives.
+
+    An order may give the code of one that an order before it earned: they are of one topic, completions are of another.
+    """
     if isinstance(effect, IssueCoupon):
-        return looks_at_coupons(program.games[effect.game_id])
-    return not isinstance(effect, DeclineIssuance)
+        return looks_at_coupons(program.games[effect.game_id]) or isinstance(event, OrderPlaced)
+    return not isinstance(effect, (DeclineIssuance, DeclineReward, RewardReferral))
 
 
 def _answer(

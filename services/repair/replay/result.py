@@ -6,8 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from services.decisions.telling import program_rows
 from services.domain.arrival import Verdict
-from services.domain.coupons.effects import ChangeCoupon, DeclineIssuance, IssueCoupon
+from services.domain.coupons.effects import (
+    ChangeCoupon,
+    DeclineIssuance,
+    GrantCoupon,
+    IssueCoupon,
+)
 from services.domain.decision import Outcome
 
 DECLINED = "declined."
@@ -22,10 +28,11 @@ def counts_of(verdicts: Iterable[Verdict], new_letters: int = 0) -> Counter[str]
         if decision.outcome is Outcome.DECLINED:
             counts[f"{DECLINED}{decision.reason}"] += 1
         for effect in decision.effects:
-            counts["new_coupons"] += isinstance(effect, IssueCoupon)
+            counts["new_coupons"] += isinstance(effect, (IssueCoupon, GrantCoupon))
             counts["new_messages"] += isinstance(
-                effect, (IssueCoupon, DeclineIssuance, ChangeCoupon)
+                effect, (IssueCoupon, GrantCoupon, DeclineIssuance, ChangeCoupon)
             )
+        counts["new_messages"] += sum(1 for _ in program_rows(verdict))
     return counts
 
 

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 
+from services.adapters.draws import Drawing
 from services.adapters.postgres import operations
 from services.adapters.postgres.operations import Operation
 from services.adapters.postgres.pool import Connection, open_pool
@@ -193,7 +194,12 @@ async def pipeline_of(settings: Settings, operation: Operation) -> AsyncIterator
 
 def dry_run_of(settings: Settings, connection: Connection) -> Decide:
     """The same in memory."""
-    dry = DryRun(connection, clock_offset=settings.clock_offset, ignored=settings.ignored_types)
+    dry = DryRun(
+        connection,
+        clock_offset=settings.clock_offset,
+        ignored=settings.ignored_types,
+        drawing=Drawing(settings.drawing_secret),
+    )
 
     async def decide(records: Sequence[ConsumerRecord]) -> Counter[str]:
         report = await dry.process(records)
