@@ -24,8 +24,6 @@ PROGRAM_EVENTS: Final = "program-events"
 DEAD_LETTERS: Final = "dead-letters"
 RELAY_PROGRESS: Final = "relay-progress"
 
-FOLLOW_UPS_SOURCE: Final = "/couponry/follow-ups"
-"""`ce_source` of what we tell ourselves, whatever outgoing events name: with the id it is decided once for ever."""
 RELAY: Final = "the relay"
 
 FOLLOW_UPS_SOURCE: Final = f"/couponry/{FOLLOW_UPS}"

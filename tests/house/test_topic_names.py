@@ -20,12 +20,6 @@ EVERYDAY = {CUSTOMERS, ORDERS}
 EXCEPTIONS = {
     ("services/cli/commands.py", DEAD_LETTERS): "the command",
     ("services/repair/dead_letters/command.py", DEAD_LETTERS): "the command",
-    ("services/admin/program_test.py", ORDERS): "a column of a statement",
-    ("services/insight/what_if/report.py", ORDERS): "a field of the report",
-    ("services/adapters/postgres/points.py", ORDERS): "a meter",
-    ("services/insight/explain/program.py", ORDERS): "a meter",
-    ("services/insight/statement/shown.py", ORDERS): "a meter",
-    ("services/insight/statement/statement.py", ORDERS): "a meter",
 }
 
 
