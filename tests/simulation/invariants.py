@@ -68,6 +68,26 @@ CHECKS: Mapping[str, str] = {
         SELECT s.game_id::text FROM stamp_cards s WHERE s.stamps <> (
             SELECT count(*) FROM order_stamps o WHERE o.customer_no = s.customer_no AND o.game_id = s.game_id
             AND o.card_no = s.card_no AND NOT o.taken_back) LIMIT 1""",
+    "P1 a wallet that is not the sum of its ledger": """
+        SELECT w.customer_no::text FROM wallets w JOIN LATERAL (
+            SELECT count(*) AS entries, sum(points) AS points, sum(owed) AS owed, sum(points_earned) AS points_earned,
+                   sum(score) AS score, sum(spent) AS spent, sum(orders) AS orders, sum(referrals) AS referrals
+            FROM ledger l WHERE l.customer_no = w.customer_no) AS s ON true
+        WHERE (w.entries, w.balance, w.owed, w.points_earned, w.score, w.spent, w.orders, w.referrals) IS DISTINCT FROM
+              (s.entries, coalesce(s.points, 0), coalesce(s.owed, 0), coalesce(s.points_earned, 0), coalesce(s.score, 0),
+               coalesce(s.spent, 0), coalesce(s.orders, 0), coalesce(s.referrals, 0)) LIMIT 1""",
+    "P1 a balance that is not the sum so far": """
+        SELECT customer_no::text FROM (
+            SELECT customer_no, balance, sum(points) OVER (PARTITION BY customer_no ORDER BY number) AS so_far FROM ledger) AS l
+        WHERE balance <> so_far OR so_far < 0 LIMIT 1""",
+    "P3 a lot that is not what its entries left": """
+        SELECT l.customer_no::text FROM lots l JOIN LATERAL (
+            SELECT coalesce(sum((t ->> 1)::bigint), 0) AS taken FROM ledger e, jsonb_array_elements(e.takes) AS t
+            WHERE e.customer_no = l.customer_no AND (t ->> 0)::bigint = l.number) AS s ON true
+        WHERE l.remaining <> l.amount - s.taken LIMIT 1""",
+    "P5 a referral that is rewarded twice": """
+        SELECT value::jsonb ->> 'friend_id' FROM outbox WHERE ce_type = 'referral.rewarded'
+        GROUP BY 1, value::jsonb ->> 'role' HAVING count(*) > 1 LIMIT 1""",
     "a customer's time that runs backwards": """
         SELECT customer_no::text FROM (
             SELECT customer_no, decided_at < lag(decided_at) OVER (PARTITION BY customer_no ORDER BY seq) AS back

@@ -59,7 +59,7 @@ class Draw:
         tiers = self.tiers()
         return {
             "settings": {
-                "currency": self.one_of(None, "EUR", "EUR", "EUR", "JPY"),
+                "currency": self.one_of(None, *["EUR"] * 6, "JPY"),
                 "tierMethod": self.one_of("amount_spent", *METHODS),
             },
             "tiers": tiers,
@@ -134,7 +134,7 @@ class Draw:
         return {
             "walletReward": self.one_of(0, 7, 40, 250),
             "rankReward": self.one_of(0, 3),
-            "couponReward": self.coupon() if self.perhaps(0.4) else None,
+            "couponReward": self.coupon() if self.perhaps(0.6) else None,
             **({"walletRewardFactor": self.one_of(2, 1.5, 3, 2.000001)} if factor else {}),
         }
 
@@ -248,7 +248,7 @@ class Draw:
 
     def cashback(self, tiers: list[str]) -> dict[str, Any]:
         return {
-            "defaultCashbackRule": self.rate() if self.perhaps(0.8) else None,
+            "defaultCashbackRule": self.rate() if self.perhaps(0.9) else None,
             "tierCashbackRules": [
                 {"tierName": name, **self.rate()} for name in tiers if self.perhaps(0.4)
             ],

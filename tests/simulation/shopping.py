@@ -28,14 +28,14 @@ class Shopping:
         """Something that happens; `codes` may be used by an order."""
         base = {"partner_id": self.partner_id, "customer_id": self.chance.choice(CUSTOMERS)}
         roll = self.chance.random()
-        if roll < 0.2:
+        if roll < 0.12:
             result = "won" if self.chance.random() < 0.9 else "lost"
             game = {"game_id": self.chance.choice((*GAMES, 99)), "result": result}
             return "game.completed", base | game | self.some(score=(10, 50, 99.5))
-        if roll < 0.58:
-            return "order.placed", base | self.order(codes)
-        if roll < 0.78:
-            return self.reversal(base)
+        if roll < 0.5:
+            return "order.placed", self.whose(base) | self.order()
+        if roll < 0.73:
+            return self.reversal(self.whose(base))
         if roll < 0.88:
             return self.description(base)
         name = self.chance.choice(EVENTS)
@@ -90,4 +90,4 @@ class Shopping:
         )  # fmt: skip
         if self.chance.random() < 0.3:
             return "customer.updated", told
-        return "customer.created", told | self.some(referred_by=(*CUSTOMERS, "nobody"))
+        return "customer.created", told | self.some(referred_by=(*CUSTOMERS, *CUSTOMERS, "nobody"))

@@ -71,7 +71,7 @@ class World:
     async def step(self) -> str:
         """One thing that happens; returns its name."""
         happenings = (
-            (self.produce, 8), (self.deliver, 8), (self.deliver_at_once, 2), (self.crash, 4),
+            (self.produce, 14), (self.deliver, 12), (self.deliver_at_once, 2), (self.crash, 4),
             (self.rebalance, 2), (self.turn_clock, 2), (self.change_rule, 1), (self.staff, 3),
             (self.sweep, 2), (self.relay, 4), (self.calendar, 1), (self.spend, 2), (self.change_program, 1),
         )  # fmt: skip
@@ -81,7 +81,7 @@ class World:
 
     async def produce(self) -> None:
         """A few events, some of them sent again, some out of order over partitions, some unreadable."""
-        for _ in range(self.chance.randint(1, 5)):
+        for _ in range(self.chance.randint(6, 14)):
             partition = self.chance.randrange(PARTITIONS)
             if self.sent and self.chance.random() < 0.2:
                 event_id = self.chance.choice(sorted(self.sent))
@@ -116,7 +116,7 @@ class World:
         await self.deliver(self.chance.randint(0, 14))
 
     async def _work(self, member: Consumer, fuse: int | None) -> None:
-        records = self.group.poll(member, self.chance.randint(1, 6))
+        records = self.group.poll(member, self.chance.randint(1, 14))
         if not records:
             return
         pool = FaultyPool(self.pool, self.chance)
