@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import assert_never
 
 from services.domain.events import OrderLine
-from services.domain.exact import AS_IT_IS, ZERO, Quotient, quotient
+from services.domain.exact import AS_IT_IS, ZERO, Quotient, plus, quotient, times, total
 from services.domain.rewards import NO_REWARD, Reward
 from services.domain.triggers import PLACE_ORDER, Metadata, Trigger
 from services.domain.values import quickly_made
@@ -224,8 +224,8 @@ def multiplied(campaigns: Sequence[Campaign], lines: Sequence[OrderLine]) -> Mul
     if not campaigns:
         return UNMULTIPLIED
     weights = [max(line.value, ZERO) for line in lines]
-    total = sum(weights, ZERO)
-    if total <= 0:
+    together = total(weights)
+    if together <= 0:
         found = _highest([campaign for campaign in campaigns if campaign.applies_to_any(())])
         if found is None:
             return UNMULTIPLIED
@@ -233,10 +233,10 @@ def multiplied(campaigns: Sequence[Campaign], lines: Sequence[OrderLine]) -> Mul
     weighed, taken = ZERO, set()
     for line, weight in zip(lines, weights, strict=True):
         found = _highest([campaign for campaign in campaigns if campaign.applies_to(line)])
-        weighed += weight * (found.factor or 1) if found is not None else weight
+        weighed = plus(weighed, times(weight, (found.factor or 1) if found is not None else 1))
         if found is not None and weight:
             taken.add(found.id)
-    return Multiplied(by=quotient((weighed,), (total,)), taken_of=frozenset(taken))
+    return Multiplied(by=quotient((weighed,), (together,)), taken_of=frozenset(taken))
 
 
 def _highest(campaigns: Sequence[Campaign]) -> Campaign | None:

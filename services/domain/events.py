@@ -13,7 +13,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from services.domain.exact import ZERO
+from services.domain.exact import ZERO, times
 from services.domain.triggers import Metadata
 from services.domain.values import quickly_made
 
@@ -65,7 +65,7 @@ class OrderLine:
 
     @property
     def value(self) -> Decimal:
-        return self.quantity * self.unit_price
+        return times(self.unit_price, self.quantity)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from services.domain.coupons.lifecycle import StepRefusal, redeem, settle
 from services.domain.course import Course
 from services.domain.decision import CodeDiscount, CodeOutcome, CodeReason, CodeResult
 from services.domain.events import OrderPlaced
-from services.domain.exact import ZERO
+from services.domain.exact import ZERO, total
 
 _REASONS: Final = {
     StepRefusal.EXPIRED: CodeReason.EXPIRED,
@@ -66,7 +66,7 @@ def redeem_codes(course: Course, event: OrderPlaced, *, games_are_closed: bool =
     return Redeemed(
         results=tuple(results),
         discounts=tuple(discounts),
-        off_goods=sum((each.amount for each in given if each.is_off_goods), ZERO),
+        off_goods=total(each.amount for each in given if each.is_off_goods),
     )
 
 

@@ -23,7 +23,7 @@ from services.domain.decision import (
     Outcome,
 )
 from services.domain.events import OrderPlaced
-from services.domain.exact import ZERO
+from services.domain.exact import ZERO, minus
 from services.domain.order_codes import Redeemed, redeem_codes
 from services.domain.origins import Source, SourceKind
 from services.domain.points.earning import earned_by
@@ -174,7 +174,7 @@ def worth_of(event: OrderPlaced, redeemed: Redeemed) -> Decimal:
     """What was paid, else the goods without what this event's coupons took off them."""
     if event.paid_total is not None:
         return event.paid_total
-    return max(ZERO, event.total - redeemed.off_goods)
+    return max(ZERO, minus(event.total, redeemed.off_goods))
 
 
 def happening_of(

@@ -29,7 +29,7 @@ from services.domain.coupons.lifecycle import (
 from services.domain.course import Course
 from services.domain.decision import CodeOutcome, CodeResult, Decision, OrderReason, Outcome
 from services.domain.events import OrderReversed
-from services.domain.exact import ZERO
+from services.domain.exact import ZERO, minus
 from services.domain.order_codes import reason_of
 from services.domain.origins import Source, SourceKind
 from services.domain.points.ledger import Reversal, reversed_
@@ -86,7 +86,7 @@ def decide_order_reversed(
 
 def _refunded(event: OrderReversed, amount: Decimal) -> Decimal:
     """Of this amount; its size counts, not its sign."""
-    return amount if event.refunded_total is None else min(abs(event.refunded_total), amount)
+    return amount if event.refunded_total is None else min(event.refunded_total.copy_abs(), amount)
 
 
 def _not_earned(
@@ -106,7 +106,7 @@ def _not_earned(
         if noted is not None:
             course.add(NoteRefund(order_id=event.order_id, refunded=noted, closes=True))
         return None
-    refunded = max(abs(event.refunded_total), noted or ZERO)
+    refunded = max(event.refunded_total.copy_abs(), noted or ZERO)
     course.add(NoteRefund(order_id=event.order_id, refunded=refunded))
     return None
 
@@ -172,7 +172,7 @@ def take_back(course: Course, purchase: Purchase, refunded: Decimal, *, closes: 
         - (taken_back(purchase.points, was, amount) if was else 0),
         score=taken_back(purchase.score, refunded, amount)
         - (taken_back(purchase.score, was, amount) if was else 0),
-        spent=refunded - was,
+        spent=minus(refunded, was),
         orders=1 if closes else 0,
         order_id=purchase.order_id,
         lot=purchase.entry,

@@ -116,7 +116,7 @@ def _order_reversed(
         partner_id=data.partner_id,
         order_id=data.order_id,
         customer_id=_somebody(data.customer_id),
-        refunded_total=abs(refunded)
+        refunded_total=refunded.copy_abs()
         if isinstance(data, orders.OrderRefunded) and (refunded := data.refunded_total) is not None
         else None,
     )

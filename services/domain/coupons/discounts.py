@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from services.domain.events import OrderLine, OrderPlaced
-from services.domain.exact import ZERO, Quotient, minor_digits, quotient
+from services.domain.exact import ZERO, Quotient, minor_digits, minus, quotient, total
 from services.domain.terms import DiscountClass, Terms, TermsType
 
 
@@ -41,11 +41,11 @@ def discount(
     """What it takes off this order beside what was given already."""
     if reason := refusal(terms, order, tier_order, given):
         return reason
-    off_goods = sum((each.amount for each in given if each.is_off_goods), ZERO)
+    off_goods = total(each.amount for each in given if each.is_off_goods)
     amount = _amount(terms, order)
     found = Discount(terms=terms, amount=amount)
     if found.is_off_goods:
-        found = Discount(terms=terms, amount=max(ZERO, min(amount, order.total - off_goods)))
+        found = Discount(terms=terms, amount=max(ZERO, min(amount, minus(order.total, off_goods))))
     return found
 
 
@@ -103,7 +103,7 @@ def _amount(terms: Terms, order: OrderPlaced) -> Decimal:
     places = minor_digits(order.currency)
     base = order.total
     if terms.is_restricted:
-        worth = sum((line.value for line in matching(terms, order.lines)), ZERO)
+        worth = total(line.value for line in matching(terms, order.lines))
         base = min(max(worth, ZERO), order.total)
     value = terms.value or ZERO
     match terms.type:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from services.domain.exact import MOST, ZERO
+from services.domain.exact import MOST, ZERO, minus
 from services.domain.origins import Source
 from services.domain.points.wallet import EntryKind, Lot, Post, Take, Wallet, after
 
@@ -190,7 +190,7 @@ def reversed_(wallet: Wallet, back: Reversal, *, at: datetime) -> Post:
         owed=owed,
         points_earned=-back.points,
         score=-back.score,
-        spent=-back.spent,
+        spent=minus(ZERO, back.spent),
         orders=-back.orders,
         takes=takes,
         order_id=back.order_id,

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from services.domain.exact import ZERO
+from services.domain.exact import ZERO, plus
 from services.domain.origins import Source
 from services.domain.values import quickly_made
 
@@ -134,7 +134,7 @@ def after(wallet: Wallet, entry: Post) -> Wallet:
         owed=wallet.owed + entry.owed,
         points_earned=wallet.points_earned + entry.points_earned,
         score=wallet.score + entry.score,
-        spent=wallet.spent + entry.spent,
+        spent=plus(wallet.spent, entry.spent),
         orders=wallet.orders + entry.orders,
         referrals=wallet.referrals + entry.referrals,
         lots=lots,
