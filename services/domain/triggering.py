@@ -55,10 +55,12 @@ def standpoint(course: Course, occurred_at: datetime) -> Standpoint:
     return Standpoint(occurred_at=occurred_at, tier_order=tier_order, tags=course.tags)
 
 
-def may_achieve(course: Course, campaign: Campaign, happening: Happening) -> CampaignReason | None:
-    """Why this event does not count towards the campaign; None if it does."""
+def may_achieve(
+    course: Course, campaign: Campaign, happening: Happening, view: Standpoint
+) -> CampaignReason | None:
+    """Why this event, seen from there, does not count towards the campaign; None if it does."""
     achieved = course.state.campaigns.of(campaign.id).achieved
-    reason = ineligible(campaign, standpoint(course, happening.occurred_at), achieved)
+    reason = ineligible(campaign, view, achieved)
     if reason is not None:
         return reason
     if not counts_towards(campaign, happening.name, happening.metadata, happening.lines):
@@ -73,8 +75,9 @@ def set_off(course: Course, happening: Happening, multiplying: Collection[int] =
     results: list[CampaignResult] = []
     steps: list[Step] = []
     achievements: list[Achievement] = []
+    view = standpoint(course, happening.occurred_at)
     for campaign in course.program.campaigns_on(happening.name):
-        reason = may_achieve(course, campaign, happening)
+        reason = may_achieve(course, campaign, happening, view)
         if reason is None and campaign.factor is not None and campaign.id not in multiplying:
             reason = CampaignReason.CONDITION_NOT_MET
         if reason is not None:
@@ -149,8 +152,9 @@ def multipliers(course: Course, happening: Happening) -> Sequence[Campaign]:
     """Campaigns that multiply this order's points, if a line takes their factor."""
     if course.program is None:
         return ()
+    view = standpoint(course, happening.occurred_at)
     return [
         campaign
         for campaign in course.program.campaigns_on(happening.name)
-        if campaign.factor is not None and may_achieve(course, campaign, happening) is None
+        if campaign.factor is not None and may_achieve(course, campaign, happening, view) is None
     ]

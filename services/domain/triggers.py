@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final, TypeAlias, assert_never
@@ -42,6 +42,11 @@ class Condition:
     name: str
     operator: Operator
     value: str
+    _number: Decimal | None = field(init=False, repr=False, compare=False)
+    """What the value writes down, read once: every order asks."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_number", number_of(self.value))
 
     def holds(self, metadata: Metadata) -> bool:
         """A missing member never does; of a list any item may."""
@@ -54,7 +59,7 @@ class Condition:
 
     def _is_true_of(self, found: Scalar) -> bool:
         """As numbers if both are, else as texts without case, of which none is before another."""
-        theirs, mine = number_of(found), number_of(self.value)
+        theirs, mine = number_of(found), self._number
         if theirs is None or mine is None:
             is_equal = _text(found) == _text(self.value)
             return {Operator.EQUALS: is_equal, Operator.NOT_EQUALS: not is_equal}.get(

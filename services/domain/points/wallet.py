@@ -127,8 +127,7 @@ def after(wallet: Wallet, entry: Post) -> Wallet:
                 lot, left=lot.left - take.points, expired=lot.expired + expired
             )
         lots = changed
-    return replace(
-        wallet,
+    return Wallet(
         entries=entry.number,
         balance=wallet.balance + entry.points,
         owed=wallet.owed + entry.owed,
