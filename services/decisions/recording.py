@@ -32,13 +32,15 @@ async def write(
 ) -> None:
     """Everything gathered, in the caller's transaction. `by_copy` as in `add`.
 
-    Closed coupons first, since they free the places that opened and new ones take. Then the outbox, and last
-    of all the proof that the `rules` used are still in force. Raises LostRace, or what a constraint raises.
+    Closed coupons first, since they free the places that opened and new ones take; what has happened to new ones since
+    then, once they are there. Then the outbox, and last of all the proof that the `rules` used are still in force.
+    Raises LostRace, or what a constraint raises.
     """
     await add(connection, "decisions", rows.decisions, by_copy=by_copy)
     await coupons.change(connection, rows.changes(opens=False))
     await coupons.change(connection, rows.changes(opens=True))
     await add(connection, "coupons", rows.coupons, by_copy=by_copy)
+    await coupons.change(connection, rows.changes_of_new())
     await add(connection, "coupon_history", rows.history, by_copy=by_copy)
     await add(connection, "order_stamps", rows.stamps, by_copy=by_copy)
     await add(connection, "reversed_orders", rows.reversed_orders, by_copy=by_copy)

@@ -78,11 +78,20 @@ class Rows:
 
     def changes(self, *, opens: bool) -> list[CouponChange]:
         """Coupons that were there before, as they stand now: those that are open, or those that are closed."""
+        new = self._new()
         return [
             change_of(coupon, steps_seen)
-            for steps_seen, coupon in self._changed.values()
-            if (coupon.status in OPEN_STATUSES) is opens
+            for id_, (steps_seen, coupon) in self._changed.items()
+            if (coupon.status in OPEN_STATUSES) is opens and id_ not in new
         ]
+
+    def changes_of_new(self) -> list[CouponChange]:
+        """Coupons that this transaction issues and has changed since, as they stand now."""
+        new = self._new()
+        return [change_of(each, seen) for id_, (seen, each) in self._changed.items() if id_ in new]
+
+    def _new(self) -> set[str]:
+        return {row.id for row in self.coupons} if self._changed else set()
 
     def add_step(self, change: ChangeCoupon, owner: Owner) -> None:
         """One step on a coupon: its history, its event, and the coupon's state after it."""

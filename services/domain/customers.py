@@ -158,8 +158,9 @@ def _visited(course: Course, event: CustomerDid) -> None:
         return
     card = course.program.cards.get(card_id)
     shop = event.metadata.get("shop_id")
-    shop_id = number_of(shop) if isinstance(shop, (str, int)) else None
-    if card is not None and card.is_of(int(shop_id) if shop_id is not None else None):
+    number = number_of(shop) if isinstance(shop, (str, int)) else None
+    shop_id = int(number) if number is not None and number == int(number) else None
+    if card is not None and card.is_of(shop_id):
         source = Source(SourceKind.CARD, str(card_id))
         course.earn(Earning(source=source, points=card.points_per_visit))
 

@@ -20,7 +20,7 @@ from tests.simulation.model.customer import Customer, Said
 from tests.simulation.model.rules import Rules
 
 DECISIONS = """
-    SELECT d.seq, d.event_key, d.event_type, d.decided_at, d.occurred_at, d.partition, d.offset, d.reason, d.codes,
+    SELECT d.seq, d.event_id, d.event_key, d.event_type, d.decided_at, d.occurred_at, d.partition, d.offset, d.reason, d.codes,
            d.program_version, d.program, d.game_id, g.game_type, v.rules AS game_rules
     FROM decisions d LEFT JOIN games g ON g.id = d.game_id
     LEFT JOIN game_versions v ON v.game_id = d.game_id AND v.version = d.rule_version
@@ -50,23 +50,17 @@ COUPONS = """
 
 @dataclass(slots=True)
 class Comparing:
-    """`first_met`: customers who registered in the step under way."""
+    """`by_hand`: what partners have asked for, by the id of the request."""
 
     pool: asyncpg.Pool
     partner_id: int
     log: Log
     book: Book = field(default_factory=Book)
+    by_hand: dict[str, dict[str, Any]] = field(default_factory=dict)
     _seen: int = 0
     _rules: dict[int, Rules] = field(default_factory=dict)
     _coupons: dict[str, Coupon] = field(default_factory=dict)
     _steps: dict[str, int] = field(default_factory=dict)
-
-    def spent(self, customer_id: str, points: int, at: datetime) -> None:
-        """Points went, at that instant."""
-        account = self.book.of(customer_id).account
-        account.end(at)
-        if points:
-            account.spend(points)
 
     async def differences(self, now: datetime) -> list[str]:
         """Tell the model what was decided since, and what the two say differently."""
@@ -102,8 +96,10 @@ class Comparing:
         return self._rules[version]
 
     def _told(self, row: asyncpg.Record, registered_before: set[str]) -> Told:
-        record = self.log.partitions[row["partition"]][row["offset"]]
-        data = json.loads(record.value or b"", parse_float=Decimal)
+        data = self.by_hand.get(row["event_id"])
+        if data is None:
+            record = self.log.partitions[row["partition"]][row["offset"]]
+            data = json.loads(record.value or b"", parse_float=Decimal)
         game = None
         is_open = row["game_rules"] is not None and json.loads(row["game_rules"])["is_active"]
         if is_open:

@@ -189,7 +189,7 @@ class Draw:
         trigger: dict[str, Any] = {"count": 1}
         event = {
             "SocialMedia": "share",
-            "EventBased": "review",
+            "EventBased": self.one_of("review", "place_order"),
             "ScheduledChallenge": self.one_of("place_order", "visit"),
         }.get(type_)
         if event is not None:
@@ -219,6 +219,9 @@ class Draw:
             campaign["applicableTo"] = self.one_of(
                 {"productSkus": ["cheese"]}, {"collections": [7, "new"]}
             )
+        if multiplies:
+            # Of two that are open to everybody the higher one counts.
+            campaign |= {"availability": {}, "activation": {}}
         return campaign
 
     def referrals(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from tests.simulation.programs import EVENTS, TAGS
 
 CUSTOMERS = ("anna", "bert", "carl")
-ORDERS = tuple(f"o-{number}" for number in range(1, 7))
+ORDERS = tuple(f"o-{number}" for number in range(9))
 SINGLE, MULTIPLE, CARD, CAPPED, TOTAL = 1, 2, 3, 4, 5
 GAMES = (SINGLE, MULTIPLE, CARD, CAPPED, TOTAL)
 TOTALS = ("0.3", "5", "10.50", "25.99", "49.99", "50", "99.99", "123.456", "1234", "0")
@@ -24,23 +24,33 @@ class Shopping:
     def __init__(self, chance: random.Random, partner_id: int) -> None:
         self.chance, self.partner_id = chance, partner_id
 
-    def event(self, codes: list[str]) -> tuple[str, dict[str, Any]]:
-        """Something that happens; `codes` may be used by an order."""
+    def event(self) -> tuple[str, dict[str, Any]]:
+        """Something that happens; an order's codes are for who knows which there are."""
         base = {"partner_id": self.partner_id, "customer_id": self.chance.choice(CUSTOMERS)}
         roll = self.chance.random()
         if roll < 0.12:
             result = "won" if self.chance.random() < 0.9 else "lost"
             game = {"game_id": self.chance.choice((*GAMES, 99)), "result": result}
             return "game.completed", base | game | self.some(score=(10, 50, 99.5))
-        if roll < 0.5:
+        if roll < 0.58:
             return "order.placed", self.whose(base) | self.order()
-        if roll < 0.73:
+        if roll < 0.78:
             return self.reversal(self.whose(base))
         if roll < 0.88:
             return self.description(base)
         name = self.chance.choice(EVENTS)
         metadata = self.some(stars=(1, 3, "four", [1, 4]), shop_id=(1, 2, "1"), plan=("gold", True))
         return "customer.event", base | {"name": name, "metadata": metadata}
+
+    def whose(self, base: dict[str, Any]) -> dict[str, Any]:
+        """An order: mostly of who has it, now and then of anybody."""
+        number = self.chance.randrange(len(ORDERS))
+        owner = (
+            {"customer_id": CUSTOMERS[number % len(CUSTOMERS)]}
+            if self.chance.random() < 0.85
+            else {}
+        )
+        return base | owner | {"order_id": ORDERS[number]}
 
     def some(self, **choices: tuple[Any, ...]) -> dict[str, Any]:
         """Each of them, or not."""
@@ -50,7 +60,7 @@ class Shopping:
             if self.chance.random() < 0.6
         }
 
-    def order(self, codes: list[str]) -> dict[str, Any]:
+    def order(self) -> dict[str, Any]:
         lines = [
             {
                 **self.chance.choice(LINES),
@@ -61,7 +71,7 @@ class Shopping:
         ]
         total = self.chance.choice(TOTALS)
         found = {
-            "order_id": self.chance.choice(ORDERS), "total": total, "lines": lines, "coupon_codes": codes,
+            "total": total, "lines": lines,
             "currency": "EUR" if self.chance.random() < 0.85 else self.chance.choice(("USD", "JPY")),
         }  # fmt: skip
         paid = ("0", "4.75", "40")
@@ -72,8 +82,8 @@ class Shopping:
             | ({"paid_total": self.chance.choice(paid)} if self.chance.random() < 0.2 else {})
         )
 
-    def reversal(self, base: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        order = base | {"order_id": self.chance.choice(ORDERS)}
+    def reversal(self, order: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        """Of the whole, or of a part."""
         roll = self.chance.random()
         if roll < 0.4:
             return "order.cancelled", order

@@ -16,10 +16,12 @@ from schemas.events.types import CUSTOMER_BIRTHDAY, REFERRAL_COMPLETED
 from schemas.topics import FOLLOW_UPS_SOURCE
 from services.adapters.draws import Drawing
 from services.adapters.postgres.failures import LostRace
+from services.decisions.accounts_by_hand import Booked, ByHand, book_points, hand_over_card
 from services.decisions.follow_ups import birthday_cause
 from services.decisions.manner import Manner, Writing
 from services.decisions.passing_time import settle_due
 from services.decisions.steps import StepRequest, take_step
+from services.decisions.transaction import Deciding
 from services.domain.coupons.codes import display
 from services.domain.coupons.coupon import Step
 from services.issuer import pipeline
@@ -28,9 +30,8 @@ from tests.simulation.comparing import Comparing
 from tests.simulation.faults import Crash, FaultyLocks, FaultyPool
 from tests.simulation.invariants import violations
 from tests.simulation.log import FOLLOW_UPS, PARTITIONS, Consumer, Group, Log
-from tests.simulation.programs import Draw, change_card, change_program
+from tests.simulation.programs import CARDS, Draw, change_card, change_program
 from tests.simulation.shopping import CUSTOMERS, GAMES, Shopping
-from tests.stand.spending import spend
 
 WRITING = Writing(expiring_leads_hours=(24,))
 DRAWING = Drawing(bytes(32))
@@ -73,7 +74,8 @@ class World:
         happenings = (
             (self.produce, 14), (self.deliver, 12), (self.deliver_at_once, 2), (self.crash, 4),
             (self.rebalance, 2), (self.turn_clock, 2), (self.change_rule, 1), (self.staff, 3),
-            (self.sweep, 2), (self.relay, 4), (self.calendar, 1), (self.spend, 2), (self.change_program, 1),
+            (self.sweep, 2), (self.relay, 4), (self.calendar, 1), (self.book, 6),
+            (self.hand_over, 1), (self.change_program, 1),
         )  # fmt: skip
         chosen = self.chance.choices([h for h, _ in happenings], [w for _, w in happenings])[0]
         await chosen()
@@ -81,26 +83,31 @@ class World:
 
     async def produce(self) -> None:
         """A few events, some of them sent again, some out of order over partitions, some unreadable."""
-        for _ in range(self.chance.randint(6, 14)):
+        for _ in range(self.chance.randint(2, 9)):
             partition = self.chance.randrange(PARTITIONS)
             if self.sent and self.chance.random() < 0.2:
                 event_id = self.chance.choice(sorted(self.sent))
             else:
                 event_id = f"e-{len(self.sent)}"
                 self.sent.add(event_id)
-            codes = [await self._some_code() for _ in range(self.chance.randint(0, 2))]
-            kind, data = Shopping(self.chance, self.partner_id).event(codes)
+            kind, data = Shopping(self.chance, self.partner_id).event()
+            if kind == "order.placed":
+                who, number = data["customer_id"], self.chance.choice((0, 1, 1, 2))
+                data["coupon_codes"] = [await self._some_code(who) for _ in range(number)]
             at = self.now - timedelta(minutes=self.chance.randint(0, 9))
             unreadable = self.chance.random() < 0.05
             self.group.log.append(
                 partition, kind, event_id, at.isoformat(), None if unreadable else data
             )
 
-    async def _some_code(self) -> str:
+    async def _some_code(self, customer_id: str) -> str:
+        """Mostly one of theirs that can be used and no game issued; now and then any."""
+        anything = self.chance.random() < 0.3
         row = await self.pool.fetchrow(
-            "SELECT code, code_prefix FROM coupons ORDER BY md5(id::text || $1) LIMIT 1",
-            str(self.chance.random()),
-        )
+            "SELECT code, code_prefix FROM coupons JOIN customers USING (customer_no) WHERE $1 OR"
+            " (customer_id = $2 AND game_id IS NULL AND status = 'active') ORDER BY md5(id::text || $3) LIMIT 1",
+            anything, customer_id, str(self.chance.random()),
+        )  # fmt: skip
         return "no code" if row is None else display(row["code"], row["code_prefix"])
 
     async def deliver(self, fuse: int | None = None) -> None:
@@ -116,7 +123,7 @@ class World:
         await self.deliver(self.chance.randint(0, 14))
 
     async def _work(self, member: Consumer, fuse: int | None) -> None:
-        records = self.group.poll(member, self.chance.randint(1, 14))
+        records = self.group.poll(member, self.chance.randint(1, 9))
         if not records:
             return
         pool = FaultyPool(self.pool, self.chance)
@@ -207,18 +214,45 @@ class World:
     def _follow(self, kind: str, id_: str, at: datetime, data: dict[str, Any]) -> None:
         self.group.log.append(FOLLOW_UPS, kind, id_, at.isoformat(), data, FOLLOW_UPS_SOURCE)
 
-    async def spend(self) -> None:
-        """Somebody's points go for something."""
-        customer_id = self.chance.choice(CUSTOMERS)
+    async def book(self) -> None:
+        """A partner books points by hand, or more often takes some: all, a part, or more than there are."""
+        asked = self._by_hand()
+        balance = await self.pool.fetchval(
+            "SELECT balance FROM wallets JOIN customers USING (customer_no) WHERE customer_id = $1",
+            asked.customer_id,
+        )
+        taken = self.chance.choice((balance or 0, self.chance.randint(0, 1 + (balance or 0))))
+        amount, ends_at = -taken or 60, None
+        if amount > 0 and self.chance.random() < 0.5:
+            ends_at = self.now + timedelta(days=2)
+        data = {"customer_id": asked.customer_id, "points": amount, "ends_at": ends_at}
+        self.comparing.by_hand[asked.event_id] = data
+        async with self.pool.acquire() as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            booked = await book_points(
+                connection, asked, Deciding(self._manner), transaction_id=asked.event_id, amount=amount,
+                reason=None, ends_at=ends_at,
+            )  # fmt: skip
+            await (transaction.commit() if isinstance(booked, Booked) else transaction.rollback())
+
+    async def hand_over(self) -> None:
+        """A card is given by hand, or taken."""
+        asked, card_id = self._by_hand(), self.chance.choice((*CARDS, None))
+        self.comparing.by_hand[asked.event_id] = {
+            "customer_id": asked.customer_id,
+            "card_id": card_id,
+        }
         async with self.pool.acquire() as connection, connection.transaction():
-            done = await spend(
-                connection,
-                (self.partner_id, customer_id),
-                self._manner,
-                lambda balance: self.chance.choice((balance, self.chance.randint(0, balance))),
-            )
-        if done is not None:
-            self.comparing.spent(customer_id, *done)
+            await hand_over_card(connection, asked, Deciding(self._manner), card_id)
+
+    def _by_hand(self) -> ByHand:
+        return ByHand(
+            partner_id=self.partner_id,
+            customer_id=self.chance.choice(CUSTOMERS),
+            source="/hand",
+            event_id=f"h-{len(self.comparing.by_hand)}",
+        )
 
     async def staff(self) -> None:
         """Somebody in a shop does something to some coupon."""

@@ -11,13 +11,15 @@ import asyncpg
 from aiokafka import ConsumerRecord
 
 from schemas.gameball_v4.files import loaded
-from schemas.topics import CUSTOMERS, FOLLOW_UPS, ORDERS
+from schemas.topics import CUSTOMERS, FOLLOW_UPS, GAME_COMPLETED, ORDERS
 from services.adapters.postgres.pool import Connection
 from services.decisions.program_changes import Changed, change
 
 _number = itertools.count(1)
 _offset = itertools.count()
-TOPICS = {"order": ORDERS, "customer": CUSTOMERS, "referral": FOLLOW_UPS}
+TOPICS = {
+    "game": GAME_COMPLETED, "order": ORDERS, "customer": CUSTOMERS, "referral": FOLLOW_UPS,
+}  # fmt: skip
 
 
 async def a_program(connection: Connection, partner_id: int, **sections: Any) -> Changed:

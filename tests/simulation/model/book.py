@@ -10,7 +10,7 @@ from typing import Any
 from tests.simulation.model import orders
 from tests.simulation.model.coupons import Coupon
 from tests.simulation.model.customer import Customer, Purchase, Said, Turn
-from tests.simulation.model.exactly import down, number
+from tests.simulation.model.exactly import as_number, down, number
 from tests.simulation.model.rules import Document, Rules
 
 
@@ -61,6 +61,10 @@ class Book:
             case "customer.birthday":
                 turn.set_off("birthday", {"year": told.data["year"]}, [], set())
                 turn.refer("birthday", {"year": told.data["year"]})
+            case "points.manual":
+                self._booked(customer, told, rules)
+            case "card.assign":
+                self._hand_over(turn, told.data["card_id"])
             case "game.completed" if told.game is not None:
                 metadata = {
                     **told.game,
@@ -78,7 +82,24 @@ class Book:
             self._describe(customer, told)
         elif told.type in {"order.cancelled", "order.refunded"}:
             customer.cancelled.add(told.data["order_id"])
+        elif told.type == "points.manual":
+            customer.account.end(told.at)
+            self._booked(customer, told, None)
+        elif told.type == "card.assign":
+            customer.card = told.data["card_id"]
         return Said()
+
+    def _booked(self, customer: Customer, told: Told, rules: Rules | None) -> None:
+        """Points by hand, which end by the shortest of what there is to say."""
+        points, account = told.data["points"], customer.account
+        if points < 0:
+            account.spend(-points)
+            return
+        ends = [
+            told.data["ends_at"],
+            rules.points_end(customer.card, told.at) if rules is not None else None,
+        ]
+        account.earn(points, 0, min((each for each in ends if each is not None), default=None))
 
     def _reversed(self, turn: Turn, told: Told) -> None:
         refunded = told.data.get("refunded_total") if told.type == "order.refunded" else None
@@ -126,9 +147,13 @@ class Book:
         turn.set_off("sign_up", metadata, [], set())
         turn.refer("sign_up", metadata)
 
-    def _hand_over(self, turn: Turn, card_id: int) -> None:
+    def _hand_over(self, turn: Turn, card_id: int | None) -> None:
         customer, card = turn.customer, turn.rules.card(card_id) or {}
+        if card_id == customer.card:
+            return
         customer.card = card_id
+        if card_id is None:
+            return
         bonus = card.get("initial_bonus_points") or 0
         if (
             bonus
@@ -144,7 +169,7 @@ class Book:
         if (
             data["name"] == "visit"
             and card is not None
-            and turn.rules.gives_points(card, metadata.get("shop_id"))
+            and turn.rules.gives_points(card, as_number(metadata.get("shop_id")))
         ):
             turn.earn(card.get("points_per_visit") or 0)
         turn.set_off(data["name"], metadata, [], set())
