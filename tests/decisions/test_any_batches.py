@@ -15,8 +15,8 @@ import asyncpg
 import pytest
 from aiokafka import ConsumerRecord
 
-from services.adapters.draws import Drawing
 from schemas.topics import FOLLOW_UPS_SOURCE
+from services.adapters.draws import Drawing
 from services.decisions.manner import Manner
 from services.decisions.transaction import Deciding
 from services.domain.coupons.codes import display

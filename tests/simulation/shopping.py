@@ -32,9 +32,9 @@ class Shopping:
             result = "won" if self.chance.random() < 0.9 else "lost"
             game = {"game_id": self.chance.choice((*GAMES, 99)), "result": result}
             return "game.completed", base | game | self.some(score=(10, 50, 99.5))
-        if roll < 0.58:
+        if roll < 0.5:
             return "order.placed", self.whose(base) | self.order()
-        if roll < 0.78:
+        if roll < 0.73:
             return self.reversal(self.whose(base))
         if roll < 0.88:
             return self.description(base)

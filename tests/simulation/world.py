@@ -75,7 +75,7 @@ class World:
             (self.produce, 14), (self.deliver, 12), (self.deliver_at_once, 2), (self.crash, 4),
             (self.rebalance, 2), (self.turn_clock, 2), (self.change_rule, 1), (self.staff, 3),
             (self.sweep, 2), (self.relay, 4), (self.calendar, 1), (self.book, 6),
-            (self.hand_over, 1), (self.change_program, 1),
+            (self.hand_over, 3), (self.change_program, 1),
         )  # fmt: skip
         chosen = self.chance.choices([h for h, _ in happenings], [w for _, w in happenings])[0]
         await chosen()
@@ -83,7 +83,7 @@ class World:
 
     async def produce(self) -> None:
         """A few events, some of them sent again, some out of order over partitions, some unreadable."""
-        for _ in range(self.chance.randint(2, 9)):
+        for _ in range(self.chance.randint(6, 14)):
             partition = self.chance.randrange(PARTITIONS)
             if self.sent and self.chance.random() < 0.2:
                 event_id = self.chance.choice(sorted(self.sent))
@@ -123,7 +123,7 @@ class World:
         await self.deliver(self.chance.randint(0, 14))
 
     async def _work(self, member: Consumer, fuse: int | None) -> None:
-        records = self.group.poll(member, self.chance.randint(1, 9))
+        records = self.group.poll(member, self.chance.randint(1, 14))
         if not records:
             return
         pool = FaultyPool(self.pool, self.chance)
@@ -173,6 +173,8 @@ class World:
         if not self.has_program or self.chance.random() < 0.3:
             await change_program(self.pool, self.partner_id, self._draw)
             self.has_program = True
+            for _ in CARDS:
+                await change_card(self.pool, self._draw)
         elif self.chance.random() < 0.6:
             some = (self.chance.choice(sections),)
             await change_program(self.pool, self.partner_id, self._draw, some)
