@@ -47,7 +47,7 @@ class Outgoing(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
 
 
-def _exact(value: Any) -> Any:
+def exact(value: Any) -> Decimal:
     """The decimal that a JSON string or number writes down. Raises ValueError for what is none, or is too long."""
     # `type` and not isinstance: true is no amount. A number that came as a double is exact at its shortest decimal, up
     # to 15 digits; who reads records sees to it that a longer one comes as a string (see `services.issuer.amounts`).
@@ -111,7 +111,7 @@ KnownCustomerId = OrderId
 
 SignedAmount = Annotated[
     Decimal,
-    PlainValidator(_exact),
+    PlainValidator(exact),
     WithJsonSchema(
         {"anyOf": [{"type": "number"}, {"type": "string", "pattern": f"^{_DECIMAL}$"}]},
     ),

@@ -5,13 +5,15 @@ What is given replaces what was known; what is left out stays. A second `custome
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from decimal import Decimal
+from math import isfinite
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
 
-from schemas.fields import CustomerId, Id, Incoming, Text
+from schemas.fields import MAX_DECIMAL_DIGITS, CustomerId, Id, Incoming, Text, exact
 
 MAX_TAGS: Final = 50
 MAX_MEMBERS: Final = 50
@@ -22,13 +24,19 @@ Tag = Annotated[Text, Field(min_length=1, max_length=64)]
 Locale = Annotated[Text, Field(min_length=1, max_length=35)]
 
 
+_is_day = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}").fullmatch
+
+
 def _day(value: Any) -> Any:
-    """Strict as all data: a text of a date, and nothing of a time."""
-    if isinstance(value, str) and len(value) == len("2026-12-31"):
-        return date.fromisoformat(value)
+    """Strict as all data: a text of a date, and nothing of a time. Weeks and ordinals are for other doors."""
     if value is None:
         return None
-    raise ValueError("must be a date, YYYY-MM-DD")
+    try:
+        if isinstance(value, str) and _is_day(value):
+            return date.fromisoformat(value)
+    except ValueError:
+        pass
+    raise ValueError("must be a date that there is, as YYYY-MM-DD")
 
 
 Birthday = Annotated[
@@ -39,19 +47,33 @@ Birthday = Annotated[
 
 MAX_TEXT: Final = 10_000
 MAX_LIST: Final = 1_000
+_LARGE = 2**63
+"""From here on a whole number is a decimal, too: not everything that keeps numbers has larger ones."""
+_TOO_LARGE = f"must be a number of at most {MAX_DECIMAL_DIGITS} digits"
 
 
 def _scalar(value: Any) -> Any:
-    """A text, a number or a truth value, or none; a fraction is exact at its shortest decimal."""
-    if value is None or isinstance(value, (bool, int)):
+    """A text, a number or a truth value, or none."""
+    if value is None or isinstance(value, bool):
         return value
-    if isinstance(value, float):
-        return Decimal(repr(value))
+    if isinstance(value, (int, float)):
+        return _number(value)
     if isinstance(value, str) and len(value) <= MAX_TEXT and "\x00" not in value:
         return value
     raise ValueError(
         f"must be a text of at most {MAX_TEXT} characters without NUL, a number, true, false or null"
     )
+
+
+def _number(value: float) -> int | Decimal:
+    """Exact as it was written, which its `repr` says. (Of a double alone only its shortest decimal is known.)"""
+    if isinstance(value, int):
+        if abs(value) >= 10**MAX_DECIMAL_DIGITS:
+            raise ValueError(_TOO_LARGE)
+        return value if abs(value) < _LARGE else Decimal(value)
+    if not isfinite(value):
+        raise ValueError(_TOO_LARGE)
+    return Decimal(repr(value)) if type(value) is float else exact(repr(value))
 
 
 def _member(value: Any) -> Any:
@@ -78,7 +100,10 @@ class CustomerUpdated(Incoming):
 
     partner_id: Id
     customer_id: CustomerId
-    tags: Annotated[tuple[Tag, ...], Field(max_length=MAX_TAGS, fail_fast=True)] | None = None
+    # Of a list, also where the document was parsed before (see `services.issuer.amounts`).
+    tags: (
+        Annotated[tuple[Tag, ...], Field(max_length=MAX_TAGS, fail_fast=True, strict=False)] | None
+    ) = None
     birthday: Birthday = None
     locale: Locale | None = None
     attributes: Members | None = None

@@ -1,8 +1,9 @@
 """Numbers of a JSON document as they are written: a double has fewer digits than money may need.
 
 pydantic reads a JSON number as a double. Up to 15 digits that is exact at its shortest decimal (see `schemas.fields`);
-the few documents that hold more are read once more, the fractions and exponents of their amounts as strings. Every
-other number stays one: what asks for a text takes none.
+the few documents that hold more are read once more: where amounts have names, with their fractions and exponents as
+strings; where any member may be a number or a text, with numbers that know how they were written. Every other number
+stays one: what asks for a text takes none.
 """
 
 from __future__ import annotations
@@ -12,27 +13,20 @@ import re
 from collections.abc import Callable, Container
 from typing import Any
 
+_LONGEST_INT = 1_000
 _might_be_long = re.compile(rb"[0-9][0-9.]{15}|[0-9][eE][+-]?[0-9]").search
 
 
 class _Written(float):
-    """A number, and how it was written."""
+    """A number, and how it was written: its `repr`, as with any other."""
 
     __slots__ = ("text",)
 
     def __init__(self, text: str) -> None:
         self.text = text
 
-
-class _Everything:
-    """All names there are."""
-
-    def __contains__(self, _name: object) -> bool:
-        return True
-
-
-EVERY_NUMBER = _Everything()
-"""Where anything may be a number, and a text that writes one down counts as it: conditions compare both alike."""
+    def __repr__(self) -> str:
+        return self.text
 
 
 def exactly(validate: Callable[[bytes], Any], amounts: Container[str]) -> Callable[[bytes], Any]:
@@ -54,3 +48,25 @@ def exactly(validate: Callable[[bytes], Any], amounts: Container[str]) -> Callab
         return validate(value)
 
     return read
+
+
+def as_written(
+    validate: Callable[[bytes], Any], validate_parsed: Callable[[Any], Any]
+) -> Callable[[bytes], Any]:
+    """The same validation, where every number says by its `repr` how it is written. Raises what `validate` raises.
+
+    `validate_parsed` judges the document once it is parsed.
+    """
+
+    def read(value: bytes) -> Any:
+        data = validate(value)  # is it JSON at all, and read as strictly as everything else?
+        if _might_be_long(value) is None:
+            return data
+        return validate_parsed(json.loads(value, parse_float=_Written, parse_int=_whole))
+
+    return read
+
+
+def _whole(text: str) -> int | float:
+    """One too long to be made an int of may stand where nobody looks."""
+    return int(text) if len(text) <= _LONGEST_INT else _Written(text)

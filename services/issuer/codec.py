@@ -45,6 +45,7 @@ from services.issuer.unreadable import (
 )
 
 NOTHING_IGNORED: Final[frozenset[str]] = frozenset()
+_CUSTOMERS: Final = ("customer_id", "referred_by")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,8 +254,8 @@ def _first(error: ValidationError) -> ErrorDetails:
 def _line(error: ErrorDetails, prefix: str) -> str:
     steps = [prefix, *error["loc"]] if prefix and error["type"] != "json_invalid" else error["loc"]
     field = ".".join(str(step) for step in steps) or "value"
-    if error["type"] == "string_pattern_mismatch" and error["loc"][-1] == "customer_id":
+    if error["type"] == "string_pattern_mismatch" and error["loc"][-1] in _CUSTOMERS:
         return f"{field}: must not begin or end with white space, nor contain NUL"
     said = error["msg"].removeprefix("Value error, ")
-    # Who sends JSON has arrays: how they are kept here is no business of theirs.
-    return f"{field}: {said.replace('Tuple', 'Array')}"
+    # Who sends JSON has arrays and objects: how they are kept here is no business of theirs.
+    return f"{field}: {said.replace('Tuple', 'Array').replace('Dictionary', 'Object')}"

@@ -205,14 +205,17 @@ async def test_customer_without_a_program_is_described_and_earns_nothing(
         [
             told(
                 "customer.created", partner_id=partner_id, tags=["student"], birthday="1992-02-29",
-                attributes={"shoe": 42.5},
+                attributes={"shoe": 42.5, "tiny": 1e-7, "huge": 10**20, "score": 1e20},
             ),
             ordered("o-1", "10", partner_id=partner_id),
         ]
     )  # fmt: skip
     row = await database.fetchrow("SELECT tags, birthday, attributes, birthday_at FROM profiles")
     assert row is not None
-    assert (row["tags"], json.loads(row["attributes"])) == (["student"], {"shoe": "42.5"})
+    assert row["tags"] == ["student"]
+    assert json.loads(row["attributes"]) == {
+        "shoe": "42.5", "tiny": "0.0000001", "huge": "1" + "0" * 20, "score": "1" + "0" * 20,
+    }  # fmt: skip
     assert row["birthday_at"] is not None
     assert await entries_of(database) == []
     assert await told_of(database, PROGRAM_EVENTS) == []

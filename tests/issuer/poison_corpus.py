@@ -205,6 +205,29 @@ CORPUS: Sequence[PoisonRecord] = (
     _in_value("an integer of 5,000 digits", with_raw("x", "9" * 5000)),
     _in_value("gzip", b"\x1f\x8b\x08\x00\x00\x00\x00\x00"),
     _in_value("Avro as the schema registry frames it", b"\x00\x00\x00\x00\x01\x02\x2c\x02"),
+    # Customers, and what we alone may tell.
+    *(
+        PoisonRecord(
+            name=f"{type_}: {name}",
+            headers=headers(type=type_.encode()),
+            value=value(**data),
+            stage=stage,
+        )
+        for type_, name, data, stage in (
+            ("customer.created", "51 tags", {"tags": ["x"] * 51}, "schema"),
+            ("customer.created", "no such day", {"birthday": "2026-02-30"}, "schema"),
+            ("customer.updated", "an object among attributes", {"attributes": {"x": {}}}, "schema"),
+            ("customer.event", "a name of ours", {"name": "sign_up"}, "schema"),
+            (
+                "customer.event",
+                "a number too long",
+                {"name": "x", "metadata": {"x": 10**40}},
+                "schema",
+            ),
+            ("referral.completed", "elsewhere", {"friend_id": "bert"}, "source"),
+            ("customer.birthday", "elsewhere", {"year": 2026}, "source"),
+        )
+    ),
     # The data.
     _in_data("an array", b"[" + value() + b"]"),
     _in_data("null", b"null"),

@@ -34,9 +34,11 @@ def document(fields: dict[str, Any], number: str) -> bytes:
     [
         (types.ORDER_PLACED, PLACED | {"total": "@"}, lambda data: data.total),
         (types.ORDER_PLACED, PLACED | {"lines": [LINE]}, lambda data: data.lines[0].unit_price),
+        (types.ORDER_PLACED, PLACED | {"paid_total": "@"}, lambda data: data.paid_total),
+        (types.ORDER_PLACED, PLACED | {"shipping": "@"}, lambda data: data.shipping),
         (types.ORDER_REFUNDED, REFUNDED | {"refunded_total": "@"}, lambda data: data.refunded_total),
     ],
-    ids=["total", "unit_price", "refunded_total"],
+    ids=["total", "unit_price", "paid_total", "shipping", "refunded_total"],
 )  # fmt: skip
 def test_amount_keeps_the_digits_of_a_number(type_: str, fields: dict[str, Any], read: Any) -> None:
     """Whatever the mode."""
@@ -51,6 +53,7 @@ def test_amount_keeps_the_digits_of_a_number(type_: str, fields: dict[str, Any],
         {"order_id": "@"},
         {"customer_id": "@"},
         {"currency": "@"},
+        {"channel": "@"},
         {"coupon_codes": ["@"]},
         {"partner_id": "@"},
         {"lines": [LINE | {"unit_price": "1", "sku": "@"}]},

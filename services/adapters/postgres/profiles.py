@@ -12,6 +12,7 @@ import orjson
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
 from services.adapters.postgres.tables import fetch_by
+from services.domain.exact import text_of
 from services.domain.profiles import Profile
 
 _SQL = queries("profiles")
@@ -49,7 +50,7 @@ def profile_row(
     """The whole of a profile as it is stored."""
     return ProfileRow(
         customer_no, partner_id, profile.registered_at, sorted(profile.tags), profile.birthday,
-        profile.locale, orjson.dumps(profile.attributes, default=str).decode(), profile.referred_by,
+        profile.locale, orjson.dumps(profile.attributes, default=text_of).decode(), profile.referred_by,
         referral_key, profile.card_id, profile.card_since, sorted(profile.bonus_cards), birthday_at,
     )  # fmt: skip
 
