@@ -162,14 +162,7 @@ ALL: tuple[Topic, ...] = (
         key="customer id",
         messages=(
             *(Message(type=name, schema="points.entry") for name in types.POINTS),
-            *_events(
-                types.POINTS_EXPIRING,
-                types.TIER_CHANGED,
-                types.CAMPAIGN_ACHIEVED,
-                types.CAMPAIGN_REVOKED,
-                types.REFERRAL_REWARDED,
-                types.REWARD_DECLINED,
-            ),
+            *_events(*types.OTHERS_OF_PROGRAM),
         ),
         config=_AS_IT_GOES_OUT,
     ),
@@ -207,8 +200,15 @@ def names(direction: Direction) -> tuple[str, ...]:
     return tuple(topic.name for topic in ALL if topic.direction is direction)
 
 
+def published() -> tuple[str, ...]:
+    """Where the relay publishes what waits in the outbox: also to ourselves."""
+    return tuple(
+        topic.name
+        for topic in ALL
+        if topic.direction is Direction.OUTGOING or topic.name == FOLLOW_UPS
+    )
+
+
 INCOMING: tuple[str, ...] = names(Direction.INCOMING)
 OUTGOING: tuple[str, ...] = names(Direction.OUTGOING)
-
-PUBLISHED: tuple[str, ...] = (FOLLOW_UPS, *OUTGOING)
-"""What the relay writes of others' and ours."""
+PUBLISHED: tuple[str, ...] = published()

@@ -43,3 +43,12 @@ CAMPAIGN_ACHIEVED: Final = "campaign.achieved"
 CAMPAIGN_REVOKED: Final = "campaign.revoked"
 REFERRAL_REWARDED: Final = "referral.rewarded"
 REWARD_DECLINED: Final = "reward.declined"
+OTHERS_OF_PROGRAM: Final = (
+    POINTS_EXPIRING,
+    TIER_CHANGED,
+    CAMPAIGN_ACHIEVED,
+    CAMPAIGN_REVOKED,
+    REFERRAL_REWARDED,
+    REWARD_DECLINED,
+)
+"""What the program tells beside entries of the ledger, each in a shape of its own."""

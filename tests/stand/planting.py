@@ -30,4 +30,4 @@ def plant(monkeypatch: pytest.MonkeyPatch, topic: Topic) -> None:
     monkeypatch.setattr(topics, "ALL", (*topics.ALL, topic))
     for name, direction in (("INCOMING", Direction.INCOMING), ("OUTGOING", Direction.OUTGOING)):
         monkeypatch.setattr(topics, name, topics.names(direction))
-    monkeypatch.setattr(topics, "PUBLISHED", (topics.FOLLOW_UPS, *topics.OUTGOING))
+    monkeypatch.setattr(topics, "PUBLISHED", topics.published())

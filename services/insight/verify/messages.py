@@ -1,7 +1,8 @@
-"""What we publish, as far as it can be held against the database: three kinds, each on a topic of its own.
+"""What we publish, as far as it can be held against the database: its kinds, each read by itself.
 
 A message is named by its `ce_id`: whose it is (a coupon, or the decision of an event), a number that tells it from the
-others of that one, and a word. Both names and data are made in `decisions/verdicts` and `decisions/rows`.
+others of that one, and a word. Both names and data are made in `decisions/verdicts`, `decisions/rows` and
+`decisions/telling`. What the program gave and took is held against its decision: amounts are the ledger's matter.
 """
 
 from __future__ import annotations
@@ -9,17 +10,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import orjson
 from aiokafka import ConsumerRecord
 
 from schemas.events import types
-from schemas.topics import COUPON_ISSUED, COUPON_LIFECYCLE, ISSUANCE_DECLINED
+from schemas.fields import MAX_ID
+from schemas.topics import COUPON_ISSUED, COUPON_LIFECYCLE, ISSUANCE_DECLINED, PROGRAM_EVENTS
+from services.insight.verify.decided_once import HIGHEST, LOWEST
 from services.relay.packing import REPUBLISHED
 
 Name = tuple[int, str]
+
+BEFORE_CUSTOMERS: Final = -1
 
 
 class Message(NamedTuple):
@@ -45,11 +50,12 @@ class Foreign:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """Messages of one topic.
+    """Messages of one topic, or of some types on it.
 
-    `read` gives the number and the word of what follows the id in a `ce_id`, ValueError if it cannot be. `fields` are
-    compared, in the order in which the query `judged` takes them. `expected` collects, page by page (ends by `bound`),
-    what must have been published.
+    `read` gives number (below 0 of what is not expected) and word of what follows the id in a `ce_id`, ValueError if it
+    cannot be. `fields` are compared, in the order in which the query `judged` takes them. `expected` collects,
+    page by page (ends by `bound`, from `first` to `last`), what must have been published. `called`: what one is, where
+    the topic alone does not say it.
     """
 
     topic: str
@@ -59,6 +65,9 @@ class Kind:
     judged: str
     expected: str
     bound: str
+    called: str = ""
+    first: UUID | int = LOWEST
+    last: UUID | int = HIGHEST
 
 
 def _issued(rest: str) -> Name:
@@ -79,8 +88,31 @@ def _declined(rest: str) -> Name:
     return int(number), word
 
 
+def _entry(rest: str) -> Name:
+    """`<n>.<kind>`: the n-th of its decision; a kind alone is of an entry that no event made."""
+    number, _, word = rest.rpartition(".")
+    return (int(number) if number else -1), word
+
+
+def _of_program(rest: str) -> Name:
+    """What else the program did in a decision; campaigns keep their numbers, which are above 0."""
+    match rest.split("."):
+        case ["tier"]:
+            return 0, "changed"
+        case ["achieved" | "revoked" as word, campaign_id, *_]:
+            return int(campaign_id), word
+        case ["rewarded", "customer" | "friend" as role]:
+            return -1 if role == "customer" else -2, "rewarded"
+        case ["reward", number]:
+            return -2 - int(number), "declined"
+        case [*numbers, "expiring"]:
+            return -int("".join(numbers) or 1), "expiring"
+    raise ValueError(rest)
+
+
 _OWNER = ("partner_id", "game_id", "customer_id")
 _CAUSE = ("cause.source", "cause.id", "cause.type")
+_OF_DECISIONS = ("partner_id", "customer_id", "program_version", "at", *_CAUSE)
 KINDS = (
     Kind(
         topic=COUPON_ISSUED,
@@ -108,6 +140,28 @@ KINDS = (
         judged="declines_told",
         expected="expect_declines",
         bound="end_of_decisions",
+    ),
+    Kind(
+        topic=PROGRAM_EVENTS,
+        types=frozenset(types.POINTS),
+        read=_entry,
+        fields=_OF_DECISIONS,
+        judged="program_told",
+        expected="expect_entries",
+        bound="end_of_entries",
+        called="points of entry",
+        first=BEFORE_CUSTOMERS,
+        last=MAX_ID,
+    ),
+    Kind(
+        topic=PROGRAM_EVENTS,
+        types=frozenset(types.OTHERS_OF_PROGRAM),
+        read=_of_program,
+        fields=_OF_DECISIONS,
+        judged="program_told",
+        expected="expect_of_program",
+        bound="end_of_decisions",
+        called="event of the program",
     ),
 )
 

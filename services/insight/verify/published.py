@@ -1,9 +1,10 @@
 """I3, beyond the database: what happened is published or still queued, as far as it is retained, and as it happened.
 
 Every coupon has its `coupon.issued`, every step its `coupon-lifecycle` event, every completion that earned nothing its
-`issuance.declined`. The relay first publishes, then deletes the outbox row, so an event is at every moment in one of
-the two. Hence the order, for each topic: the topic up to now; what is not in it; of that what is not queued either; and
-for the rest the topic again, because it was published in the meantime, if at all.
+`issuance.declined`; every entry that moves points, every achievement and every change of tier its event among
+`program-events`. The relay first publishes, then deletes the outbox row, so an event is at every moment in one of the
+two. Hence the order, for each kind: the topic up to now; what is not in it; of that what is not queued either; and for
+the rest the topic again, because it was published in the meantime, if at all.
 
 What a partition keeps no more is not missed. How far back each goes is its own matter: one that was emptied says
 nothing of the others, and of its own customers nothing can be checked.
@@ -29,7 +30,7 @@ from services.adapters.records import (
     side_reader,
     written,
 )
-from services.insight.verify.decided_once import HIGHEST, LOWEST
+from services.insight.verify.decided_once import LOWEST
 from services.insight.verify.messages import KINDS, Kind
 from services.insight.verify.retained import Retained
 from services.insight.verify.scan import PAGE_ROWS, Rank, Scan, reading_whole_tables
@@ -103,7 +104,7 @@ class _Reader:
 async def _collect_missing(scan: Scan, kind: Kind, retained: Retained) -> None:
     connection, earliest, older = scan.connection, retained.earliest, 0
     await connection.execute(PUBLISHED["index_topic"])
-    async for after, up_to in scan.pages(kind.bound, LOWEST, HIGHEST):
+    async for after, up_to in scan.pages(kind.bound, kind.first, kind.last):
         older += await connection.fetchval(PUBLISHED[kind.expected], after, up_to, earliest)
     if kind.topic == topics.ISSUANCE_DECLINED:
         async with reading_whole_tables(connection):
@@ -152,10 +153,9 @@ def _said(row: asyncpg.Record, kind: Kind) -> str | None:
         case topics.COUPON_LIFECYCLE:
             word = row["ce_id"].rpartition(".")[2]
             return f"coupon {row['id']} has no coupon.{word} of its step {row['number']}, {lacking}"
-        case _:
-            if event_key(row["event_source"], row["event_id"]) != str(row["id"]):
-                return None
-            return (
-                f"event {row['event_id']} of {row['event_source']} has no issuance.declined "
-                f"of game {row['number']}, {lacking}"
-            )
+    if row["event_id"] is None or event_key(row["event_source"], row["event_id"]) != str(row["id"]):
+        return None
+    event = f"event {row['event_id']} of {row['event_source']}"
+    if kind.topic == topics.ISSUANCE_DECLINED:
+        return f"{event} has no issuance.declined of game {row['number']}, {lacking}"
+    return f"{event} has no message {row['ce_id']} among {kind.topic}, {lacking}"

@@ -79,6 +79,47 @@ WITH filled AS MATERIALIZED (
 )
 SELECT count(*) FROM declined WHERE at <= $1;
 
+-- name: expect_entries
+-- The same of entries that move points, of customers after $1 up to $2: an entry is the n-th of its decision. Of one that
+-- no event made nothing is said here.
+WITH entries AS MATERIALIZED (
+    SELECT l.event_key, row_number() OVER (PARTITION BY l.customer_no, l.event_key ORDER BY l.number) AS n, l.kind, l.points,
+           l.customer_no, l.at
+    FROM ledger l WHERE l.customer_no > $1 AND l.customer_no <= $2 AND l.event_key IS NOT NULL
+), page AS MATERIALIZED (
+    SELECT * FROM entries WHERE points <> 0
+), missing AS (
+    INSERT INTO verify_missing
+    SELECT p.event_key, p.n, p.event_key || '.' || p.n || '.' || p.kind, p.customer_no, p.at FROM page p
+    WHERE ($3::timestamptz IS NULL OR p.at > $3)
+      AND (SELECT true FROM verify_told t WHERE t.id = p.event_key AND t.number = p.n LIMIT 1) IS NULL
+    ON CONFLICT DO NOTHING
+)
+SELECT count(*) FROM page WHERE at <= $3;
+
+-- name: expect_of_program
+-- The same of achievements, and of changes of tier, by what decisions keep of the program. A clock that is ahead says
+-- nothing of when that was.
+WITH decided AS MATERIALIZED (
+    SELECT d.event_key, d.customer_no, d.program,
+           CASE WHEN d.decided_at < now() + interval '1 day' THEN d.decided_at ELSE '-infinity' END AS at
+    FROM decisions d WHERE d.event_key > $1 AND d.event_key <= $2 AND d.program IS NOT NULL
+), page AS MATERIALIZED (
+    SELECT event_key, 0 AS number, 'tier' AS rest, customer_no, at FROM decided
+    WHERE program #> '{tier,before,id}' IS DISTINCT FROM program #> '{tier,after,id}'
+    UNION ALL
+    SELECT event_key, (campaign ->> 'id')::bigint, 'achieved.' || (campaign ->> 'id'), customer_no, at
+    FROM decided CROSS JOIN LATERAL jsonb_array_elements(program -> 'campaigns') AS listed (campaign)
+    WHERE campaign ->> 'outcome' = 'achieved'
+), missing AS (
+    INSERT INTO verify_missing
+    SELECT p.event_key, p.number, p.event_key || '.' || p.rest, p.customer_no, p.at FROM page p
+    WHERE ($3::timestamptz IS NULL OR p.at > $3)
+      AND (SELECT true FROM verify_told t WHERE t.id = p.event_key AND t.number = p.number LIMIT 1) IS NULL
+    ON CONFLICT DO NOTHING
+)
+SELECT count(*) FROM page WHERE at <= $3;
+
 -- name: missing_page
 -- A page of what is missing after ($1, $2): whose partition it belongs to, and which event it tells of if of any.
 SELECT m.id, m.number, m.ce_id, m.at, cu.customer_id, d.event_id, d.event_source

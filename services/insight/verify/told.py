@@ -146,12 +146,14 @@ def _name(row: asyncpg.Record, kind: Kind) -> str:
             return f"coupon.issued of coupon {row['id']}"
         case topics.COUPON_LIFECYCLE:
             return f"step or notice {row['number']} of coupon {row['id']}"
-        case _:
+        case topics.ISSUANCE_DECLINED:
             return f"issuance.declined of the decision {row['id']} and game {row['number']}"
+        case _:
+            return f"{kind.called} {row['number']} of the decision {row['id']}"
 
 
 def _subject(message: Message, kind: Kind) -> str:
-    if kind.topic == topics.ISSUANCE_DECLINED:
+    if kind.topic in (topics.ISSUANCE_DECLINED, topics.PROGRAM_EVENTS):
         return f"event {message.data[-2]} of {message.data[-3]}"
     return f"coupon {message.id}{f' in step {message.number}' if message.number else ''}"
 

@@ -119,3 +119,30 @@ CROSS JOIN LATERAL (
            ], NULL) AS since
 ) AS judged
 WHERE d.event_key IS NULL OR judged.other <> '{}' OR judged.since <> '{}';
+
+-- name: program_told
+-- $1 keys of events, $2 numbers, $3 words, $4 when; then the fields. What time alone did is of no decision, and has an
+-- instant of its own.
+SELECT t.place, d.event_key IS NULL AS is_unknown, judged.other, judged.since,
+       d.decided_at > t.told_at - interval '5 minutes'
+       AND written.decided_at > t.at COLLATE "C" AS is_later, d.event_key
+FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[],
+            $9::text[], $10::text[], $11::text[]) WITH ORDINALITY
+    AS t (id, number, word, told_at, partner_id, customer_id, program_version, at, source, event_id, type, place)
+LEFT JOIN LATERAL (SELECT * FROM decisions d WHERE d.event_key = t.id LIMIT 1) AS d ON true
+LEFT JOIN LATERAL (SELECT * FROM customers cu WHERE cu.customer_no = d.customer_no LIMIT 1) AS cu ON true
+CROSS JOIN LATERAL (SELECT to_char(d.decided_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS decided_at) AS written
+CROSS JOIN LATERAL (
+    SELECT array_remove(ARRAY[
+               CASE WHEN t.partner_id IS DISTINCT FROM d.partner_id::text THEN 'partner' END,
+               CASE WHEN t.customer_id IS DISTINCT FROM cu.customer_id THEN 'customer' END,
+               CASE WHEN (t.source, t.event_id, t.type) IS DISTINCT FROM (d.event_source, d.event_id, d.event_type)
+                    THEN 'cause' END
+           ], NULL) AS other,
+           array_remove(ARRAY[
+               CASE WHEN t.program_version IS DISTINCT FROM d.program_version::text THEN 'version of the program' END,
+               CASE WHEN t.word <> 'expired' AND t.at IS DISTINCT FROM written.decided_at THEN 'instant' END
+           ], NULL) AS since
+) AS judged
+WHERE NOT (t.word = 'expiring' OR t.word = 'expired' AND t.number < 0)
+  AND (d.event_key IS NULL OR judged.other <> '{}' OR judged.since <> '{}');

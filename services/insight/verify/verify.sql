@@ -24,6 +24,10 @@ SELECT event_key FROM decisions WHERE event_key > $1 ORDER BY event_key OFFSET $
 -- The last id of a page of coupons.
 SELECT id FROM coupons WHERE id > $1 ORDER BY id OFFSET $2 LIMIT 1;
 
+-- name: end_of_entries
+-- The customer with whom a page of the ledger ends.
+SELECT customer_no FROM ledger WHERE customer_no > $1 ORDER BY customer_no, number OFFSET $2 LIMIT 1;
+
 -- name: end_of_history
 -- The coupon with which a page of steps ends.
 SELECT coupon_id FROM coupon_history WHERE coupon_id > $1 ORDER BY coupon_id, step OFFSET $2 LIMIT 1;
