@@ -5,10 +5,11 @@ Amounts are texts, points whole numbers. What has no value is null, so that subs
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -21,6 +22,9 @@ from services.domain.origins import Source, SourceKind
 from services.domain.points.wallet import Post
 from services.domain.referrals import RewardReferral
 from services.domain.tiers import ChangeTier, TierRef
+
+_MAX_ID: Final = 2**63 - 1
+_is_id = re.compile(r"[1-9][0-9]{0,18}").fullmatch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +147,7 @@ def granted_value(
             "game_id": None,
             "customer_id": customer_id,
             "reward_description": None,
-            "product_ids": [int(each) for each in grant.terms.product_ids if each.isdecimal()],
+            "product_ids": _numbers_among(grant.terms.product_ids),
             "issued_at": instant(grant.issued_at),
             "expires_at": instant(grant.expires_at) if grant.expires_at is not None else None,
             "is_unlimited": grant.expires_at is None,
@@ -154,6 +158,12 @@ def granted_value(
             "cause": _cause(cause),
         }
     )
+
+
+def _numbers_among(product_ids: Iterable[str]) -> list[int]:
+    """Those that may be products of ours: a shop's own ids are any texts."""
+    numbers = (int(each) for each in product_ids if _is_id(each))
+    return [number for number in numbers if number <= _MAX_ID]
 
 
 def tier_value(tier: TierRef | None) -> dict[str, Any] | None:
