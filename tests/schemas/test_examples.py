@@ -8,15 +8,36 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from pydantic import BaseModel
 
-from schemas.events import coupon_lifecycle, dead_letters, issuance_declined
+from schemas import fields
+from schemas.events import (
+    coupon_lifecycle,
+    customers,
+    dead_letters,
+    issuance_declined,
+    program_events,
+    types,
+)
 from schemas.fields import Outgoing
 from schemas.generate import EXAMPLES, GENERATED, MODELS, OTHERS, main, stale
-from services.domain.coupons.coupon import CouponStatus
-from services.domain.coupons.effects import DeclineReason
+from services.domain.coupons.coupon import CouponStatus, Step
+from services.domain.coupons.effects import DeclineReason, GrantRefusal
 from services.domain.letters import Stage
+from services.domain.origins import SourceKind
+from services.domain.points.wallet import EntryKind
+from services.domain.referrals import Role
+from services.domain.terms import TermsType
+from services.domain.tiers import TierMethod
+from services.domain.triggers import OURS
 
 FILES = sorted(EXAMPLES.iterdir())
+EXPIRING = "expiring"
+
+
+def word_of(model: type[BaseModel], field: str) -> object:
+    """What a field of that model may say."""
+    return model.model_fields[field].annotation
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
@@ -68,11 +89,23 @@ def test_check_names_stale_files(tmp_path: Path, capsys: pytest.CaptureFixture[s
         (issuance_declined.Reason, DeclineReason),
         (coupon_lifecycle.Status, CouponStatus),
         (dead_letters.Stage, Stage),
+        (word_of(fields.Source, "kind"), SourceKind),
+        (word_of(fields.Terms, "type"), TermsType),
+        (word_of(program_events.TierChanged, "method"), TierMethod),
+        (word_of(program_events.ReferralRewarded, "role"), Role),
+        (word_of(program_events.RewardDeclined, "reason"), GrantRefusal),
     ],
 )
 def test_closed_lists_agree(on_the_wire: object, in_the_rules: type[StrEnum]) -> None:
     """The wire knows neither more nor fewer words than the rules."""
     assert set(get_args(on_the_wire)) == set(in_the_rules)
+
+
+def test_types_of_steps_and_entries_agree() -> None:
+    """What can happen to a coupon, with the notice of its end, and each kind of entry, has a type of its own."""
+    assert set(types.COUPON_LIFECYCLE) == {f"coupon.{step}" for step in (*Step, EXPIRING)}
+    assert set(types.POINTS) == {f"points.{kind}" for kind in EntryKind}
+    assert set(customers.OURS) == OURS
 
 
 def test_dead_letter_headers_have_the_contract_names() -> None:

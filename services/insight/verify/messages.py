@@ -95,18 +95,23 @@ def _entry(rest: str) -> Name:
 
 
 def _of_program(rest: str) -> Name:
-    """What else the program did in a decision; campaigns keep their numbers, which are above 0."""
+    """What else the program did in a decision; campaigns keep their numbers, which are above 0.
+
+    A notice of a coming end is its lot's, and told from others by its instant.
+    """
     match rest.split("."):
         case ["tier"]:
             return 0, "changed"
-        case ["achieved" | "revoked" as word, campaign_id, *_]:
-            return int(campaign_id), word
+        case ["achieved", campaign_id]:
+            return int(campaign_id), "achieved"
+        case ["revoked", campaign_id, achievement] if achievement.isdecimal():
+            return int(campaign_id), "revoked"
         case ["rewarded", "customer" | "friend" as role]:
             return -1 if role == "customer" else -2, "rewarded"
         case ["reward", number]:
             return -2 - int(number), "declined"
-        case [*numbers, "expiring"]:
-            return -int("".join(numbers) or 1), "expiring"
+        case ["expiring", seconds]:
+            return -int(seconds), "expiring"
     raise ValueError(rest)
 
 
