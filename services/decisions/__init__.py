@@ -9,7 +9,7 @@ rules must know; `account_reading` of accounts), `follow_ups` (whether what we t
 event to rows), `recording` (the writing, and last the proof that the rules still hold); then what is made of these:
 `transaction` (events, a batch or one), `by_hand` (a coupon that staff issue), `accounts_by_hand` (points and cards
 that a partner gives), `steps` (one step on one coupon), `passing_time` (what time alone has done), `account_time`
-(the same of accounts), `repeats` (which events have no decision yet), `groundwork` (what a change of games needs
-done before it), `rule_changes` (a game that is changed under way), `program_changes` (a partner's program,
-likewise).
+(the same of points), `birthday_time` (and of birthdays), `repeats` (which events have no decision yet),
+`groundwork` (what a change of games needs done before it), `rule_changes` (a game that is changed under way),
+`program_changes` (a partner's program, likewise).
 """

@@ -1,62 +1,55 @@
-"""Record what time alone has done to accounts: lots that are over, notices of a coming end, birthdays that have begun.
+"""Record what time alone has done to accounts: lots that are over, and notices of a coming end.
 
 Lots end by themselves at their instant; recording it tells subscribers and takes the points from the balance. Whoever
-comes first, issuer or sweeper, writes and tells it, and nobody else. A birthday is told to ourselves, and decided like
-any event.
+comes first, issuer or sweeper, writes and tells it, and nobody else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Final
-from zoneinfo import ZoneInfo
+from datetime import datetime
 
 import asyncpg
 
 from schemas.events.types import POINTS_EXPIRING
-from schemas.topics import FOLLOW_UPS, PROGRAM_EVENTS
+from schemas.topics import PROGRAM_EVENTS
 from services.adapters import program_wire
-from services.adapters.postgres import birthdays, points
+from services.adapters.postgres import points
 from services.adapters.postgres.clock import clock
 from services.adapters.postgres.coupons import BEGINNING
-from services.adapters.postgres.failures import Kind, kind_of
 from services.adapters.postgres.inbox import lock_customers
 from services.adapters.postgres.outbox import event_row
 from services.adapters.postgres.pool import Connection
 from services.adapters.program_wire import About
 from services.decisions.accounts import Account
-from services.decisions.follow_ups import birthday_cause
 from services.decisions.manner import Manner
-from services.decisions.passing_time import CannotSettle
+from services.decisions.passing_time import settling
 from services.decisions.recording import write
 from services.decisions.rows import Rows
 from services.decisions.telling import entry_id_of_time, points_row
-from services.domain.birthdays import birthday_in, next_birthday
 from services.domain.coupons.notices import next_notice
 from services.domain.points.ledger import ended
 from services.domain.points.wallet import Lot
 from services.domain.state import NEW_CUSTOMER, evolve
 
-LATEST: Final = timedelta(days=7)
-"""A birthday that is noticed later is past."""
-
 
 @dataclass(slots=True, kw_only=True)
 class Settled:
-    """What was recorded, by kind; `due_from` is when the first lot that was looked at was due, if any was."""
+    """What was recorded, by kind; `due_from` is when the first that was looked at was due, if any was.
+
+    Of birthdays, those that were told; `passed` are the others: no program, too late, or not begun in the zone of now.
+    """
 
     expired: int = 0
     notified: int = 0
     birthdays: int = 0
-    moved: int = 0
-    """Birthdays that nobody is told of: no program, too late, or another day by now."""
+    passed: int = 0
     due_from: datetime | None = None
 
     @property
     def total(self) -> int:
-        return self.expired + self.notified + self.birthdays + self.moved
+        return self.expired + self.notified + self.birthdays + self.passed
 
 
 async def settle_lots(
@@ -76,12 +69,8 @@ async def settle_lots(
     candidates = await points.lots_due(
         connection, at, limit, [int(each) for each in without], floor
     )
-    try:
+    with settling([row["customer_no"] for row in candidates]):
         settled = await _settle_lots(connection, candidates, manner)
-    except Exception as error:
-        if kind_of(error) is Kind.FAULT:
-            raise CannotSettle([str(row["customer_no"]) for row in candidates]) from error
-        raise
     settled.due_from = min((row["first_at"] for row in candidates), default=None)
     return settled
 
@@ -178,51 +167,3 @@ def _announce(
 
 def _lot_id(lot: Lot, about: About) -> str:
     return entry_id_of_time(about.partner_id, about.customer_id, lot.number)
-
-
-async def tell_birthdays(connection: Connection, manner: Manner, *, limit: int) -> Settled:
-    """Tell of up to `limit` birthdays that have begun, in the caller's transaction. Raises ClockApart.
-
-    Of who has a program, once a year and not too late; the next one is noted whatever becomes of this one.
-    """
-    at = await clock(connection, manner.clock_offset)
-    manner.guard.check(at - manner.clock_offset)
-    settled = Settled()
-    rows = Rows(writing=manner.writing)
-    moved = []
-    for row in await birthdays.due(connection, at, limit):
-        begins, year = _begins(row)
-        if begins > at:
-            moved.append((row["customer_no"], begins))  # the partner has moved to another zone
-            settled.moved += 1
-            continue
-        moved.append((row["customer_no"], next_birthday(row["birthday"], row["time_zone"], begins)))
-        is_told = row["program_version"] and at - begins <= LATEST
-        if not is_told or not await birthdays.tell(
-            connection, row["customer_no"], year, row["partner_id"], begins
-        ):
-            settled.moved += 1
-            continue
-        settled.birthdays += 1
-        cause = birthday_cause(row["customer_no"], year)
-        rows.outbox.append(
-            event_row(
-                FOLLOW_UPS,
-                cause.type,
-                cause.id,
-                at=begins,
-                subject=None,
-                customer_id=row["customer_id"],
-                value=program_wire.birthday_value(row["partner_id"], row["customer_id"], year),
-            )
-        )
-    await birthdays.move(connection, moved)
-    await write(connection, rows, by_copy=manner.by_copy)
-    return settled
-
-
-def _begins(row: asyncpg.Record) -> tuple[datetime, int]:
-    """When the birthday that was noted begins in the zone of now, and in which year."""
-    zone = ZoneInfo(row["time_zone"])
-    year = (row["birthday_at"] + timedelta(hours=12)).astimezone(zone).year
-    return birthday_in(row["birthday"], year, zone), year

@@ -7,7 +7,8 @@ of rules, publishes it, and nobody else.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -46,11 +47,23 @@ class Settlement:
 
 
 class CannotSettle(Exception):
-    """Of some of these coupons nothing can be recorded, through no fault of the server; the cause says why."""
+    """Of some of these nothing can be recorded, through no fault of the server; the cause says why."""
 
     def __init__(self, ids: list[str]) -> None:
-        super().__init__(f"{len(ids)} coupons cannot be settled together")
+        super().__init__(f"{len(ids)} cannot be settled together")
         self.ids = ids
+
+
+@contextmanager
+def settling(ids: Iterable[object]) -> Iterator[None]:
+    """Around what is recorded of these, their customers locked. Raises CannotSettle where one of them is at fault."""
+    try:
+        yield
+    except Exception as error:
+        # Under the locks nobody can have come first: a row that is there already should not be there.
+        if kind_of(error) is Kind.FAULT or isinstance(error, asyncpg.UniqueViolationError):
+            raise CannotSettle([str(each) for each in ids]) from error
+        raise
 
 
 async def settle_due(
@@ -69,12 +82,8 @@ async def settle_due(
     at = await clock(connection, manner.clock_offset)
     manner.guard.check(at - manner.clock_offset)
     candidates = await coupons.due(connection, at, limit, without, floor)
-    try:
+    with settling([row["id"] for row in candidates]):
         settlement = await _settle(connection, candidates, manner, actor)
-    except Exception as error:
-        if kind_of(error) is Kind.FAULT:
-            raise CannotSettle([str(row["id"]) for row in candidates]) from error
-        raise
     settlement.due_from = min((row["first_at"] for row in candidates), default=None)
     return settlement
 

@@ -6,7 +6,6 @@ subscribers would hear of an expiry only when the next event needs the coupon's 
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable, Collection
@@ -19,7 +18,6 @@ from services.adapters.failures import server_of
 from services.adapters.postgres.clock import OWN_CLOCK, ClockGuard
 from services.adapters.postgres.coupons import BEGINNING
 from services.adapters.postgres.failures import OVERTAKEN, is_of_postgres
-from services.adapters.postgres.outbox import backlog
 from services.adapters.postgres.pool import WAKE_RELAY, connect
 from services.adapters.postgres.schema import require_schema
 from services.adapters.postgres.standing import Pace
@@ -37,15 +35,11 @@ from services.sweeper.aside import BATCH, Aside
 from services.sweeper.counting import count_until_stopped
 from services.sweeper.floor import DueFloor
 from services.sweeper.retention import keep_until_stopped
+from services.sweeper.room import wait_for_room
 
 ACTOR = "sweeper"
 COUPONS_PER_SECOND = 8_000
 """Of one sweeper at most, so that issuers keep their part of Postgres: a million take two minutes or more."""
-QUEUED_AT_MOST = 2_000
-"""What it queues leaves in one line with new coupons, so it adds nothing while a batch of the relay is waiting."""
-ROOM_POLL_SECONDS = 0.05
-LONGEST_WAIT_SECONDS = 1.0
-"""Then it goes on whatever waits: without a relay what is over must still be closed."""
 
 SETTLED = Counter("couponry_settled_coupons", "What the sweeper recorded, by kind.", ["kind"])
 SWEPT_AT = Gauge("couponry_swept_at_seconds", "When nothing was left to sweep, as Unix time.")
@@ -136,17 +130,6 @@ async def sweep_until_stopped(
             await pause(health.stopping, settings.sweep_interval_seconds)
         elif (left := settlement.total / COUPONS_PER_SECOND - (time.monotonic() - began)) > 0:
             await pause(health.stopping, left)
-
-
-async def wait_for_room(connection: asyncpg.Connection, floor: int, stopping: asyncio.Event) -> int:
-    """Wait until the outbox is short, but not for ever; returns the floor for the next time, see `backlog`."""
-    deadline = time.monotonic() + LONGEST_WAIT_SECONDS
-    while True:
-        waiting, floor = await backlog(connection, floor, QUEUED_AT_MOST)
-        if waiting < QUEUED_AT_MOST or time.monotonic() > deadline:
-            return floor
-        if await pause(stopping, ROOM_POLL_SECONDS):
-            return floor
 
 
 async def sweep_once(

@@ -13,16 +13,23 @@ import asyncpg
 import pytest
 
 from schemas.topics import FOLLOW_UPS, PROGRAM_EVENTS
+from services.adapters.postgres.clock import OWN_CLOCK
 from services.adapters.postgres.points import wallets_of
 from services.adapters.redis_locks import CustomerLocks
 from services.decisions.manner import Manner
+from services.decisions.passing_time import CannotSettle
 from services.issuer.pipeline import Pipeline
+from services.runtime.health import Health
 from services.runtime.settings import Settings
-from services.sweeper.accounts import settle_once
-from services.sweeper.aside import Aside
-from services.sweeper.floor import DueFloor
+from services.sweeper.accounts import (
+    birthdays_line,
+    points_line,
+    settle_once,
+    settle_until_stopped,
+)
 from tests.stand.database import connected
 from tests.stand.telling import a_program, entries_of, ordered, told, wallet_of
+from tests.stand.waiting import eventually
 
 DAY = timedelta(days=1)
 CASHBACK = {
@@ -56,13 +63,16 @@ def later(settings: Settings, by: timedelta) -> Settings:
 
 
 async def swept(database: asyncpg.Connection, settings: Settings) -> dict[str, int]:
-    """What one look records, by kind."""
-    settled = await settle_once(database, settings, Aside("customer"), DueFloor())
-    return {
-        name: getattr(settled, name)
-        for name in ("expired", "notified", "birthdays", "moved")
-        if getattr(settled, name)
-    }
+    """What one look at each line records, by kind."""
+    found: dict[str, int] = {}
+    for line in (points_line(), birthdays_line()):
+        settled = await settle_once(database, settings, line)
+        found |= {
+            name: getattr(settled, name)
+            for name in ("expired", "notified", "birthdays", "passed")
+            if getattr(settled, name)
+        }
+    return found
 
 
 async def told_of(database: asyncpg.Connection, topic: str) -> list[tuple[str, str, Any]]:
@@ -193,33 +203,143 @@ async def test_birthday_that_nobody_is_told_of_passes(
     )
     begins = await database.fetchval("SELECT birthday_at FROM profiles")
     moved = later(settings, begins - datetime.now(UTC) + days * DAY + timedelta(minutes=1))
-    assert await swept(database, moved) == {"moved": 1}
+    assert await swept(database, moved) == {"passed": 1}
     assert await told_of(database, FOLLOW_UPS) == []
     assert await database.fetchval("SELECT birthday_at FROM profiles") > begins
 
 
-async def test_customer_that_cannot_be_settled_holds_nobody_up(
+async def a_birthday(
+    database: asyncpg.Connection, pipeline: Pipeline, partner_id: int, born: date, *customers: str
+) -> datetime:
+    """Of these customers of a partner whose campaign celebrates it; when the next one begins."""
+    await a_program(database, partner_id, campaigns=[BIRTHDAY])
+    for customer in customers or ("anna",):
+        await pipeline.process(
+            [told("customer.created", customer, partner_id=partner_id, birthday=born.isoformat())]
+        )
+    begins: datetime = await database.fetchval("SELECT birthday_at FROM profiles LIMIT 1")
+    return begins
+
+
+@pytest.mark.parametrize("born", [date(1990, 1, 1), date(1990, 6, 15), date(1990, 12, 31)])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("America/Los_Angeles", "Asia/Tokyo"), ("Asia/Tokyo", "America/Los_Angeles")],
+)
+async def test_birthday_begins_where_the_partner_is_now(
+    database: asyncpg.Connection,
+    settings: Settings,
+    owner: asyncpg.Connection,
+    pipeline: Pipeline,
+    partner_id: int,
+    before: str,
+    after: str,
+    born: date,
+) -> None:
+    """A partner that has moved east tells when the noted instant comes, one that has moved west waits: of that year."""
+    move = "UPDATE partners SET time_zone = $2 WHERE id = $1"
+    await owner.execute(move, partner_id, before)
+    noted = await a_birthday(database, pipeline, partner_id, born)
+    year = noted.astimezone(ZoneInfo(before)).year
+    await owner.execute(move, partner_id, after)
+    begins = datetime(year, born.month, born.day, tzinfo=ZoneInfo(after))
+
+    def shortly_after(instant: datetime) -> Settings:
+        return later(settings, instant - datetime.now(UTC) + timedelta(minutes=1))
+
+    if begins > noted:
+        assert await swept(database, shortly_after(noted)) == {"passed": 1}
+        assert await swept(database, shortly_after(noted)) == {}
+    assert await swept(database, shortly_after(max(begins, noted))) == {"birthdays": 1}
+    ((_, _, data),) = await told_of(database, FOLLOW_UPS)
+    assert data["year"] == year
+    next_one = await database.fetchval("SELECT birthday_at FROM profiles")
+    assert next_one == datetime(year + 1, born.month, born.day, tzinfo=ZoneInfo(after))
+
+
+async def test_birthday_is_told_in_a_zone_that_is_not_known_here(
     database: asyncpg.Connection,
     settings: Settings,
     owner: asyncpg.Connection,
     pipeline: Pipeline,
     partner_id: int,
 ) -> None:
-    """One wallet that does not hold what its lot says: set aside, and the other customer's lot ends."""
+    """At midnight UTC then, as it was noted: no name of a zone stops the sweeper."""
+    born = datetime.now(UTC).date().replace(year=1990, day=1)
+    begins = await a_birthday(database, pipeline, partner_id, born)
+    await owner.execute("UPDATE programs SET time_zone = 'Nowhere/Atlantis'")
+    moved = later(settings, begins - datetime.now(UTC) + DAY)
+    assert await swept(database, moved) == {"birthdays": 1}
+
+
+async def test_birthday_that_cannot_be_told_holds_nobody_up(
+    database: asyncpg.Connection,
+    settings: Settings,
+    owner: asyncpg.Connection,
+    pipeline: Pipeline,
+    partner_id: int,
+) -> None:
+    """The sweeper goes on: other birthdays are told, points end, and the one that is bad is named until it is mended."""
+    begins = await a_birthday(
+        database, pipeline, partner_id, date(1990, 7, 1), "anna", "bert", "carl", "dora"
+    )
+    await earning(database, pipeline, partner_id)
+    number = await database.fetchval("SELECT customer_no FROM customers WHERE customer_id = 'carl'")
+    await owner.execute(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        f" IF NEW.customer_no = {number} THEN RAISE EXCEPTION 'a bad row'; END IF; RETURN NEW; END $$"
+    )
+    await owner.execute(
+        "CREATE TRIGGER refuse BEFORE INSERT ON birthdays FOR EACH ROW EXECUTE FUNCTION refuse()"
+    )
+    moved = later(settings, begins - datetime.now(UTC) + timedelta(minutes=1))
+    health = Health("test")
+    sweeping = asyncio.create_task(settle_until_stopped(moved, health, OWN_CLOCK))
+
+    async def named() -> bool:
+        return bool(health.warnings().get("birthday"))
+
+    await eventually(named, "the bad one is named")
+    assert f"the first is {number}" in health.warnings()["birthday"]
+
+    async def others_are_told() -> bool:
+        ids = {data["customer_id"] for _, _, data in await told_of(database, FOLLOW_UPS)}
+        return ids == {"anna", "bert", "dora"}
+
+    await eventually(others_are_told, "all others are told")
+
+    async def points_have_ended() -> bool:
+        return bool((await wallet_of(database))["balance"] == 0)
+
+    await eventually(points_have_ended, "points end too")
+    health.stopping.set()
+    await sweeping
+
+
+@pytest.mark.parametrize(
+    "fault", ["UPDATE wallets SET balance = 0", "UPDATE wallets SET entries = 0"]
+)
+async def test_customer_that_cannot_be_settled_holds_nobody_up(
+    database: asyncpg.Connection,
+    settings: Settings,
+    owner: asyncpg.Connection,
+    pipeline: Pipeline,
+    partner_id: int,
+    fault: str,
+) -> None:
+    """One wallet that does not hold what its lot says, or its ledger: set aside, and the other customer's lot ends."""
     await earning(database, pipeline, partner_id)
     await pipeline.process([ordered("o-2", "5", "bert", partner_id=partner_id)])
     numbers = await database.fetch("SELECT customer_no FROM wallets ORDER BY 1")
-    await owner.execute(
-        "UPDATE wallets SET balance = 0 WHERE customer_no = $1", numbers[0]["customer_no"]
-    )
-    moved, aside = later(settings, 61 * DAY), Aside("customer")
+    await owner.execute(f"{fault} WHERE customer_no = $1", numbers[0]["customer_no"])
+    moved, line = later(settings, 61 * DAY), points_line()
     for _ in range(12):
         try:
-            await settle_once(database, moved, aside, DueFloor())
-        except Exception as error:
-            aside.failed(error)  # type: ignore[arg-type]
+            await settle_once(database, moved, line)
+        except CannotSettle as error:
+            line.aside.failed(error)
         else:
-            aside.worked()
+            line.aside.worked()
     assert (await wallet_of(database, "bert"))["balance"] == 0
-    assert "1 customers cannot be settled" in (aside.warning() or "")
+    assert "1 customers cannot be settled" in (line.aside.warning() or "")
     assert len(await wallets_of(database, {row["customer_no"] for row in numbers})) == 2

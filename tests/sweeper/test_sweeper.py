@@ -24,14 +24,12 @@ from services.runtime.health import Health
 from services.runtime.settings import Settings
 from services.sweeper import floor as due_floor
 from services.sweeper.app import (
-    LONGEST_WAIT_SECONDS,
-    QUEUED_AT_MOST,
     sweep_once,
     sweep_until_stopped,
-    wait_for_room,
 )
 from services.sweeper.aside import Aside
 from services.sweeper.floor import DueFloor
+from services.sweeper.room import LONGEST_WAIT_SECONDS, QUEUED_AT_MOST, wait_for_room
 from tests.stand.database import connected
 from tests.stand.issuing import a_game, a_partner
 from tests.stand.waiting import eventually

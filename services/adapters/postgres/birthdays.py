@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import NamedTuple
 
 import asyncpg
 
@@ -14,6 +15,15 @@ from services.adapters.postgres.tables import columns_of, fetch_by
 _SQL = queries("birthdays")
 
 
+class BirthdayRow(NamedTuple):
+    """A row of `birthdays`: one that is told, `at` its beginning."""
+
+    customer_no: int
+    year: int
+    partner_id: int
+    at: datetime
+
+
 async def told(
     connection: Connection, days: Collection[tuple[int, str, int]]
 ) -> list[asyncpg.Record]:
@@ -21,17 +31,29 @@ async def told(
     return await fetch_by(connection, _SQL["birthdays_told"], days)
 
 
-async def due(connection: Connection, at: datetime, limit: int) -> list[asyncpg.Record]:
-    """Customers, locked unless somebody else has, whose noted birthday has begun by then, the earliest first."""
-    return await connection.fetch(_SQL["birthdays_due"], at, limit)
+async def due(
+    connection: Connection, at: datetime, limit: int, without: Collection[int], floor: datetime
+) -> list[asyncpg.Record]:
+    """Customers, locked unless somebody else has, of the first birthdays noted for `floor` or later that have begun.
+
+    (customer number, first_at); but for those numbered in `without`.
+    """
+    return await connection.fetch(_SQL["birthdays_due"], at, limit, list(without), floor)
 
 
-async def tell(
-    connection: Connection, customer_no: int, year: int, partner_id: int, at: datetime
-) -> bool:
-    """Note that this birthday is told; False: it was told before."""
-    told_now = await connection.fetchval(_SQL["tell_birthday"], customer_no, year, partner_id, at)
-    return told_now is not None
+async def begun(
+    connection: Connection, numbers: Collection[int], at: datetime
+) -> list[asyncpg.Record]:
+    """Of these customers, whose rows are locked, the noted birthdays that have begun by then."""
+    return await connection.fetch(_SQL["birthdays_begun"], sorted(numbers), at) if numbers else []
+
+
+async def tell(connection: Connection, rows: Collection[BirthdayRow]) -> set[int]:
+    """Note that these are told. The numbers of those customers of whose it was not told before."""
+    if not rows:
+        return set()
+    new = await connection.fetch(_SQL["tell_birthdays"], *columns_of(rows))
+    return {row["customer_no"] for row in new}
 
 
 async def move(connection: Connection, rows: Collection[tuple[int, datetime]]) -> None:

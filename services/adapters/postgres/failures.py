@@ -22,7 +22,7 @@ issuer, redrive, replay) asks `kind_of`. The others name what they can do someth
 
     OF_POSTGRES   relay, sweeper, the API's start: none of their statements depends on what a row contains, so
                   whatever Postgres says, they ask again
-    OVERTAKEN     the sweeper: begun again in silence. A unique violation of its own would be no race, and waits in view
+    OVERTAKEN     the sweeper: begun again in silence. A unique violation of its own is no race, and set aside in view
     TRY_AGAIN     a request of the API: 503. What is not named is a bug in that request: 500
     UNUSABLE      a command: one line and exit 2, without waiting. What is not named is a bug: its traceback
     CONFLICTS     a change by staff: begun again in a transaction of its own, then 503
