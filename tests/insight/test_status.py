@@ -132,7 +132,7 @@ async def test_status_sees_what_the_brake_holds(
 async def test_status_knows_who_is_connected_and_what_is_overdue(
     topics: Settings, couponry: Command, database: asyncpg.Connection
 ) -> None:
-    """Sessions by process; coupons whose time is over and that nobody swept; operations that were cut off."""
+    """Sessions by process; coupons, points, birthdays that are due and not swept; operations that were cut off."""
     assert topics.topic_prefix
     await database.execute(
         """
@@ -141,6 +141,13 @@ async def test_status_knows_who_is_connected_and_what_is_overdue(
         SELECT gen_random_uuid(), gen_random_uuid(), 1, 1, 1, at, at + interval '24 h', 1, 1, true, false,
                '0000000000000000'
         FROM (SELECT clock_timestamp() - interval '27 h' AS at) AS issued;
+        INSERT INTO lots (customer_no, number, partner_id, source_kind, source_id, earned_at, expires_at, notice_at, amount,
+                          remaining, expired)
+        SELECT 1, n, 1, 'order', 'o-1', at - interval '60 d', at, at + least(n - 2, 0) * interval '1 d', 5, n % 3, 0
+        FROM generate_series(1, 3) AS n, (SELECT clock_timestamp() - interval '5 h' AS at) AS ended;
+        INSERT INTO profiles (customer_no, partner_id, tags, attributes, bonus_cards, birthday, birthday_at)
+        VALUES (1, 1, '{}', '{}', '{}', '1990-01-01', clock_timestamp() - interval '7 h'),
+               (2, 1, '{}', '{}', '{}', '1990-01-01', clock_timestamp() + interval '7 h');
         INSERT INTO operations (command, actor, request) VALUES ('redrive', 'anna@till', '{}');
         UPDATE counting SET noted_at = clock_timestamp() - interval '5 min'
         """
@@ -153,8 +160,12 @@ async def test_status_knows_who_is_connected_and_what_is_overdue(
     assert now["sessions"] == {"issuer": 1, "relay": 1, "sweeper": 0, "api": 0}
     assert (now["sweeper"]["overdue"], now["operations"][0]["is_running"]) == (1, False)
     assert 3 * 3600 <= now["sweeper"]["overdue_seconds"] < 3 * 3600 + 60
+    assert (now["sweeper"]["overdue_lots"], now["sweeper"]["overdue_birthdays"]) == (2, 1)
     told = (await couponry("status")).out
     assert "1 coupon due and not swept, the first for 3 hours" in told
+    assert "2 lots due and not swept, the first for 29 hours" in told
+    assert "1 birthday due and not swept, the first for 7 hours" in told
+    assert "overdue birthdays             1, since 7 hours" in told
     assert "go on with `couponry dead-letters redrive --resume`" in told
     assert "sweeper last seen             5 minutes ago" in told
 

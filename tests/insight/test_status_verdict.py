@@ -14,6 +14,14 @@ from services.insight.status.verdict import (
     span,
 )
 
+SWEPT = {
+    "overdue": 0,
+    "overdue_seconds": 0.0,
+    "overdue_lots": 0,
+    "overdue_lots_seconds": 0.0,
+    "overdue_birthdays": 0,
+    "overdue_birthdays_seconds": 0.0,
+}
 WELL: dict[str, Any] = {
     "clock_ahead_seconds": 0.0,
     "total_lag": 0,
@@ -25,7 +33,7 @@ WELL: dict[str, Any] = {
     "unpublishable_reason": None,
     "dead_letters": {"open": 0},
     "open_dead_letters": {"oldest_age_seconds": 0.0},
-    "sweeper": {"overdue": 0, "overdue_seconds": 0.0},
+    "sweeper": SWEPT,
     "operations": [],
     "sessions": {"issuer": 2, "relay": 2, "sweeper": 1, "api": 1},
     "versions": {"schema_missing": []},
@@ -44,7 +52,8 @@ RUNNING = {"id": 1, "command": "replay", "actor": "a", "is_running": True}
         {"total_lag": 600},
         {"total_lag": 10_000, "lag_per_second": -1.0},
         {"outbox": {"depth": 5_000, "oldest_age_seconds": OUTBOX_AGE_SECONDS}},
-        {"sweeper": {"overdue": 5, "overdue_seconds": OVERDUE_SECONDS}},
+        {"sweeper": SWEPT | {"overdue": 5, "overdue_seconds": OVERDUE_SECONDS}},
+        {"sweeper": SWEPT | {"overdue_lots": 5, "overdue_lots_seconds": OVERDUE_SECONDS}},
         {"operations": [RUNNING]},
     ],
 )
@@ -66,7 +75,9 @@ def test_verdict_lets_pass_what_passes(changes: dict[str, Any]) -> None:
         ({"unpublishable": 1, "unpublishable_reason": "too large"}, "too large", "“The outbox grows”"),
         ({"total_lag": int(10 * LAG_SECONDS) + 1}, "601 records waiting", "more issuers"),
         ({"outbox": {"depth": 7, "oldest_age_seconds": 31.0}}, "7 events waiting to be published, the oldest for 31 s", "“The outbox grows”"),
-        ({"sweeper": {"overdue": 7, "overdue_seconds": 61.0}}, "7 coupons due", "couponry sweeper"),
+        ({"sweeper": SWEPT | {"overdue": 7, "overdue_seconds": 61.0}}, "7 coupons due", "couponry sweeper"),
+        ({"sweeper": SWEPT | {"overdue_lots": 1, "overdue_lots_seconds": 61.0}}, "1 lot due", "points end without it"),
+        ({"sweeper": SWEPT | {"overdue_birthdays": 2, "overdue_birthdays_seconds": 61.0}}, "2 birthdays due", "couponry sweeper"),
         ({"dead_letters": {"open": 2}, "open_dead_letters": {"oldest_age_seconds": 7200.0}}, "the oldest for 2 hours", "“A bad deploy filled the dead letters”"),
         ({"operations": [RUNNING | {"is_running": False}]}, "replay 1 of a was interrupted", "couponry replay --resume"),
     ],

@@ -85,5 +85,10 @@ def _facts(figures: Figures) -> Iterator[tuple[str, Any]]:
 def _sweeper(sweeper: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     seen = sweeper["seen_seconds_ago"]
     yield "sweeper last seen", "never" if seen is None else f"{span(seen)} ago"
-    if sweeper["overdue"]:
-        yield "overdue coupons", f"{sweeper['overdue']:,}, since {span(sweeper['overdue_seconds'])}"
+    for name, what in (
+        ("overdue", "coupons"),
+        ("overdue_lots", "lots"),
+        ("overdue_birthdays", "birthdays"),
+    ):
+        if sweeper[name]:
+            yield f"overdue {what}", f"{sweeper[name]:,}, since {span(sweeper[f'{name}_seconds'])}"

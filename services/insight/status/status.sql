@@ -37,6 +37,23 @@ CROSS JOIN (
         ORDER BY least(notice_at, reserved_until, expires_at) LIMIT $2) AS first_due
 ) AS due;
 
+-- name: accounts_due
+-- What is due and not settled of accounts, by kind ($2 of each at most), and for how long the first has been: lots that are
+-- over or to be told of, and birthdays that were noted and have begun.
+SELECT count(*) FILTER (WHERE is_lot) AS overdue_lots,
+       coalesce(extract(epoch FROM at - min(due_at) FILTER (WHERE is_lot))::float8, 0) AS overdue_lots_seconds,
+       count(*) FILTER (WHERE NOT is_lot) AS overdue_birthdays,
+       coalesce(extract(epoch FROM at - min(due_at) FILTER (WHERE NOT is_lot))::float8, 0) AS overdue_birthdays_seconds
+FROM (SELECT clock_timestamp() + $1::interval AS at) AS now
+LEFT JOIN LATERAL (
+    (SELECT true AS is_lot, least(notice_at, expires_at) AS due_at FROM lots
+     WHERE remaining > 0 AND expires_at IS NOT NULL AND least(notice_at, expires_at) <= now.at
+     ORDER BY least(notice_at, expires_at) LIMIT $2)
+    UNION ALL
+    (SELECT false, birthday_at FROM profiles WHERE birthday_at <= now.at ORDER BY birthday_at LIMIT $2)
+) AS first_due ON true
+GROUP BY at;
+
 -- name: operations
 -- Bulk operations that have not ended; one whose advisory lock (class $1) nobody holds was interrupted.
 SELECT o.id, o.command, o.actor, o.reason, o.started_at, o.moved_at, EXISTS (

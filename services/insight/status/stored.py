@@ -36,6 +36,7 @@ async def stored(connection: Connection, settings: Settings) -> dict[str, Any]:
         _SQL["decisions_since"], settings.clock_offset, timedelta(seconds=RATE_SECONDS)
     )
     (sweeping,) = await connection.fetch(_SQL["sweeping"], settings.clock_offset, MOST_OVERDUE)
+    (accounts,) = await connection.fetch(_SQL["accounts_due"], settings.clock_offset, MOST_OVERDUE)
     operations = await connection.fetch(_SQL["operations"], LOCK_CLASS)
     async with connection.transaction():
         # A worker's role is not shown what other sessions are; the login role that all of them share is.
@@ -60,7 +61,7 @@ async def stored(connection: Connection, settings: Settings) -> dict[str, Any]:
         ],
         "ids_reused": await connection.fetchval(_SQL["ids_reused"]),
         **_letters(await connection.fetch(_SQL["dead_letters"])),
-        "sweeper": dict(sweeping),
+        "sweeper": dict(sweeping) | dict(accounts),
         "operations": [dict(row) for row in operations],
         "sessions": dict.fromkeys(PROCESSES, 0)
         | {row["process"]: row["sessions"] for row in sessions},

@@ -16,6 +16,13 @@ OVERDUE_SECONDS = 60.0
 LAG_SECONDS = 60.0
 """At the present rate; shorter backlogs come and go."""
 
+_SWEPT = (
+    ("overdue", "coupon", "coupons end without it, only the news is late"),
+    ("overdue_lots", "lot", "points end without it, only the news is late"),
+    ("overdue_birthdays", "birthday", "after a week a birthday is past"),
+)
+"""What a sweeper is needed for, by figure: what it is called, and what comes of it when none is there."""
+
 Figures = Mapping[str, Any]
 
 
@@ -114,13 +121,12 @@ def _late(figures: Figures) -> Iterator[Problem]:
         )
         yield Problem(what=what, do=section("The outbox grows"))
     sweeper = figures["sweeper"]
-    if sweeper["overdue_seconds"] > OVERDUE_SECONDS:
-        who = "" if figures["sessions"]["sweeper"] else ", and no sweeper connected"
-        age = span(sweeper["overdue_seconds"])
-        what = f"{many(sweeper['overdue'], 'coupon')} due and not swept, the first for {age}{who}"
-        yield Problem(
-            what=what, do="start `couponry sweeper`; coupons end without it, only the news is late"
-        )
+    who = "" if figures["sessions"]["sweeper"] else ", and no sweeper connected"
+    for name, noun, harm in _SWEPT:
+        if sweeper[f"{name}_seconds"] > OVERDUE_SECONDS:
+            age = span(sweeper[f"{name}_seconds"])
+            what = f"{many(sweeper[name], noun)} due and not swept, the first for {age}{who}"
+            yield Problem(what=what, do=f"start `couponry sweeper`; {harm}")
 
 
 def _left(figures: Figures) -> Iterator[Problem]:
