@@ -18,7 +18,7 @@ from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from aiokafka import ConsumerRecord
 from pydantic import ValidationError
@@ -46,6 +46,8 @@ from services.issuer.unreadable import (
 
 NOTHING_IGNORED: Final[frozenset[str]] = frozenset()
 _CUSTOMERS: Final = ("customer_id", "referred_by")
+_OURS: Final = get_args(FollowUp)
+"""Of every event it is asked whether it is one of these, and a union takes three times as long to answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +92,7 @@ def read_record(
             event, trace = _read_binary(headers, value), None
         else:
             event, trace = _read_structured(value, ignored)
-        if is_ours or isinstance(event, FollowUp):
+        if is_ours or isinstance(event, _OURS):
             _refuse_misplaced(event, is_ours)
     except UnreadableError as error:
         return poison(record, error)

@@ -80,7 +80,22 @@ def _game_completed(
 
 
 def _order_placed(cause: Cause, occurred_at: datetime, data: orders.OrderPlaced) -> OrderPlaced:
-    lines = tuple(_line(line) for line in data.lines or ())
+    lines, product_ids, skus = [], [], []
+    for line in data.lines or ():
+        product_id, sku, collection_ids = line.product_id, line.sku, line.collection_ids
+        if product_id is not None:
+            product_ids.append(product_id)
+        elif sku:
+            skus.append(sku)
+        lines.append(
+            OrderLine(
+                product_id=None if product_id is None else str(product_id),
+                sku=sku,
+                collection_ids=tuple(map(str, collection_ids)) if collection_ids else (),
+                quantity=line.quantity,
+                unit_price=line.unit_price,
+            )
+        )
     return OrderPlaced(
         cause=cause,
         occurred_at=occurred_at,
@@ -89,28 +104,14 @@ def _order_placed(cause: Cause, occurred_at: datetime, data: orders.OrderPlaced)
         customer_id=_somebody(data.customer_id),
         shop_id=data.shop_id,
         coupon_codes=data.coupon_codes or (),
-        product_ids=frozenset(
-            line.product_id for line in data.lines or () if line.product_id is not None
-        ),
-        skus=frozenset(
-            line.sku for line in data.lines or () if line.product_id is None and line.sku
-        ),
+        product_ids=frozenset(product_ids),
+        skus=frozenset(skus),
         currency=data.currency,
         total=data.total,
         paid_total=data.paid_total,
         shipping=data.shipping if data.shipping is not None else ZERO,
         channel=data.channel,
-        lines=lines,
-    )
-
-
-def _line(line: orders.OrderLine) -> OrderLine:
-    return OrderLine(
-        product_id=None if line.product_id is None else str(line.product_id),
-        sku=line.sku,
-        collection_ids=tuple(map(str, line.collection_ids)) if line.collection_ids else (),
-        quantity=line.quantity,
-        unit_price=line.unit_price,
+        lines=tuple(lines),
     )
 
 
