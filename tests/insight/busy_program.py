@@ -16,9 +16,7 @@ from services.decisions.accounts_by_hand import Booked, ByHand, book_points
 from services.decisions.manner import Manner
 from services.decisions.transaction import Deciding
 from services.runtime.settings import Settings
-from services.sweeper.accounts import settle_once
-from services.sweeper.aside import Aside
-from services.sweeper.floor import DueFloor
+from services.sweeper.accounts import points_line, settle_once
 from tests.stand.issuing import a_partner
 from tests.stand.telling import a_program, ordered, refunded, told
 from tests.stand.world import at_work, send, until_settled
@@ -119,7 +117,7 @@ class BusyProgram:
                 "clock_offset_seconds": timedelta(days=days).total_seconds(),
             }
         )
-        settled = await settle_once(self.connection, later, Aside("customer"), DueFloor())
+        settled = await settle_once(self.connection, later, points_line())
         assert settled.expired
 
 
