@@ -8,7 +8,7 @@ from dataclasses import replace
 import asyncpg
 import pytest
 
-from schemas.topics import PROGRAM_EVENTS
+from schemas.topics import FOLLOW_UPS, FOLLOW_UPS_SOURCE, PROGRAM_EVENTS
 from services.adapters.event_keys import event_key
 from services.insight.verify.messages import KINDS, Foreign, Message, read_message
 from services.runtime.settings import Settings
@@ -94,6 +94,14 @@ async def test_verify_finds_program_events_that_nobody_sent(topics: Settings, sh
         (entry, {"couponry_republished": b"true"}, {"program_version": 9}, ": version of the program"),
         (tier, {"couponry_republished": b"true"}, {"at": "2027"}, ": instant"),
         (
+            entry, {"ce_id": f"{stranger}.expired".encode(), "ce_type": b"points.expired"}, {},
+            f"points of {stranger} are told to have ended, and did not end so",
+        ),
+        (
+            entry, {"couponry_republished": b"true"}, {"points": 26},
+            f"was told otherwise, as points of entry 1 of the decision {KEY}",
+        ),
+        (
             entry, {"ce_id": f"{stranger}.1.earned".encode()},
             {"cause": {"source": "/shop", "id": "never", "type": "order.placed"}},
             "tells of event never of /shop, which the database does not know",
@@ -103,6 +111,22 @@ async def test_verify_finds_program_events_that_nobody_sent(topics: Settings, sh
         (new,) = await new_of_i3(topics, before)
         assert words in new
         before.add(new)
+
+
+async def test_verify_leaves_forged_follow_ups_to_their_dead_letters(
+    topics: Settings, shop: int, database: asyncpg.Connection
+) -> None:
+    """Others may write to the topic on which we tell ourselves something: what is not ours is a dead letter, and no fault."""
+    forged = [
+        told("referral.completed", partner_id=shop, event_id=name, friend_id="bert", source=FOLLOW_UPS_SOURCE)
+        for name in (f"{KEY}.referral", "mine")
+    ]  # fmt: skip
+    async with at_work(topics):
+        messages = [("anna", list(record.headers), record.value or b"") for record in forged]
+        await send(topics, messages, FOLLOW_UPS)
+        await until_settled(topics)
+    assert await database.fetchval("SELECT count(*) FROM dead_letters") == 2
+    assert (await verified(topics)).violations == []
 
 
 @pytest.mark.parametrize(

@@ -1,59 +1,58 @@
--- Accounts of customers, a page of customers at a time: what is stored, to be worked out again from the ledger.
-
--- name: end_of_accounts
--- The customer with which a page of wallets ends; nothing on the last page.
-SELECT customer_no FROM wallets WHERE customer_no > $1 ORDER BY customer_no OFFSET $2 LIMIT 1;
+-- Accounts of customers, a page of customers at a time: what is stored, to be worked out again from the ledger. Each in the
+-- order of customers, to be read side by side.
 
 -- name: wallets_of_page
 -- Wallets, with the version of the program that the customer's last decision under one names.
-SELECT w.*, cu.customer_id,
+SELECT w.customer_no, w.partner_id, w.entries, w.balance, w.owed, w.points_earned, w.score, w.spent, w.orders, w.referrals,
+       w.tier_recorded, w.tier_id, w.campaigns, cu.customer_id,
        (SELECT d.program_version FROM decisions d
         WHERE d.customer_no = w.customer_no AND d.program_version IS NOT NULL ORDER BY d.seq DESC LIMIT 1) AS last_version
-FROM wallets w JOIN customers cu USING (customer_no)
-WHERE w.customer_no > $1 AND w.customer_no <= $2;
+FROM wallets w
+CROSS JOIN LATERAL (SELECT customer_id FROM customers cu WHERE cu.customer_no = w.customer_no LIMIT 1) AS cu
+WHERE w.customer_no > $1 AND w.customer_no <= $2
+ORDER BY w.customer_no;
 
 -- name: entries_of_page
--- Entries, in their order, with what is known of the decision that each names.
-SELECT l.*, d.event_key IS NOT NULL AS is_decided, d.customer_no AS decided_for, d.program_version, d.topic
+-- Entries, with what is known of the decision that each names. `is_named`: what it was earned by is what was decided.
+SELECT l.*, d.event_key IS NOT NULL AS is_decided, d.customer_no AS decided_for, d.decided_at, d.event_type,
+       d.program_version, d.order_id AS decided_order,
+       l.kind <> 'earned' OR coalesce(CASE l.source_kind
+           WHEN 'order' THEN l.source_id = d.order_id AND l.order_id = d.order_id
+           WHEN 'campaign' THEN EXISTS (
+               SELECT FROM jsonb_array_elements(d.program -> 'campaigns') AS listed (campaign)
+               WHERE campaign ->> 'id' = l.source_id AND campaign ->> 'outcome' = 'achieved')
+           WHEN 'tier' THEN d.program #> '{tier,before,id}' IS DISTINCT FROM d.program #> '{tier,after,id}'
+           WHEN 'referral' THEN d.event_type = 'referral.completed' OR d.program #>> '{referral,outcome}' = 'completed'
+               AND l.source_id = (SELECT customer_id FROM customers cu WHERE cu.customer_no = l.customer_no LIMIT 1)
+           ELSE true END, false) AS is_named
 FROM ledger l LEFT JOIN LATERAL (SELECT * FROM decisions d WHERE d.event_key = l.event_key LIMIT 1) AS d ON true
 WHERE l.customer_no > $1 AND l.customer_no <= $2
 ORDER BY l.customer_no, l.number;
 
 -- name: lots_of_page
 -- Lots as they are stored.
-SELECT * FROM lots WHERE customer_no > $1 AND customer_no <= $2;
+SELECT customer_no, number, source_kind, source_id, earned_at, expires_at, amount, remaining, expired
+FROM lots WHERE customer_no > $1 AND customer_no <= $2
+ORDER BY customer_no, number;
 
--- name: purchases_of_page
--- Orders that have earned.
-SELECT p.* FROM wallets w CROSS JOIN LATERAL (
-    SELECT * FROM purchases p WHERE p.partner_id = w.partner_id AND p.customer_no = w.customer_no OFFSET 0
+-- name: achieved_of_page
+-- Achievements in the order of decisions, and those that count no more since an order was reversed; and decisions that
+-- counted a friend. The entry that takes an order off the meter is of the decision that closed it.
+SELECT d.customer_no, d.seq, 'achieved' AS what, campaign ->> 'id' AS campaign_id, d.partner_id, d.program_version, d.event_key
+FROM decisions d CROSS JOIN LATERAL jsonb_array_elements(d.program -> 'campaigns') AS listed (campaign)
+WHERE d.customer_no > $1 AND d.customer_no <= $2 AND campaign ->> 'outcome' = 'achieved'
+UNION ALL
+SELECT l.customer_no, d.seq, 'revoked', done ->> 'campaign_id', l.partner_id, NULL, l.event_key
+FROM ledger l
+CROSS JOIN LATERAL (
+    SELECT p.achievements FROM purchases p
+    WHERE p.partner_id = l.partner_id AND p.order_id = l.order_id AND p.customer_no = l.customer_no AND p.is_closed LIMIT 1
 ) AS p
-WHERE w.customer_no > $1 AND w.customer_no <= $2;
-
--- name: homeless_entries
--- Customers with entries and no wallet.
-SELECT l.customer_no FROM ledger l LEFT JOIN wallets w USING (customer_no)
-WHERE l.number = 1 AND w.customer_no IS NULL;
-
--- name: referrals_astray
--- Profiles whose referral cannot be: of oneself, of somebody who registered later (and so no loop) or never did, or
--- completed by an event that nobody has decided for the friend.
-SELECT cu.customer_id, p.partner_id, CASE
-    WHEN cu.customer_id = p.referred_by THEN 'was brought by themselves'
-    WHEN r.registered_at IS NULL THEN 'was brought by somebody who never registered'
-    WHEN r.registered_at > p.registered_at THEN 'was brought by somebody who registered later'
-    ELSE 'has a referral that no decision completed' END AS fault
-FROM profiles p JOIN customers cu USING (customer_no)
-LEFT JOIN LATERAL (
-    SELECT q.registered_at FROM customers c JOIN profiles q USING (customer_no)
-    WHERE c.partner_id = p.partner_id AND c.customer_id = p.referred_by LIMIT 1
-) AS r ON true
-WHERE p.referred_by IS NOT NULL AND (
-    cu.customer_id = p.referred_by OR r.registered_at IS NULL OR r.registered_at > p.registered_at
-    OR p.referral_key IS NOT NULL AND NOT EXISTS (
-        SELECT FROM decisions d WHERE d.event_key = p.referral_key AND d.customer_no = p.customer_no));
-
--- name: friends_of
--- Those of these friends whose referral is completed, and by whom they were brought.
-SELECT p.partner_id, cu.customer_id AS friend_id, p.referred_by FROM customers cu JOIN profiles p USING (customer_no)
-WHERE cu.partner_id = ANY($1::bigint[]) AND cu.customer_id = ANY($2::text[]) AND p.referral_key IS NOT NULL;
+CROSS JOIN LATERAL (SELECT d.seq FROM decisions d WHERE d.event_key = l.event_key LIMIT 1) AS d
+CROSS JOIN LATERAL jsonb_array_elements(p.achievements) AS listed (done)
+WHERE l.customer_no > $1 AND l.customer_no <= $2 AND l.kind = 'reversed' AND l.orders < 0
+UNION ALL
+SELECT d.customer_no, d.seq, 'brought', NULL, d.partner_id, d.program_version, d.event_key
+FROM decisions d
+WHERE d.customer_no > $1 AND d.customer_no <= $2 AND d.event_type = 'referral.completed' AND d.program_version IS NOT NULL
+ORDER BY customer_no, seq, what, campaign_id;

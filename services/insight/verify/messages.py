@@ -2,7 +2,7 @@
 
 A message is named by its `ce_id`: whose it is (a coupon, or the decision of an event), a number that tells it from the
 others of that one, and a word. Both names and data are made in `decisions/verdicts`, `decisions/rows` and
-`decisions/telling`. What the program gave and took is held against its decision: amounts are the ledger's matter.
+`decisions/telling`. A birthday is its customer's, whose number stands for the id.
 """
 
 from __future__ import annotations
@@ -18,7 +18,13 @@ from aiokafka import ConsumerRecord
 
 from schemas.events import types
 from schemas.fields import MAX_ID
-from schemas.topics import COUPON_ISSUED, COUPON_LIFECYCLE, ISSUANCE_DECLINED, PROGRAM_EVENTS
+from schemas.topics import (
+    COUPON_ISSUED,
+    COUPON_LIFECYCLE,
+    FOLLOW_UPS,
+    ISSUANCE_DECLINED,
+    PROGRAM_EVENTS,
+)
 from services.insight.verify.decided_once import HIGHEST, LOWEST
 from services.relay.packing import REPUBLISHED
 
@@ -37,6 +43,7 @@ class Message(NamedTuple):
     place: str
     again: bool
     data: tuple[str | None, ...]
+    said: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,14 +55,32 @@ class Foreign:
     about: str
 
 
+class Expected(NamedTuple):
+    """What must have been published: collected page by page, whose ends `bound` finds, from `first` to `last`."""
+
+    query: str
+    bound: str
+    first: UUID | int = LOWEST
+    last: UUID | int = HIGHEST
+
+
+def _of_uuid(ce_id: str) -> tuple[UUID, str]:
+    id_, rest = UUID(ce_id[:36]), ce_id[37:]
+    if ce_id != f"{id_}.{rest}":
+        raise ValueError(ce_id)
+    return id_, rest
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
     """Messages of one topic, or of some types on it.
 
     `read` gives number (below 0 of what is not expected) and word of what follows the id in a `ce_id`, ValueError if it
-    cannot be. `fields` are compared, in the order in which the query `judged` takes them. `expected` collects,
-    page by page (ends by `bound`, from `first` to `last`), what must have been published. `called`: what one is, where
-    the topic alone does not say it.
+    cannot be. `fields` are compared, in the order in which the query `judged` takes them. `called`: what one is, where
+    the topic alone does not say it. `owner` takes the id off a `ce_id`.
+
+    `said`: what is kept of each until the entry it tells of passes; time's are among them. `is_open`: others write to
+    the topic too, and what is not ours there is a dead letter or a repeat, which I4 sees.
     """
 
     topic: str
@@ -63,11 +88,11 @@ class Kind:
     read: Callable[[str], Name]
     fields: tuple[str, ...]
     judged: str
-    expected: str
-    bound: str
+    expected: tuple[Expected, ...]
     called: str = ""
-    first: UUID | int = LOWEST
-    last: UUID | int = HIGHEST
+    owner: Callable[[str], tuple[UUID, str]] = _of_uuid
+    said: tuple[str, ...] = ()
+    is_open: bool = False
 
 
 def _issued(rest: str) -> Name:
@@ -115,7 +140,24 @@ def _of_program(rest: str) -> Name:
     raise ValueError(rest)
 
 
+def _follow_up(rest: str) -> Name:
+    match rest.split("."):
+        case ["referral"]:
+            return 0, "completed"
+        case [year, "birthday"]:
+            return int(year), "birthday"
+    raise ValueError(rest)
+
+
+def _of_whom(ce_id: str) -> tuple[UUID, str]:
+    number, _, rest = ce_id.partition(".")
+    if rest.endswith(".birthday") and number == str(int(number)):
+        return UUID(int=int(number)), rest
+    return _of_uuid(ce_id)
+
+
 _OWNER = ("partner_id", "game_id", "customer_id")
+_TERMS = ("source.kind", "source.id", "program_version", "terms")
 _CAUSE = ("cause.source", "cause.id", "cause.type")
 _OF_DECISIONS = ("partner_id", "customer_id", "program_version", "at", *_CAUSE)
 KINDS = (
@@ -123,19 +165,28 @@ KINDS = (
         topic=COUPON_ISSUED,
         types=frozenset({types.COUPON_ISSUED}),
         read=_issued,
-        fields=("coupon_id", "code", *_OWNER, "issued_at", "expires_at", *_CAUSE),
+        fields=("coupon_id", "code", *_OWNER, "issued_at", "expires_at", *_TERMS, *_CAUSE),
         judged="issues_told",
-        expected="expect_issues",
-        bound="end_of_coupons",
+        expected=(Expected("expect_issues", "end_of_coupons"),),
     ),
     Kind(
         topic=COUPON_LIFECYCLE,
         types=frozenset(types.COUPON_LIFECYCLE),
         read=_step,
-        fields=("coupon_id", "code", *_OWNER, "status", "at", "order_id", "shop_id", *_CAUSE),
+        fields=(
+            "coupon_id",
+            "code",
+            *_OWNER,
+            "status",
+            "at",
+            "order_id",
+            "shop_id",
+            "reason",
+            *_TERMS,
+            *_CAUSE,
+        ),
         judged="steps_told",
-        expected="expect_steps",
-        bound="end_of_history",
+        expected=(Expected("expect_steps", "end_of_history"),),
     ),
     Kind(
         topic=ISSUANCE_DECLINED,
@@ -143,8 +194,7 @@ KINDS = (
         read=_declined,
         fields=(*_OWNER, "reason", "blocking_coupon_id", "decided_at", *_CAUSE),
         judged="declines_told",
-        expected="expect_declines",
-        bound="end_of_decisions",
+        expected=(Expected("expect_declines", "end_of_decisions"),),
     ),
     Kind(
         topic=PROGRAM_EVENTS,
@@ -152,11 +202,19 @@ KINDS = (
         read=_entry,
         fields=_OF_DECISIONS,
         judged="program_told",
-        expected="expect_entries",
-        bound="end_of_entries",
+        expected=(Expected("expect_entries", "end_of_entries", BEFORE_CUSTOMERS, MAX_ID),),
         called="points of entry",
-        first=BEFORE_CUSTOMERS,
-        last=MAX_ID,
+        said=(
+            "at",
+            "points",
+            "balance",
+            "source.kind",
+            "source.id",
+            "expires_at",
+            "order_id",
+            "base_points",
+            "factor",
+        ),
     ),
     Kind(
         topic=PROGRAM_EVENTS,
@@ -164,9 +222,22 @@ KINDS = (
         read=_of_program,
         fields=_OF_DECISIONS,
         judged="program_told",
-        expected="expect_of_program",
-        bound="end_of_decisions",
+        expected=(
+            Expected("expect_of_program", "end_of_decisions"),
+            Expected("expect_of_ledger", "end_of_entries", BEFORE_CUSTOMERS, MAX_ID),
+        ),
         called="event of the program",
+    ),
+    Kind(
+        topic=FOLLOW_UPS,
+        types=frozenset({types.REFERRAL_COMPLETED, types.CUSTOMER_BIRTHDAY}),
+        read=_follow_up,
+        fields=("partner_id", "customer_id", "friend_id", "year"),
+        judged="not_ours",
+        expected=(Expected("expect_follow_ups", "end_of_profiles", BEFORE_CUSTOMERS, MAX_ID),),
+        called="follow-up",
+        owner=_of_whom,
+        is_open=True,
     ),
 )
 
@@ -186,8 +257,9 @@ def read_message(record: ConsumerRecord, kind: Kind) -> Message | Foreign | None
     except ValueError:
         return Foreign(place=place, why=f"{type_} whose data cannot be read", about=name[:36])
     try:
-        id_, (number, word) = UUID(name[:36]), kind.read(name[37:])
-        if name != f"{id_}.{name[37:]}" or not type_.endswith(f".{word}") or number >= 2**63:
+        id_, rest = kind.owner(name)
+        number, word = kind.read(rest)
+        if not type_.endswith(f".{word}") or not -MAX_ID <= number <= MAX_ID:
             raise ValueError(name)
     except ValueError:
         about = str(data.get("coupon_id"))
@@ -201,6 +273,7 @@ def read_message(record: ConsumerRecord, kind: Kind) -> Message | Foreign | None
         place,
         REPUBLISHED[0] in headers,
         tuple(_text(data, field) for field in kind.fields),
+        "|".join([word, *(_text(data, field) or "" for field in kind.said)]) if kind.said else None,
     )
 
 
@@ -210,6 +283,11 @@ def _text(data: Mapping[str, Any], field: str) -> str | None:
     value = data.get(outer)
     if inner:
         value = value.get(inner) if isinstance(value, dict) else None
+    if field == "terms":
+        # Read as JSON there, which knows no NUL.
+        return (
+            orjson.dumps(value).decode().replace("\\u0000", "") if isinstance(value, dict) else None
+        )
     if value is None or isinstance(value, str):
         return value.replace("\0", "") if value else value
     return orjson.dumps(value).decode()

@@ -2,9 +2,10 @@
 
 Every coupon has its `coupon.issued`, every step its `coupon-lifecycle` event, every completion that earned nothing its
 `issuance.declined`; every entry that moves points, every achievement and every change of tier its event among
-`program-events`. The relay first publishes, then deletes the outbox row, so an event is at every moment in one of the
-two. Hence the order, for each kind: the topic up to now; what is not in it; of that what is not queued either; and for
-the rest the topic again, because it was published in the meantime, if at all.
+`program-events`; every completed referral and every birthday its record among `follow-ups`. The relay first
+publishes, then deletes the outbox row, so an event is at every moment in one of the two. Hence the order, for each
+kind: the topic up to now; what is not in it; of that what is not queued either; and for the rest the topic again,
+because it was published in the meantime, if at all.
 
 What a partition keeps no more is not missed. How far back each goes is its own matter: one that was emptied says
 nothing of the others, and of its own customers nothing can be checked.
@@ -31,9 +32,10 @@ from services.adapters.records import (
     written,
 )
 from services.insight.verify.decided_once import LOWEST
+from services.insight.verify.entries_told import entries_told
 from services.insight.verify.messages import KINDS, Kind
 from services.insight.verify.retained import Retained
-from services.insight.verify.scan import PAGE_ROWS, Rank, Scan, reading_whole_tables
+from services.insight.verify.scan import PAGE_ROWS, Rank, Scan, account, reading_whole_tables
 from services.insight.verify.told import PUBLISHED, Told
 from services.terminal.addresses import reaching_kafka
 from services.terminal.output import CommandError
@@ -59,7 +61,7 @@ async def _check_topic(scan: Scan, kind: Kind, told: Told) -> None:
         bounds = await bounds_of(consumer, partitions)
         reader = _Reader(scan=scan, consumer=consumer, kind=kind, told=told, bounds=bounds)
         await reader.read_to({partition: kept.end for partition, kept in bounds.items()})
-        await _collect_missing(scan, kind, reader.retained)
+        await _collect_missing(scan, kind, reader.retained, told)
         if await scan.connection.fetchval(PUBLISHED["some_missing"]):
             # Whatever was published before the outbox was looked at lies before these ends.
             await reader.read_to(await written(scan.settings, partitions))
@@ -101,11 +103,14 @@ class _Reader:
         self._is_second = True
 
 
-async def _collect_missing(scan: Scan, kind: Kind, retained: Retained) -> None:
+async def _collect_missing(scan: Scan, kind: Kind, retained: Retained, told: Told) -> None:
     connection, earliest, older = scan.connection, retained.earliest, 0
     await connection.execute(PUBLISHED["index_topic"])
-    async for after, up_to in scan.pages(kind.bound, kind.first, kind.last):
-        older += await connection.fetchval(PUBLISHED[kind.expected], after, up_to, earliest)
+    for each in kind.expected:
+        async for after, up_to in scan.pages(each.bound, each.first, each.last):
+            older += await connection.fetchval(PUBLISHED[each.query], after, up_to, earliest)
+    if kind.said:
+        older += await entries_told(scan, told, kind, earliest)
     if kind.topic == topics.ISSUANCE_DECLINED:
         async with reading_whole_tables(connection):
             older += await connection.fetchval(PUBLISHED["expect_declines_of_cards"], earliest)
@@ -141,7 +146,8 @@ async def _report_missing(scan: Scan, kind: Kind) -> None:
     async for rows in _missing(scan.connection):
         for row in rows:
             if said := _said(row, kind):
-                scan.echoed(Rank.OF_THE_MESSAGES, "I3", said, row["id"])
+                about = [account(row["customer_no"])] if row["number"] < 0 else []
+                scan.echoed(Rank.OF_THE_MESSAGES, "I3", said, row["id"], *about)
 
 
 def _said(row: asyncpg.Record, kind: Kind) -> str | None:
@@ -153,6 +159,10 @@ def _said(row: asyncpg.Record, kind: Kind) -> str | None:
         case topics.COUPON_LIFECYCLE:
             word = row["ce_id"].rpartition(".")[2]
             return f"coupon {row['id']} has no coupon.{word} of its step {row['number']}, {lacking}"
+        case topics.FOLLOW_UPS:
+            return f"nobody was told {row['ce_id']}, {lacking}"
+    if kind.said and row["number"] < 0:
+        return f"an end of points has no message {row['ce_id']} among {kind.topic}, {lacking}"
     if row["event_id"] is None or event_key(row["event_source"], row["event_id"]) != str(row["id"]):
         return None
     event = f"event {row['event_id']} of {row['event_source']}"

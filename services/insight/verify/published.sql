@@ -2,7 +2,7 @@
 
 -- name: begin_topic
 -- What a topic has, and what it should have and has not: tables of this session.
-CREATE TEMPORARY TABLE verify_told (id uuid NOT NULL, number bigint NOT NULL, again boolean NOT NULL);
+CREATE TEMPORARY TABLE verify_told (id uuid NOT NULL, number bigint NOT NULL, again boolean NOT NULL, said text);
 CREATE TEMPORARY TABLE verify_missing (
     id uuid NOT NULL, number bigint NOT NULL, ce_id text NOT NULL, customer_no bigint, at timestamptz, PRIMARY KEY (id, number));
 
@@ -80,8 +80,8 @@ WITH filled AS MATERIALIZED (
 SELECT count(*) FROM declined WHERE at <= $1;
 
 -- name: expect_entries
--- The same of entries that move points, of customers after $1 up to $2: an entry is the n-th of its decision. Of one that
--- no event made nothing is said here.
+-- The same of entries that move points, of customers after $1 up to $2: an entry is the n-th of its decision. Those that
+-- no event made have names of their own, see `expect_of_time`.
 WITH entries AS MATERIALIZED (
     SELECT l.event_key, row_number() OVER (PARTITION BY l.customer_no, l.event_key ORDER BY l.number) AS n, l.kind, l.points,
            l.customer_no, l.at
@@ -93,6 +93,110 @@ WITH entries AS MATERIALIZED (
     SELECT p.event_key, p.n, p.event_key || '.' || p.n || '.' || p.kind, p.customer_no, p.at FROM page p
     WHERE ($3::timestamptz IS NULL OR p.at > $3)
       AND (SELECT true FROM verify_told t WHERE t.id = p.event_key AND t.number = p.n LIMIT 1) IS NULL
+    ON CONFLICT DO NOTHING
+)
+SELECT count(*) FROM page WHERE at <= $3;
+
+-- name: entries_told_otherwise
+-- Entries of customers after $1 up to $2 that subscribers were told of otherwise, at the same instant.
+WITH entries AS MATERIALIZED (
+    SELECT l.customer_no, l.number, l.event_key, l.points,
+           row_number() OVER (PARTITION BY l.customer_no, l.event_key ORDER BY l.number) AS n,
+           l.kind || '|' || to_char(l.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS began,
+           concat_ws('|', '', abs(l.points), l.balance, l.source_kind, l.source_id) || '|'
+           || coalesce(to_char(CASE WHEN l.kind = 'earned' THEN l.expires_at END AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '')
+           || '|' || coalesce(l.order_id, '') || '|' || coalesce(trim_scale(l.base_points)::text, '')
+           || '|' || coalesce(trim_scale(l.factor)::text, '') AS rest
+    FROM ledger l WHERE l.customer_no > $1 AND l.customer_no <= $2 AND l.event_key IS NOT NULL
+)
+SELECT e.event_key, e.n AS place, e.customer_no, e.number FROM entries e
+WHERE e.points <> 0 AND EXISTS (
+    SELECT FROM verify_told t WHERE t.id = e.event_key AND t.number = e.n
+      AND starts_with(t.said, e.began || '|') AND t.said <> e.began || e.rest);
+
+-- name: entries_of_time
+-- Entries of customers after $1 up to $2 that no event made, and what is told of each.
+SELECT l.customer_no, l.number, l.partner_id, cu.customer_id, l.at,
+       concat_ws('|', l.kind, to_char(l.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), abs(l.points), l.balance,
+                 l.source_kind, l.source_id) || '||||' AS said
+FROM ledger l
+CROSS JOIN LATERAL (SELECT customer_id FROM customers cu WHERE cu.customer_no = l.customer_no LIMIT 1) AS cu
+WHERE l.customer_no > $1 AND l.customer_no <= $2 AND l.event_key IS NULL;
+
+-- name: begin_time
+-- Messages that time alone leads to: a table of this session.
+CREATE TEMPORARY TABLE verify_of_time (id uuid PRIMARY KEY, customer_no bigint, at timestamptz, said text);
+
+-- name: expect_of_time
+-- Those of a page that the topic should have and has not; how many are older than it goes back ($5).
+WITH page AS MATERIALIZED (
+    INSERT INTO verify_of_time SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::timestamptz[], $4::text[])
+    ON CONFLICT DO NOTHING RETURNING *
+), missing AS (
+    INSERT INTO verify_missing
+    SELECT p.id, -1, p.id || '.' || split_part(p.said, '|', 1), p.customer_no, p.at FROM page p
+    WHERE ($5::timestamptz IS NULL OR p.at > $5)
+      AND (SELECT true FROM verify_told t WHERE t.id = p.id AND t.number = -1 LIMIT 1) IS NULL
+)
+SELECT count(*) FROM page WHERE at <= $5;
+
+-- name: of_no_time
+-- Messages of entries that no event made, of which there is no such entry, or another one.
+SELECT t.id, o.customer_no FROM verify_told t LEFT JOIN verify_of_time o ON o.id = t.id
+WHERE t.number = -1 AND (o.id IS NULL OR o.said <> t.said) ORDER BY t.id LIMIT $1;
+
+-- name: end_time
+-- On to the next kind.
+DROP TABLE verify_of_time;
+
+-- name: expect_of_ledger
+-- The same of achievements that count no more, which the entry that takes their order off the meter tells; and of referrals
+-- that brought points or score.
+WITH entries AS MATERIALIZED (
+    SELECT l.customer_no, l.partner_id, l.event_key, l.at, l.kind, l.source_kind, l.points, l.score, l.orders, l.referrals, l.order_id
+    FROM ledger l WHERE l.customer_no > $1 AND l.customer_no <= $2 AND l.event_key IS NOT NULL
+      AND (l.kind = 'reversed' AND l.orders < 0 OR l.kind = 'earned' AND l.source_kind = 'referral' AND (l.points, l.score) <> (0, 0))
+), page AS MATERIALIZED (
+    SELECT e.event_key, (done ->> 'campaign_id')::bigint AS number,
+           'revoked.' || (done ->> 'campaign_id') || '.' || (done ->> 'achievement') AS rest, e.customer_no, e.at
+    FROM entries e
+    CROSS JOIN LATERAL (
+        SELECT p.achievements FROM purchases p
+        WHERE p.partner_id = e.partner_id AND p.order_id = e.order_id AND p.customer_no = e.customer_no LIMIT 1
+    ) AS p
+    CROSS JOIN LATERAL jsonb_array_elements(p.achievements) AS listed (done)
+    WHERE e.kind = 'reversed'
+    UNION ALL
+    SELECT event_key, CASE WHEN referrals > 0 THEN -1 ELSE -2 END,
+           'rewarded.' || CASE WHEN referrals > 0 THEN 'customer' ELSE 'friend' END, customer_no, at
+    FROM entries WHERE kind = 'earned'
+), missing AS (
+    INSERT INTO verify_missing
+    SELECT p.event_key, p.number, p.event_key || '.' || p.rest, p.customer_no, p.at FROM page p
+    WHERE ($3::timestamptz IS NULL OR p.at > $3)
+      AND (SELECT true FROM verify_told t WHERE t.id = p.event_key AND t.number = p.number LIMIT 1) IS NULL
+    ON CONFLICT DO NOTHING
+)
+SELECT count(*) FROM page WHERE at <= $3;
+
+-- name: expect_follow_ups
+-- The same of what we tell ourselves: completed referrals, to who brought the friend, and birthdays.
+WITH page AS MATERIALIZED (
+    SELECT p.referral_key AS id, 0 AS number, p.referral_key || '.referral' AS ce_id, r.customer_no, d.decided_at AS at
+    FROM profiles p
+    CROSS JOIN LATERAL (SELECT d.decided_at FROM decisions d WHERE d.event_key = p.referral_key LIMIT 1) AS d
+    CROSS JOIN LATERAL (
+        SELECT r.customer_no FROM customers r WHERE r.partner_id = p.partner_id AND r.customer_id = p.referred_by LIMIT 1
+    ) AS r
+    WHERE p.customer_no > $1 AND p.customer_no <= $2 AND p.referral_key IS NOT NULL
+    UNION ALL
+    SELECT lpad(to_hex(b.customer_no), 32, '0')::uuid, b.year, b.customer_no || '.' || b.year || '.birthday', b.customer_no, b.at
+    FROM birthdays b WHERE b.customer_no > $1 AND b.customer_no <= $2
+), missing AS (
+    INSERT INTO verify_missing
+    SELECT p.* FROM page p
+    WHERE ($3::timestamptz IS NULL OR p.at > $3)
+      AND (SELECT true FROM verify_told t WHERE t.id = p.id AND t.number = p.number LIMIT 1) IS NULL
     ON CONFLICT DO NOTHING
 )
 SELECT count(*) FROM page WHERE at <= $3;
@@ -122,7 +226,7 @@ SELECT count(*) FROM page WHERE at <= $3;
 
 -- name: missing_page
 -- A page of what is missing after ($1, $2): whose partition it belongs to, and which event it tells of if of any.
-SELECT m.id, m.number, m.ce_id, m.at, cu.customer_id, d.event_id, d.event_source
+SELECT m.id, m.number, m.ce_id, m.at, m.customer_no, cu.customer_id, d.event_id, d.event_source
 FROM verify_missing m
 LEFT JOIN LATERAL (SELECT customer_id FROM customers cu WHERE cu.customer_no = m.customer_no LIMIT 1) AS cu ON true
 LEFT JOIN LATERAL (SELECT * FROM decisions d WHERE d.event_key = m.id LIMIT 1) AS d ON true

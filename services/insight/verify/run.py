@@ -14,6 +14,8 @@ from services.insight.verify import (
     nothing_vanished,
     path,
     published,
+    purchases,
+    referred,
     single_active,
     stamps,
 )
@@ -30,7 +32,9 @@ IN_THE_DATABASE = {
     "I6 codes": codes.check,
     "I7 limits": limits.check,
     "I8 stamps": stamps.check,
-    "P1 to P9 accounts": accounts.check,
+    "P1 to P7 accounts": accounts.check,
+    "P5 referrals": referred.check,
+    "P9 what orders have earned": purchases.check,
 }
 AGAINST_THE_TOPICS = {
     "I4 nothing vanished": nothing_vanished.check,

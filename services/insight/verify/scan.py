@@ -29,10 +29,15 @@ SQL = queries("verify", __package__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Violation:
-    """One broken invariant: `I1` … `I8`, and a line that names the rows or records."""
+    """One broken invariant: `I1` … `I8`, `P1` … `P11`, and a line that names the rows or records."""
 
     invariant: str
     detail: str
+
+
+def account(customer_no: int) -> str:
+    """What a violation is about that lies in a customer's ledger, or in what is told of it."""
+    return f"account {customer_no}"
 
 
 class Rank(IntEnum):

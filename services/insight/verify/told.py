@@ -51,21 +51,29 @@ class Told:
         """Judge these records; returns our messages among them."""
         read = [read_message(record, kind) for record in records]
         for one in read:
-            if isinstance(one, Foreign):
+            if isinstance(one, Foreign) and not kind.is_open:
                 self.scan.echoed(
                     Rank.OF_THE_MESSAGES, "I3", f"record {one.place} is a {one.why}", one.about
                 )
         messages = [one for one in read if isinstance(one, Message)]
+        if kind.is_open:
+            messages = await self._ours(messages, kind)
         await self.scan.connection.copy_records_to_table(
             "verify_told",
-            columns=("id", "number", "again"),
-            records=[(one.id, one.number, one.again) for one in messages],
+            columns=("id", "number", "again", "said"),
+            records=[(one.id, one.number, one.again, one.said) for one in messages],
         )
-        await self._judge(messages, kind)
+        if not kind.is_open:
+            await self._judge(messages, kind)
         return messages
 
-    async def _judge(self, messages: Sequence[Message], kind: Kind) -> None:
-        rows = await self.scan.connection.fetch(
+    async def _ours(self, messages: Sequence[Message], kind: Kind) -> list[Message]:
+        """Without those that we cannot have sent."""
+        others = {row["place"] for row in await self._faulty(messages, kind)}
+        return [one for place, one in enumerate(messages, 1) if place not in others]
+
+    async def _faulty(self, messages: Sequence[Message], kind: Kind) -> list[asyncpg.Record]:
+        rows: list[asyncpg.Record] = await self.scan.connection.fetch(
             TOLD[kind.judged].replace(":shown_code", TOLD["shown_code"]),
             [one.id for one in messages],
             [one.number for one in messages],
@@ -73,8 +81,11 @@ class Told:
             [one.told_at for one in messages],
             *([one.data[column] for one in messages] for column in range(len(kind.fields))),
         )
+        return rows
+
+    async def _judge(self, messages: Sequence[Message], kind: Kind) -> None:
         unknown = []
-        for row in rows:
+        for row in await self._faulty(messages, kind):
             message = messages[row["place"] - 1]
             if row["is_unknown"]:
                 unknown.append(message)
@@ -146,6 +157,8 @@ def _name(row: asyncpg.Record, kind: Kind) -> str:
             return f"coupon.issued of coupon {row['id']}"
         case topics.COUPON_LIFECYCLE:
             return f"step or notice {row['number']} of coupon {row['id']}"
+        case topics.FOLLOW_UPS:
+            return f"{kind.called} {row['number']} of {row['id']}"
         case topics.ISSUANCE_DECLINED:
             return f"issuance.declined of the decision {row['id']} and game {row['number']}"
         case _:

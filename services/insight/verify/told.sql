@@ -4,12 +4,16 @@
 -- written.
 
 -- name: shown_code
--- Stands for :shown_code in the two queries below: a coupon's code as it leaves the house, and masked.
+-- Stands for :shown_code in the two queries below: a coupon's code as it leaves the house, and masked; and its terms, as they
+-- were told and as they are stored, in one shape.
 CROSS JOIN LATERAL (SELECT CASE c.code_prefix WHEN '' THEN '' ELSE c.code_prefix || '-' END AS prefix) AS named
 CROSS JOIN LATERAL (
     SELECT named.prefix || substr(c.code, 1, 4) || '-' || substr(c.code, 5, 4) || '-' || substr(c.code, 9, 4) || '-'
            || substr(c.code, 13) AS code,
-           named.prefix || '****-****-****-' || substr(c.code, 13) AS masked
+           named.prefix || '****-****-****-' || substr(c.code, 13) AS masked,
+           nothing_listed || jsonb_strip_nulls(t.terms::jsonb) - 'used_count' AS terms_told,
+           nothing_listed || c.terms - '{code_prefix,expires_after_seconds,expires_at,lifetime_of}'::text[] AS terms
+    FROM (VALUES ('{"product_ids": [], "collection_ids": [], "platforms": []}'::jsonb)) AS one (nothing_listed)
 ) AS shown;
 
 -- name: issues_told
@@ -18,9 +22,10 @@ SELECT t.place, c.id IS NULL AS is_unknown, judged.other, judged.since,
        c.issued_at > t.told_at - interval '5 minutes' AND coalesce(d.decided_at = c.issued_at, true)
        AND written.issued_at > t.issued_at COLLATE "C" AS is_later, c.event_key
 FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[],
-            $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[]) WITH ORDINALITY
+            $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[],
+            $17::text[], $18::text[]) WITH ORDINALITY
     AS t (id, number, word, told_at, coupon_id, code, partner_id, game_id, customer_id, issued_at, expires_at,
-          source, event_id, type, place)
+          source_kind, source_id, program_version, terms, source, event_id, type, place)
 LEFT JOIN LATERAL (SELECT * FROM coupons c WHERE c.id = t.id LIMIT 1) AS c ON true
 LEFT JOIN LATERAL (SELECT * FROM customers cu WHERE cu.customer_no = c.customer_no LIMIT 1) AS cu ON true
 LEFT JOIN LATERAL (SELECT * FROM decisions d WHERE d.event_key = c.event_key LIMIT 1) AS d ON true
@@ -36,6 +41,12 @@ CROSS JOIN LATERAL (
                CASE WHEN t.partner_id IS DISTINCT FROM c.partner_id::text THEN 'partner' END,
                CASE WHEN t.game_id IS DISTINCT FROM c.game_id::text THEN 'game' END,
                CASE WHEN t.customer_id IS DISTINCT FROM cu.customer_id THEN 'customer' END,
+               -- What an older release told says nothing of where a game's coupon comes from.
+               CASE WHEN c.game_id IS NULL OR t.source_kind IS NOT NULL THEN
+                   CASE WHEN (t.source_kind, t.source_id) IS DISTINCT FROM
+                             (coalesce(c.source_kind, 'game'), coalesce(c.source_id, c.game_id::text)) THEN 'source'
+                        WHEN t.program_version IS DISTINCT FROM c.program_version::text THEN 'version of the program'
+                        WHEN shown.terms_told IS DISTINCT FROM shown.terms THEN 'terms' END END,
                CASE WHEN (t.source, t.event_id, t.type) IS DISTINCT FROM (d.event_source, d.event_id, d.event_type)
                      AND d.event_key IS NOT NULL THEN 'cause' END
            ], NULL) AS other,
@@ -55,9 +66,10 @@ SELECT t.place, c.id IS NULL OR h.step IS NULL AND t.word <> 'expiring' AS is_un
        h.at > t.told_at - interval '5 minutes'
        AND written.at > t.at COLLATE "C" AS is_later, c.event_key
 FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[],
-            $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[]) WITH ORDINALITY
-    AS t (id, number, word, told_at, coupon_id, code, partner_id, game_id, customer_id, status, at, order_id, shop_id,
-          source, event_id, type, place)
+            $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[],
+            $17::text[], $18::text[], $19::text[], $20::text[], $21::text[]) WITH ORDINALITY
+    AS t (id, number, word, told_at, coupon_id, code, partner_id, game_id, customer_id, status, at, order_id, shop_id, reason,
+          source_kind, source_id, program_version, terms, source, event_id, type, place)
 LEFT JOIN LATERAL (SELECT * FROM coupons c WHERE c.id = t.id LIMIT 1) AS c ON true
 LEFT JOIN LATERAL (SELECT * FROM customers cu WHERE cu.customer_no = c.customer_no LIMIT 1) AS cu ON true
 LEFT JOIN LATERAL (SELECT * FROM coupon_history h WHERE h.coupon_id = t.id AND h.step = t.number LIMIT 1) AS h
@@ -71,7 +83,13 @@ CROSS JOIN LATERAL (
                CASE WHEN t.code IS DISTINCT FROM shown.code AND t.code IS DISTINCT FROM shown.masked THEN 'code' END,
                CASE WHEN t.partner_id IS DISTINCT FROM c.partner_id::text THEN 'partner' END,
                CASE WHEN t.game_id IS DISTINCT FROM c.game_id::text THEN 'game' END,
-               CASE WHEN t.customer_id IS DISTINCT FROM cu.customer_id THEN 'customer' END
+               CASE WHEN t.customer_id IS DISTINCT FROM cu.customer_id THEN 'customer' END,
+               -- What an older release told says nothing of where a game's coupon comes from.
+               CASE WHEN c.game_id IS NULL OR t.source_kind IS NOT NULL THEN
+                   CASE WHEN (t.source_kind, t.source_id) IS DISTINCT FROM
+                             (coalesce(c.source_kind, 'game'), coalesce(c.source_id, c.game_id::text)) THEN 'source'
+                        WHEN t.program_version IS DISTINCT FROM c.program_version::text THEN 'version of the program'
+                        WHEN shown.terms_told IS DISTINCT FROM shown.terms THEN 'terms' END END
            ], NULL) AS other,
            CASE WHEN h.step IS NULL THEN '{}' ELSE array_remove(ARRAY[
                CASE WHEN t.word <> h.word THEN 'step (' || h.word || ')' END,
@@ -79,6 +97,7 @@ CROSS JOIN LATERAL (
                CASE WHEN t.at IS DISTINCT FROM written.at THEN 'instant' END,
                CASE WHEN t.order_id IS DISTINCT FROM h.order_id THEN 'order' END,
                CASE WHEN t.shop_id IS DISTINCT FROM h.shop_id::text THEN 'shop' END,
+               CASE WHEN t.reason IS DISTINCT FROM h.reason AND t.source_kind IS NOT NULL THEN 'reason' END,
                CASE WHEN (t.source, t.event_id, t.type) IS DISTINCT FROM (d.event_source, d.event_id, d.event_type)
                      AND (h.event_key IS NULL OR d.event_key IS NOT NULL) THEN 'cause' END
            ], NULL) END AS since
@@ -146,3 +165,22 @@ CROSS JOIN LATERAL (
 ) AS judged
 WHERE NOT (t.word = 'expiring' OR t.word = 'expired' AND t.number < 0)
   AND (d.event_key IS NULL OR judged.other <> '{}' OR judged.since <> '{}');
+
+-- name: not_ours
+-- $1 ids, $2 numbers, $3 words, $4 not used; then the fields: of what stands where we tell ourselves something, what does not
+-- follow from a referral that is completed, or from a birthday.
+SELECT t.place
+FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[]) WITH ORDINALITY
+    AS t (id, number, word, told_at, partner_id, customer_id, friend_id, year, place)
+LEFT JOIN LATERAL (SELECT d.customer_no FROM decisions d WHERE d.event_key = t.id LIMIT 1) AS d ON t.word = 'completed'
+LEFT JOIN LATERAL (SELECT * FROM profiles p WHERE p.customer_no = d.customer_no AND p.referral_key = t.id LIMIT 1) AS p ON true
+LEFT JOIN LATERAL (SELECT * FROM customers f WHERE f.customer_no = p.customer_no LIMIT 1) AS f ON true
+LEFT JOIN LATERAL (
+    SELECT * FROM birthdays b
+    WHERE b.customer_no = ('x' || right(replace(t.id::text, '-', ''), 16))::bit(64)::bigint AND b.year = t.number LIMIT 1
+) AS b ON t.word = 'birthday'
+LEFT JOIN LATERAL (SELECT * FROM customers c WHERE c.customer_no = b.customer_no LIMIT 1) AS c ON true
+WHERE CASE t.word
+    WHEN 'completed' THEN (t.partner_id, t.customer_id, t.friend_id)
+         IS DISTINCT FROM (f.partner_id::text, p.referred_by, f.customer_id)
+    ELSE (t.partner_id, t.customer_id, t.year) IS DISTINCT FROM (c.partner_id::text, c.customer_id, b.year::text) END;

@@ -28,6 +28,10 @@ SELECT id FROM coupons WHERE id > $1 ORDER BY id OFFSET $2 LIMIT 1;
 -- The customer with whom a page of the ledger ends.
 SELECT customer_no FROM ledger WHERE customer_no > $1 ORDER BY customer_no, number OFFSET $2 LIMIT 1;
 
+-- name: end_of_profiles
+-- The customer with whom a page of profiles ends.
+SELECT customer_no FROM profiles WHERE customer_no > $1 ORDER BY customer_no OFFSET $2 LIMIT 1;
+
 -- name: end_of_history
 -- The coupon with which a page of steps ends.
 SELECT coupon_id FROM coupon_history WHERE coupon_id > $1 ORDER BY coupon_id, step OFFSET $2 LIMIT 1;
@@ -90,11 +94,12 @@ SELECT NULL, NULL, NULL, NULL, NULL, (SELECT count(*) FROM page);
 SELECT event_id, event_source, count(*) AS times FROM decisions GROUP BY event_id, event_source HAVING count(*) > 1;
 
 -- name: issued_twice
--- Orders' decisions that issued several coupons of one game to customers of a page.
+-- Orders' decisions that issued several coupons of one game to customers of a page. Of those that no game issued a decision
+-- may grant as many as it has reasons to.
 SELECT d.event_id, d.event_source, twice.game_id, twice.coupon_ids
 FROM (
     SELECT event_key, game_id, array_agg(id ORDER BY id) AS coupon_ids FROM coupons
-    WHERE customer_no > $1 AND customer_no <= $2
+    WHERE customer_no > $1 AND customer_no <= $2 AND game_id IS NOT NULL
     GROUP BY customer_no, event_key, game_id HAVING count(*) > 1
 ) AS twice
 CROSS JOIN LATERAL (
@@ -130,16 +135,23 @@ WITH page AS MATERIALIZED (
              THEN 'I3 belongs to another customer than its decision' END,
         CASE WHEN c.terms IS NOT NULL AND d.event_key IS NOT NULL AND d.program_version IS DISTINCT FROM c.program_version
              THEN 'P8 names version ' || c.program_version || ' of the program, and its decision another one' END,
-        CASE WHEN c.source_kind = 'campaign' AND d.program IS NOT NULL AND NOT d.program -> 'campaigns' @>
-                  jsonb_build_array(jsonb_build_object('id', c.source_id::bigint, 'outcome', 'achieved'))
+        CASE WHEN c.source_kind = 'campaign' AND d.event_key IS NOT NULL AND NOT EXISTS (
+                  SELECT FROM jsonb_array_elements(d.program -> 'campaigns') AS listed (campaign)
+                  WHERE campaign ->> 'id' = c.source_id AND campaign ->> 'outcome' = 'achieved')
              THEN 'P8 is of campaign ' || c.source_id || ', and its decision achieved no such campaign' END,
+        CASE WHEN c.source_kind = 'tier' AND d.event_key IS NOT NULL
+                  AND d.program #> '{tier,before,id}' IS NOT DISTINCT FROM d.program #> '{tier,after,id}'
+             THEN 'P8 is of tier ' || c.source_id || ', and its decision reached none' END,
+        CASE WHEN c.source_kind = 'referral' AND d.event_key IS NOT NULL AND d.event_type <> 'referral.completed'
+                  AND (d.program #>> '{referral,outcome}' IS DISTINCT FROM 'completed' OR c.source_id <> cu.customer_id)
+             THEN 'P8 is of the referral of ' || c.source_id || ', and its decision completed no such one' END,
         CASE WHEN cu.partner_id IS DISTINCT FROM c.partner_id
              THEN 'I3 belongs to no customer of partner ' || c.partner_id END,
         CASE WHEN d.game_id <> c.game_id
              THEN 'I3 is of game ' || c.game_id || ', and its decision of game ' || d.game_id END,
-        CASE WHEN d.order_id IS NOT NULL AND s.event_key IS DISTINCT FROM c.event_key
+        CASE WHEN d.order_id IS NOT NULL AND s.event_key IS DISTINCT FROM c.event_key AND c.game_id IS NOT NULL
              THEN 'I3 is of game ' || c.game_id || ', and its order stamped no card of that game' END,
-        CASE WHEN r.partner_id IS DISTINCT FROM c.partner_id AND NOT is_of_another_game
+        CASE WHEN r.partner_id IS DISTINCT FROM c.partner_id AND NOT is_of_another_game AND c.game_id IS NOT NULL
              THEN 'I3 names version ' || c.rule_version || ' of game ' || c.game_id
                   || ', which partner ' || c.partner_id || ' never had' END,
         CASE WHEN (r.validity_days, r.allow_multiple)
@@ -147,11 +159,18 @@ WITH page AS MATERIALIZED (
                   AND NOT is_of_another_game
              THEN 'I3 stores another rule than version ' || c.rule_version || ' of its game' END,
         CASE WHEN c.expires_at IS DISTINCT FROM coalesce(c.mended_at, c.issued_at) + make_interval(hours => 24 * c.rule_validity_days)
+                  AND c.terms IS NULL
              THEN 'I3 expires at another instant than its rule says' END,
+        CASE WHEN c.terms IS NOT NULL AND c.expires_at IS DISTINCT FROM ends.at
+                  -- Its group may have ended it earlier.
+                  AND NOT (c.terms ? 'group' AND c.expires_at < coalesce(ends.at, 'infinity'))
+             THEN 'I3 expires at another instant than its terms say' END,
         CASE WHEN c.mended_at IS NOT NULL AND NOT EXISTS (SELECT FROM clock_mends m WHERE m.coupon_id = c.id)
              THEN 'I3 counts its validity from another instant than its issue, and no repair of the clock says so' END,
         CASE WHEN r.code_prefix <> c.code_prefix AND NOT is_of_another_game
-             THEN 'I6 has the prefix "' || c.code_prefix || '" instead of "' || r.code_prefix || '"' END
+             THEN 'I6 has the prefix "' || c.code_prefix || '" instead of "' || r.code_prefix || '"' END,
+        CASE WHEN c.terms IS NOT NULL AND c.code_prefix <> coalesce(c.terms ->> 'code_prefix', '')
+             THEN 'I6 has the prefix "' || c.code_prefix || '" instead of "' || coalesce(c.terms ->> 'code_prefix', '') || '"' END
     ], NULL) AS faults
     FROM page c
     LEFT JOIN rules r ON r.game_id = c.game_id AND r.version = c.rule_version
@@ -165,6 +184,11 @@ WITH page AS MATERIALIZED (
         SELECT coalesce(d.game_id <> c.game_id, false)
             OR d.order_id IS NOT NULL AND s.event_key IS DISTINCT FROM c.event_key AS is_of_another_game
     ) AS games
+    CROSS JOIN LATERAL (
+        SELECT least(
+            coalesce(c.mended_at, c.issued_at) + make_interval(secs => (c.terms ->> 'expires_after_seconds')::double precision),
+            (c.terms ->> 'expires_at')::timestamptz) AS at
+    ) AS ends
 )
 SELECT id, event_key, faults, 0::bigint AS coupons FROM judged WHERE faults <> '{}'
 UNION ALL

@@ -1,0 +1,236 @@
+"""A shop whose program has been busy: everything that may happen to points, tiers, campaigns and referrals has."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+from aiokafka import ConsumerRecord
+
+from schemas.partners.cards import read_card
+from schemas.topics import CUSTOMERS, FOLLOW_UPS, ORDERS
+from services.adapters.kafka import ensure_topics
+from services.adapters.postgres.cards import insert_card
+from services.adapters.postgres.pool import connect
+from services.decisions.accounts_by_hand import Booked, ByHand, book_points
+from services.decisions.manner import Manner
+from services.decisions.transaction import Deciding
+from services.runtime.settings import Settings
+from services.sweeper.accounts import Line, birthdays_line, points_line, settle_once
+from tests.stand.issuing import a_partner
+from tests.stand.telling import a_program, ordered, refunded, told
+from tests.stand.world import at_work, send, until_settled
+
+
+def _campaign(name: str, event: str, *rewards: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """One that may be achieved any number of times."""
+    trigger = {"eventName": event, **more.pop("trigger", {})}
+    kept = {"name": name, "type": "EventBased", "isRepeatable": True, "trigger": trigger}
+    return kept | {"rewards": list(rewards)} | more
+
+
+def _fixed(value: int, **options: Any) -> dict[str, Any]:
+    return {"couponType": "fixed_discount", "discountValue": value, "options": options}
+
+
+_OVER_40 = [{"name": "total", "operator": "greater_than", "value": "40"}]
+PROGRAM: dict[str, Any] = {
+    "settings": {"currency": "EUR"},
+    "redemption": {"pointsExpiryPeriod": 30},
+    "cashback": {
+        "defaultCashbackRule": {
+            "amountRewardThreshold": 1, "rewardWalletFactor": 1, "rewardRankFactor": 1,
+        },
+    },
+    "tiers": [
+        {"name": "Bronze", "minProgress": 0, "order": 1, "benefits": []},
+        {
+            "name": "Silver", "minProgress": 100, "order": 2,
+            "benefits": [
+                {"type": "Entry Reward", "walletReward": 500},
+                {"type": "Lifetime Reward", "couponReward": _fixed(3)},
+            ],
+        },
+    ],
+    "referrals": {
+        "referralMethod": "CustomerAndFriend", "eventName": "place_order",
+        "friendReward": {"point": 50, "coupon": _fixed(4)},
+        "customerReward": {"point": 200, "coupon": _fixed(6)}, "extraReward": None,
+    },
+    "couponGroups": [
+        {"handle": "gifts", "expiryDate": "2099-12-31"}, {"handle": "over", "expiryDate": "2020-12-31"},
+    ],
+    "campaigns": [
+        _campaign(
+            "Visits", "visit",
+            {
+                "walletReward": 10,
+                "couponReward": {
+                    "couponType": "percentage_discount", "discountValue": 10,
+                    "options": {"usageLimit": 2, "couponPrefix": "VISIT"},
+                },
+            },
+            maxAchievement=3, trigger={"count": 2},
+        ),
+        _campaign(
+            "Large orders", "place_order", {"walletReward": 7, "couponReward": {"couponType": "free_shipping"}},
+            trigger={"eventMetaData": _OVER_40},
+        ),
+        _campaign(
+            "Large orders too", "place_order", {"couponReward": _fixed(5, expiryAfter=14)},
+            trigger={"eventMetaData": _OVER_40},
+        ),
+        _campaign(
+            "Twice on bread", "place_order", {"walletRewardFactor": 2},
+            type="Reward Campaign", applicableTo={"collections": ["bread"]}, trigger={},
+        ),
+        _campaign(
+            "Born", "birthday", {"walletReward": 25, "couponReward": {"couponType": "custom", "group": {"handle": "gifts"}}},
+            type="Birthday",
+        ),
+        _campaign(
+            "Too late", "look", {"rankReward": 1, "couponReward": {"couponType": "custom", "group": {"handle": "over"}}},
+        ),
+    ],
+}  # fmt: skip
+_CARD = {
+    "title": {"en": "Card", "lt": "Kortelė"}, "description": {}, "terms_conditions": {}, "card_design": {},
+    "initial_bonus_points": 15, "points_per_visit": 2,
+}  # fmt: skip
+
+
+class BusyProgram:
+    """One partner's, with an issuer and a relay at work while something comes from a topic."""
+
+    def __init__(self, settings: Settings, connection: asyncpg.Connection, partner_id: int) -> None:
+        self.settings, self.connection, self.partner_id = settings, connection, partner_id
+
+    async def tell(self, topic: str, *some: ConsumerRecord, days: int = 0) -> None:
+        """Decided and published when it returns, with all that follows; so many days from now."""
+        messages = [(str(one.key.decode()), list(one.headers), one.value) for one in some]
+        async with at_work(self.later(days)):
+            await send(self.settings, messages, topic)
+            await until_settled(self.settings)
+            await until_settled(self.settings)
+
+    def created(self, who: str, **more: Any) -> ConsumerRecord:
+        return told("customer.created", who, partner_id=self.partner_id, **more)
+
+    def did(self, name: str, who: str) -> ConsumerRecord:
+        return told("customer.event", who, partner_id=self.partner_id, name=name)
+
+    def ordered(self, order_id: str, total: str, who: str, **more: Any) -> ConsumerRecord:
+        return ordered(order_id, total, who, partner_id=self.partner_id, **more)
+
+    def refunded(self, order_id: str, total: str | None, who: str) -> ConsumerRecord:
+        return refunded(order_id, total, who, partner_id=self.partner_id)
+
+    async def code(self, who: str) -> str:
+        """Of the customer's newest coupon of the campaign of visits."""
+        return str(
+            await self.connection.fetchval(
+                "SELECT code_prefix || '-' || code FROM coupons JOIN customers USING (customer_no)"
+                " WHERE customer_id = $1 AND terms ->> 'type' = 'percentage' ORDER BY id DESC LIMIT 1",
+                who,
+            )
+        )
+
+    async def book(self, who: str, transaction_id: str, amount: int) -> None:
+        """By hand."""
+        asked = ByHand(
+            partner_id=self.partner_id, customer_id=who, source="/test", event_id=transaction_id
+        )
+        async with self.connection.transaction():
+            booked = await book_points(
+                self.connection, asked, Deciding(Manner.by(self.settings)),
+                transaction_id=transaction_id, amount=amount, reason=None,
+            )  # fmt: skip
+            assert isinstance(booked, Booked)
+
+    def later(self, days: int) -> Settings:
+        """The same servers, so many days from now."""
+        if not days:
+            return self.settings
+        seconds = timedelta(days=days).total_seconds()
+        return self.settings.model_copy(
+            update={"allow_test_clock": True, "clock_offset_seconds": seconds}
+        )
+
+    async def let_days_pass(self, days: int, line: Line) -> None:
+        """What is due in this line by then is recorded."""
+        assert (await settle_once(self.connection, self.later(days), line)).total
+
+
+async def make_busy(settings: Settings) -> int:
+    """All of it, decided and published; the partner's id."""
+    await ensure_topics(settings)
+    connection = await connect(settings, "test")
+    shop = BusyProgram(settings, connection, await a_partner(connection))
+    await connection.execute("UPDATE partners SET sources = '{/shop}'")
+    await a_program(connection, shop.partner_id, **PROGRAM)
+    await _register(shop)
+    await _buy(shop)
+    await _owe(shop)
+    await a_program(
+        connection, shop.partner_id, settings={"currency": "EUR", "pointsName": "Stars"}
+    )
+    await shop.tell(ORDERS, shop.ordered("o-9", "20", "ona"), shop.refunded("o-9", None, "ona"))
+    await shop.tell(ORDERS, shop.ordered("o-10", "110", "ona"))
+    await _let_time_pass(shop)
+    await connection.close()
+    return shop.partner_id
+
+
+async def _register(shop: BusyProgram) -> None:
+    """Ona brings Jonas; Rasa holds a card, with its bonus; Laima was born some day of the days that come."""
+    soon = (datetime.now(UTC) + timedelta(days=5)).date()
+    born = soon.replace(year=1992, day=min(soon.day, 28)).isoformat()
+    await shop.tell(CUSTOMERS, shop.created("ona", tags=["student"]))
+    await shop.tell(
+        CUSTOMERS, shop.created("jonas", referred_by="ona"), shop.created("laima", birthday=born)
+    )
+    await insert_card(shop.connection, shop.partner_id, read_card(_CARD))
+    await shop.tell(CUSTOMERS, shop.created("rasa"), shop.did("visit", "rasa"))
+
+
+async def _buy(shop: BusyProgram) -> None:
+    """Orders, a code used twice and given back once, refunds by part and whole, also before the order."""
+    visits = [shop.did("visit", "ona") for _ in range(3)]
+    await shop.tell(CUSTOMERS, *visits, shop.did("look", "ona"))
+    bread = [
+        {"unit_price": "20", "quantity": 1, "collection_ids": ["bread"]},
+        {"unit_price": "10", "quantity": 1},
+    ]
+    await shop.tell(
+        ORDERS,
+        shop.ordered("o-1", "60", "ona", coupon_codes=[await shop.code("ona")]),
+        shop.ordered("o-2", "80.50", "ona", coupon_codes=[await shop.code("ona")]),
+        shop.refunded("o-2", None, "ona"),
+        shop.refunded("o-1", "10", "ona"),
+        shop.ordered("j-1", "25", "jonas"),
+        shop.refunded("j-2", "5", "jonas"),
+        shop.ordered("j-2", "30", "jonas", lines=bread),
+        shop.ordered("l-1", "12", "laima", currency="USD"),
+    )
+
+
+async def _owe(shop: BusyProgram) -> None:
+    """Laima spends by hand what she was given; Vytas what an order earned that then is reversed, and pays by the next."""
+    await shop.book("laima", "gift", 100)
+    await shop.book("laima", "fee", -30)
+    await shop.tell(ORDERS, shop.ordered("v-0", "10", "vytas"), shop.ordered("v-1", "35", "vytas"))
+    await shop.book("vytas", "spent", -30)
+    await shop.tell(ORDERS, shop.refunded("v-1", None, "vytas"), shop.ordered("v-2", "15", "vytas"))
+
+
+async def _let_time_pass(shop: BusyProgram) -> None:
+    """A birthday, notices of points that will end, points that an order finds ended, points that nobody finds."""
+    await shop.let_days_pass(10, birthdays_line())
+    await shop.tell(FOLLOW_UPS, days=10)
+    await shop.let_days_pass(25, points_line())
+    later = datetime.now(UTC) + timedelta(days=31)
+    await shop.tell(ORDERS, shop.ordered("r-1", "5", "rasa", at=later), days=31)
+    await shop.let_days_pass(31, points_line())
+    async with at_work(shop.settings):
+        await until_settled(shop.settings)
