@@ -219,7 +219,8 @@ async def _owe(shop: BusyProgram) -> None:
     """Laima spends by hand what she was given; Vytas what an order earned that then is reversed, and pays by the next."""
     await shop.book("laima", "gift", 100)
     await shop.book("laima", "fee", -30)
-    await shop.tell(ORDERS, shop.ordered("v-0", "10", "vytas"), shop.ordered("v-1", "35", "vytas"))
+    tiny = "10.000000000000000000000000000001"
+    await shop.tell(ORDERS, shop.ordered("v-0", tiny, "vytas"), shop.ordered("v-1", "35", "vytas"))
     await shop.book("vytas", "spent", -30)
     await shop.tell(ORDERS, shop.refunded("v-1", None, "vytas"), shop.ordered("v-2", "15", "vytas"))
 

@@ -19,7 +19,7 @@ from services.domain.exact import MOST, quotient
 from services.domain.origins import SourceKind
 from services.domain.partner_program import PartnerProgram
 from services.domain.points.earning import Earned, Rates, earned_by
-from services.domain.points.wallet import EntryKind
+from services.domain.points.wallet import EntryKind, Wallet
 from services.domain.tiers import progress_by, tier_at
 from services.insight.verify.folded import Folded
 
@@ -94,31 +94,29 @@ def rate_fault(row: asyncpg.Record, before: Folded, program: PartnerProgram) -> 
     if not is_by_rate or row["factor"] is None:
         return None
     wallet = before.wallet()
-    most = min(MOST - wallet.balance, MOST - wallet.points_earned)
-    for least, greatest in _by_rates(row, before, program):
-        if (
-            least.base_points == row["base_points"]
-            and min(least.points, most) <= row["points"] <= min(greatest.points, most)
-            and row["score"] == min(least.score, MOST - wallet.score)
-        ):
-            return None
-    return f"earns {row['points']} of {row['spent']}, which no rate of version {program.version} gives"  # fmt: skip
+    most, most_score = min(MOST - wallet.balance, MOST - wallet.points_earned), MOST - wallet.score
+    for rates in _rates(wallet, program):
+        least = _earned(row, rates, row["factor"])
+        points: int = row["points"]
+        if least.base_points == row["base_points"] and row["score"] == min(least.score, most_score):
+            if points == min(least.points, most):
+                return None
+            if points > least.points:
+                greatest = _earned(row, rates, row["factor"] + _LEAST_FACTOR)
+                if points <= min(greatest.points, most):
+                    return None
+    earned = f"earns {row['points']} of {row['spent']}"
+    return f"{earned}, which no rate of version {program.version} gives"
 
 
-def _by_rates(
-    row: asyncpg.Record, before: Folded, program: PartnerProgram
-) -> Iterator[tuple[Earned, Earned]]:
-    """What the order earns by each rate that may have been its customer's: with the factor, and with the next one."""
-    factor: Decimal = row["factor"]
-    tier = tier_at(program.tiers, progress_by(program.tier_method, before.wallet()))
-    of_tier = program.cashback_in(tier)
-    for card in (None, *program.cards.values()):
-        rates = Rates(
-            of_tier=of_tier,
-            card=None if card is None else replace(card, shop_ids=frozenset()),
-            default=program.default_cashback,
-        )
-        yield (
-            earned_by(row["spent"], rates, shop_id=None, multiplier=quotient((factor,))),
-            earned_by(row["spent"], rates, shop_id=None, multiplier=quotient((factor + _LEAST_FACTOR,))),
-        )  # fmt: skip
+def _rates(wallet: Wallet, program: PartnerProgram) -> Iterator[Rates]:
+    """Those that may have been the customer's."""
+    tier = tier_at(program.tiers, progress_by(program.tier_method, wallet))
+    of_tier, default = program.cashback_in(tier), program.default_cashback
+    yield Rates(of_tier=of_tier, default=default)
+    for card in program.cards.values():
+        yield Rates(of_tier=of_tier, card=replace(card, shop_ids=frozenset()), default=default)
+
+
+def _earned(row: asyncpg.Record, rates: Rates, factor: Decimal) -> Earned:
+    return earned_by(row["spent"], rates, shop_id=None, multiplier=quotient((factor,)))

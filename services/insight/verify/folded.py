@@ -16,7 +16,7 @@ from typing import Any, Final
 import asyncpg
 import orjson
 
-from services.domain.exact import ZERO
+from services.domain.exact import ZERO, plus
 from services.domain.points.wallet import NEVER, EntryKind, Wallet
 
 METERS: Final = ("points_earned", "score", "spent", "orders", "referrals")
@@ -183,7 +183,8 @@ class Folded:
     def _count(self, row: Row) -> None:
         self.owed += row["owed"]
         for name in METERS:
-            self.meters[name] += row[name]
+            was: Any = self.meters[name]
+            self.meters[name] = plus(was, row[name]) if name == "spent" else was + row[name]
         if self.owed < 0 or any(self.meters[name] < 0 for name in METERS):
             raise FoldError(
                 "P1", f"entry {row['number']} leaves a meter, or what is owed, below nothing"

@@ -106,7 +106,7 @@ class _Reader:
 async def _collect_missing(scan: Scan, kind: Kind, retained: Retained, told: Told) -> None:
     connection, earliest, older = scan.connection, retained.earliest, 0
     await connection.execute(PUBLISHED["index_topic"])
-    for each in kind.expected:
+    for each in kind.expected if await _has_some(connection, kind) else ():
         async for after, up_to in scan.pages(each.bound, each.first, each.last):
             older += await connection.fetchval(PUBLISHED[each.query], after, up_to, earliest)
     if kind.said:
@@ -117,6 +117,12 @@ async def _collect_missing(scan: Scan, kind: Kind, retained: Retained, told: Tol
     if earliest is not None:
         scan.findings.unchecked += retained.sentences(older, await _excuse(connection, retained))
     await connection.execute(PUBLISHED["drop_queued"])
+
+
+async def _has_some(connection: asyncpg.Connection, kind: Kind) -> bool:
+    """False where no partner ever had a program: then no decision need be asked what one made of it."""
+    is_of_program = kind.topic in (topics.PROGRAM_EVENTS, topics.FOLLOW_UPS)
+    return not is_of_program or bool(await connection.fetchval(PUBLISHED["some_accounts"]))
 
 
 async def _excuse(connection: asyncpg.Connection, retained: Retained) -> Counter[TopicPartition]:

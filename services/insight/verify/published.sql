@@ -242,6 +242,10 @@ WHERE m.id = n.id AND m.number = n.number;
 -- Nor are those whose event still waits to be published. One that Kafka refused for good does not.
 DELETE FROM verify_missing m USING outbox o WHERE o.ce_id = m.ce_id AND o.refused IS NULL;
 
+-- name: some_accounts
+-- Whether a program has ever been set, or an account has moved without one.
+SELECT EXISTS (SELECT FROM program_versions) OR EXISTS (SELECT FROM wallets) OR EXISTS (SELECT FROM profiles);
+
 -- name: some_missing
 -- Whether anything is left to look for.
 SELECT EXISTS (SELECT FROM verify_missing);
