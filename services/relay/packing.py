@@ -122,10 +122,11 @@ def pack(
     packed = Packed()
     filling: dict[tuple[str, int], Parcel] = {}
     others, follow_ups = EventHeaders(event_source), EventHeaders(FOLLOW_UPS_SOURCE)
+    told: dict[str, EventHeaders] = {}
     key: bytes | None
     value: bytes | None
     for row in batch.to_unpack():
-        id, topic, type, ce_id, subject, key_text, value_text, ce_time, letter_id, again, trace = row  # fmt: skip
+        id, topic, type, ce_id, subject, key_text, value_text, ce_time, letter_id, again, trace, by = row  # fmt: skip
         if letter_id is None:
             assert ce_id is not None and value_text is not None  # a rule of the table
             if type is None or ce_time is None:
@@ -135,6 +136,8 @@ def pack(
             value = value_text.encode()
             name = name_of(ce_id.encode())
             headers_of = follow_ups if topic == FOLLOW_UPS else others
+            if by is not None:
+                headers_of = told.get(by) or told.setdefault(by, EventHeaders(by))
             headers = headers_of.event(type, ce_id, subject, ce_time, trace)
             if again:
                 headers.append(REPUBLISHED)
