@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from services.api.edge.dialect import Dialect
+from services.api.edge.dialect import LARGEST_BODY_BYTES, Dialect
 from services.api.partners import cards, coupons, games, products, shops
 from services.api.partners.access import authenticate
 from services.api.partners.envelope import REPLAYED, failure
@@ -17,6 +17,6 @@ PARTNERS: Final = Dialect(
     authenticate=authenticate,
     failure=failure,
     replayed=REPLAYED,
-    large=re.compile(r"/[^/]+/partners/cards(/|$)"),
+    larger=((re.compile(r"/[^/]+/partners/cards(/|$)"), LARGEST_BODY_BYTES),),
     security={"partnerToken": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
 )

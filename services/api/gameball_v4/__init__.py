@@ -1,0 +1,8 @@
+"""The v4 dialect: below `/api/v4/integrations`, a partner's keys in headers, documents as they are, errors with a code.
+
+How it differs from others: `keys` (who is calling), `words` and `failures` (bodies of errors), `documents` (JSON whose
+numbers keep their digits, both ways), `dialect` (all of that in one value, for the edge), `call` (what a route begins
+with), `description` (what a route answers).
+
+Its resources are the sections of a partner's program, all read and changed by way of `sections`: `settings`.
+"""

@@ -1,0 +1,34 @@
+"""The v4 dialect, as the edge knows it: keys in headers, errors with a code, and every resource."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from services.api.edge.dialect import Dialect
+from services.api.gameball_v4 import settings
+from services.api.gameball_v4.description import SECURITY
+from services.api.gameball_v4.failures import REPLAYED, failure
+from services.api.gameball_v4.keys import authenticate
+
+_version = re.compile(r"/api/v4(?:\.[01])?(?=/|$)")
+_under_rewards = re.compile(
+    r"(/api/v4/integrations/configurations)/rewards(?=/(?:cashback|redemption)$)"
+)
+
+
+def canonical(path: str) -> str:
+    """The path that routes know: one version, and sections where they stand, whichever of its names was called."""
+    return _under_rewards.sub(r"\1", _version.sub("/api/v4", path, count=1))
+
+
+GAMEBALL_V4: Final = Dialect(
+    name="gameball_v4",
+    prefix=_version,
+    routers=(settings.router,),
+    authenticate=authenticate,
+    failure=failure,
+    replayed=REPLAYED,
+    security=SECURITY,
+    canonical=canonical,
+)
