@@ -93,5 +93,11 @@ async def program_versions(connection: Connection, partner_id: int) -> list[Vers
     return [VersionMade(**row) for row in rows]
 
 
+async def rules_since(connection: Connection, partner_id: int) -> dict[int, datetime]:
+    """Since when there has been a redemption rule of each id, gone ones among them."""
+    rows = await connection.fetch(_SQL["rules_since"], partner_id)
+    return {row["id"]: row["at"] for row in rows}
+
+
 def _stored(row: asyncpg.Record) -> StoredProgram:
     return StoredProgram(**{**row, "sections": orjson.loads(row["sections"])})

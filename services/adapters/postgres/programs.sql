@@ -31,3 +31,10 @@ FROM program_versions WHERE partner_id = $1 AND version = $2;
 -- name: program_versions
 -- Who changed what of a program, the oldest first.
 SELECT version, at, actor, changed FROM program_versions WHERE partner_id = $1 ORDER BY version;
+
+-- name: rules_since
+-- Since when a program has had its redemption rules.
+SELECT (rule ->> 'id')::bigint AS id, min(v.at) AS at
+FROM program_versions v CROSS JOIN LATERAL jsonb_array_elements(v.sections -> 'redemption' -> 'rules') AS rule
+WHERE v.partner_id = $1 AND 'redemption' = ANY(v.changed)
+GROUP BY 1;

@@ -2,7 +2,8 @@
 
 How it differs from others: `keys` (who is calling), `words` and `failures` (bodies of errors), `documents` (JSON whose
 numbers keep their digits, both ways), `dialect` (all of that in one value, for the edge), `call` (what a route begins
-with), `description` (what a route answers).
+with), `parameters` (what queries share), `description` (what a route answers).
 
-Its resources are the sections of a partner's program, all read and changed by way of `sections`: `settings`.
+Its resources are the sections of a partner's program, all read and changed by way of `sections`: `settings`, `tiers`,
+`campaigns`, `referrals`, `cashback`, `redemption` with `shown_rules` (as v4 has them), and `groups` of coupons.
 """

@@ -6,7 +6,15 @@ import re
 from typing import Final
 
 from services.api.edge.dialect import Dialect
-from services.api.gameball_v4 import settings
+from services.api.gameball_v4 import (
+    campaigns,
+    cashback,
+    groups,
+    redemption,
+    referrals,
+    settings,
+    tiers,
+)
 from services.api.gameball_v4.description import SECURITY
 from services.api.gameball_v4.failures import REPLAYED, failure
 from services.api.gameball_v4.keys import authenticate
@@ -15,6 +23,11 @@ _version = re.compile(r"/api/v4(?:\.[01])?(?=/|$)")
 _under_rewards = re.compile(
     r"(/api/v4/integrations/configurations)/rewards(?=/(?:cashback|redemption)$)"
 )
+
+_of_many_coupons = re.compile(
+    r"/api/v4/integrations/configurations/(?:tiers|reward-campaigns|referrals)(?:/|$)"
+)
+LARGER_BODY_BYTES: Final = 1024 * 1024
 
 
 def canonical(path: str) -> str:
@@ -25,10 +38,19 @@ def canonical(path: str) -> str:
 GAMEBALL_V4: Final = Dialect(
     name="gameball_v4",
     prefix=_version,
-    routers=(settings.router,),
+    routers=(
+        settings.router,
+        tiers.router,
+        campaigns.router,
+        referrals.router,
+        cashback.router,
+        redemption.router,
+        groups.router,
+    ),
     authenticate=authenticate,
     failure=failure,
     replayed=REPLAYED,
     security=SECURITY,
+    larger=((_of_many_coupons, LARGER_BODY_BYTES),),
     canonical=canonical,
 )

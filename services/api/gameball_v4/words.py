@@ -33,10 +33,14 @@ MESSAGES: Final[Mapping[Reason, str]] = {
     Reason.TOO_MANY_LOOKUPS: "Too many unknown codes, try again later",
 }
 
-NOT_FOUND: Final[Mapping[str | None, str]] = {}
+NOT_FOUND: Final[Mapping[str | None, str]] = {"campaign_id": "Reward campaign not found"}
 """By the path parameter that names nothing, or could not name anything."""
 
-PARAMETERS: Final[Mapping[str, str]] = {}
+PARAMETERS: Final[Mapping[str, str]] = {
+    "lang": "Must be a language",
+    "collectionId": "Must be the id of a collection",
+    "productSku": "Must be an SKU",
+}
 """By query parameter; whatever has none here gets a general sentence."""
 FALLBACK: Final = "Invalid value"
 KEY_MALFORMED: Final[Errors] = {HEADER: ["Must be 1 to 255 visible ASCII characters"]}

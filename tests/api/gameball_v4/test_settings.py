@@ -23,7 +23,7 @@ async def trail(partner: Partner) -> list[dict[str, Any]]:
         partner.id,
     )
     return [
-        {**row, "before": json.loads(row["before"]), "after": json.loads(row["after"])}
+        {**row, **{name: json.loads(row[name] or "null") for name in ("before", "after")}}
         for row in rows
     ]
 
