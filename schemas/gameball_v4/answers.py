@@ -58,6 +58,32 @@ class TierList(RootModel[list[Tier]]):
     """All tiers, as they are sent."""
 
 
+class EventQueued(Answer):
+    """The event is queued; by its id one can ask what has become of it."""
+
+    event_id: str
+
+
+class EventDecided(Outgoing):
+    """What has become of an event, as it was recorded when it was decided.
+
+    `outcome` is `issued`, `declined` or `recorded`, `reason` says why. `codes`: what became of an order's coupons.
+    `program`: the tier before and after, entries of the ledger, campaigns, discounts, the referral; null without one.
+    """
+
+    event_id: str
+    source: str
+    type: str
+    outcome: str
+    reason: str | None
+    rule_version: int | None
+    blocking_coupon_id: str | None
+    coupon_id: str | None
+    codes: list[dict[str, Any]]
+    program: dict[str, Any] | None
+    decided_at: str
+
+
 class ShownSettings(ProgramSettings):
     """What holds for the whole program. `version` counts its changes, 0 before the first."""
 

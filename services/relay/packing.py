@@ -106,6 +106,14 @@ class EventHeaders:
         return headers
 
 
+class HeadersOf(dict[str, EventHeaders]):
+    """By source: ours, and those of partners whose events we pass on."""
+
+    def __missing__(self, source: str) -> EventHeaders:
+        headers = self[source] = EventHeaders(source)
+        return headers
+
+
 def pack(
     batch: Batch,
     *,
@@ -121,8 +129,7 @@ def pack(
     """
     packed = Packed()
     filling: dict[tuple[str, int], Parcel] = {}
-    others, follow_ups = EventHeaders(event_source), EventHeaders(FOLLOW_UPS_SOURCE)
-    told: dict[str, EventHeaders] = {}
+    headers_of = HeadersOf()
     key: bytes | None
     value: bytes | None
     for row in batch.to_unpack():
@@ -135,10 +142,8 @@ def pack(
             key = None if key_text is None else key_text.encode()
             value = value_text.encode()
             name = name_of(ce_id.encode())
-            headers_of = follow_ups if topic == FOLLOW_UPS else others
-            if by is not None:
-                headers_of = told.get(by) or told.setdefault(by, EventHeaders(by))
-            headers = headers_of.event(type, ce_id, subject, ce_time, trace)
+            source = by or (FOLLOW_UPS_SOURCE if topic == FOLLOW_UPS else event_source)
+            headers = headers_of[source].event(type, ce_id, subject, ce_time, trace)
             if again:
                 headers.append(REPUBLISHED)
         else:

@@ -52,6 +52,12 @@ async def stored_programs(
     return {row["partner_id"]: _stored(row) for row in rows}
 
 
+async def currency_of(connection: Connection, partner_id: int) -> str | None:
+    """What it counts in; None: any currency, at par."""
+    found: str | None = await connection.fetchval(_SQL["currency_of"], partner_id)
+    return found
+
+
 async def lock_program(connection: Connection, partner_id: int) -> int | None:
     """Keep it as it is until the commit; its revision, or None for nobody's."""
     revision: int | None = await connection.fetchval(_SQL["lock_program"], partner_id)

@@ -4,6 +4,10 @@
 -- The programs of these partners, as they are.
 SELECT partner_id, version, revision, sections, cards, time_zone FROM programs WHERE partner_id = ANY($1::bigint[]);
 
+-- name: currency_of
+-- The currency that a partner's program counts in; null: any, at par.
+SELECT sections #>> '{settings, currency}' FROM programs WHERE partner_id = $1;
+
 -- name: lock_program
 -- Keep a program as it is until the commit: who shares its row waits, and then sees the change. At which revision it is.
 SELECT revision FROM programs WHERE partner_id = $1 FOR UPDATE;

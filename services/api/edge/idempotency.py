@@ -30,7 +30,8 @@ ATTEMPTS: Final = 5
 
 _EXACT: Final = 2**53
 _ALL_DIGITS: Final = Context(prec=MAX_PREC)
-_is_key = re.compile(r"[\x21-\x7e]{1,255}").fullmatch
+is_key = re.compile(r"[\x21-\x7e]{1,255}").fullmatch
+"""Whether a text can be a key: visible ASCII, and not too much of it."""
 _SQL = queries("idempotency", __package__)
 
 Work = Callable[[asyncpg.Connection], Awaitable[Reply]]
@@ -50,7 +51,7 @@ async def once(call: Call, work: Work, *, keeps: bool = True, told: Told = _noth
     Bodies are stored without their headers, so those of a route's own are `told` by the body, the first time as again.
     """
     key = call.request.headers.get(HEADER)
-    if key is not None and not _is_key(key):
+    if key is not None and not is_key(key):
         raise Problem(Reason.KEY_MALFORMED)
     for _ in range(ATTEMPTS):
         try:

@@ -6,4 +6,5 @@ with), `parameters` (what queries share), `description` (what a route answers).
 
 Its resources are the sections of a partner's program, all read and changed by way of `sections`: `settings`, `tiers`,
 `campaigns`, `referrals`, `cashback`, `redemption` with `shown_rules` (as v4 has them), and `groups` of coupons.
+Then `events`, which partners tell of their customers.
 """

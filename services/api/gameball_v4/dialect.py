@@ -9,6 +9,7 @@ from services.api.edge.dialect import Dialect
 from services.api.gameball_v4 import (
     campaigns,
     cashback,
+    events,
     groups,
     redemption,
     referrals,
@@ -46,6 +47,7 @@ GAMEBALL_V4: Final = Dialect(
         cashback.router,
         redemption.router,
         groups.router,
+        events.router,
     ),
     authenticate=authenticate,
     failure=failure,

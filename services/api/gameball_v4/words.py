@@ -33,7 +33,10 @@ MESSAGES: Final[Mapping[Reason, str]] = {
     Reason.TOO_MANY_LOOKUPS: "Too many unknown codes, try again later",
 }
 
-NOT_FOUND: Final[Mapping[str | None, str]] = {"campaign_id": "Reward campaign not found"}
+NOT_FOUND: Final[Mapping[str | None, str]] = {
+    "campaign_id": "Reward campaign not found",
+    "event_id": "Event not found, or not decided yet",
+}
 """By the path parameter that names nothing, or could not name anything."""
 
 PARAMETERS: Final[Mapping[str, str]] = {
