@@ -40,8 +40,8 @@ class Dialect:
     `prefix` matches the beginning of its paths, also of those without a route. `authenticate` raises Problem 401.
     `failure` gives status and body of a problem, with the request's id; its headers are added here. `replayed` are
     the headers of an answer that was given before. `security` has its OpenAPI security schemes by name. `larger` has
-    the bytes that bodies may have on paths with such a beginning. `canonical` gives the one path that routes know of
-    those that are the same.
+    the bytes that bodies may have on paths with such a beginning. `canonical` gives, of a path
+    as it is decoded and as it came, the one that routes know of those that are the same.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Dialect:
     replayed: Mapping[str, str]
     security: Mapping[str, Mapping[str, Any]]
     larger: Sequence[tuple[re.Pattern[str], int]] = ()
-    canonical: Callable[[str], str] | None = None
+    canonical: Callable[[str, bytes], str] | None = None
 
     def largest_body(self, path: str) -> int:
         """Bytes that a body sent to this path may have."""

@@ -5,6 +5,6 @@ numbers keep their digits, both ways), `dialect` (all of that in one value, for 
 with), `parameters` (what queries share), `description` (what a route answers).
 
 Its resources are the sections of a partner's program, all read and changed by way of `sections`: `settings`, `tiers`,
-`campaigns`, `referrals`, `cashback`, `redemption` with `shown_rules` (as v4 has them), and `groups` of coupons.
-Then `events`, which partners tell of their customers.
+`campaigns`, `referrals`, `cashback`, `redemption` with `shown_rules` (as v4 has them), and `groups` of coupons. Then
+customers, each as an account (`accounts`): `customers`, `transactions`; and `events`, which partners tell of them.
 """

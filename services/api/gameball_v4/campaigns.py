@@ -18,12 +18,13 @@ from services.api.edge.parameters import Whole
 from services.api.edge.problems import not_found
 from services.api.edge.reply import Reply
 from services.api.gameball_v4 import sections
+from services.api.gameball_v4.accounts import account_of, open_campaigns
 from services.api.gameball_v4.call import Reading, Writing
 from services.api.gameball_v4.description import READS, gives
 from services.api.gameball_v4.documents import sent_object, shown
 from services.api.gameball_v4.failures import Refusal
-from services.api.gameball_v4.parameters import Lang
-from services.decisions.program_changes import Changed
+from services.api.gameball_v4.parameters import CustomerAsked, Lang
+from services.decisions.program_changes import Changed, current
 
 router = APIRouter(
     prefix="/api/v4/integrations/configurations/reward-campaigns", tags=["reward-campaigns"]
@@ -37,16 +38,22 @@ Bought = Annotated[str | None, Query(description="Only campaigns on orders that 
 async def list_campaigns(
     call: Reading,
     lang: Lang,
+    customer_id: CustomerAsked = None,
     collection_id: Annotated[Bought, Query(alias="collectionId")] = None,
     product_sku: Annotated[Bought, Query(alias="productSku")] = None,
 ) -> Reply:
-    """List campaigns in the order of their ids."""
-    _, now = await sections.read(call)
+    """List campaigns in the order of their ids; of a customer those that they can achieve now."""
+    async with call.reading() as connection:
+        _, now = await current(connection, call.partner_id)
+        open_ = None
+        if customer_id is not None:
+            open_ = open_campaigns(await account_of(connection, call, customer_id))
     return shown(
         [
             shown_campaign(campaign, lang)
             for campaign in now.campaigns
             if applies_to_lines(campaign, collection_id=collection_id, product_sku=product_sku)
+            and (open_ is None or campaign.id in open_)
         ]
     )
 

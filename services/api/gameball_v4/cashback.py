@@ -12,18 +12,27 @@ from schemas.gameball_v4.shown import shown_cashback
 from services.api.edge.description import takes
 from services.api.edge.reply import Reply
 from services.api.gameball_v4 import sections
+from services.api.gameball_v4.accounts import account_of
 from services.api.gameball_v4.call import Reading, Writing
 from services.api.gameball_v4.description import READS, gives
 from services.api.gameball_v4.documents import sent_object, shown
+from services.api.gameball_v4.parameters import CustomerAsked
+from services.decisions.program_changes import current
 
 router = APIRouter(prefix="/api/v4/integrations/configurations/cashback", tags=["cashback"])
 
 
 @router.get("", responses=gives(200, ShownCashback, "The rules."), openapi_extra=READS)
-async def show_cashback(call: Reading) -> Reply:
-    """Show all rules, among them what tiers' own benefits come to."""
-    _, now = await sections.read(call)
-    return shown(shown_cashback(now))
+async def show_cashback(call: Reading, customer_id: CustomerAsked = None) -> Reply:
+    """Show all rules, among them what tiers' own benefits come to; or those of a customer's tier only."""
+    async with call.reading() as connection:
+        _, now = await current(connection, call.partner_id)
+        if customer_id is None:
+            return shown(shown_cashback(now))
+        tier = (await account_of(connection, call, customer_id)).course.tier_now()
+    return shown(
+        shown_cashback(now, tier_names=lambda name: tier is not None and tier.name == name)
+    )
 
 
 @router.put(

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import re
 from typing import Final
+from urllib.parse import unquote
 
 from services.api.edge.dialect import Dialect
 from services.api.gameball_v4 import (
     campaigns,
     cashback,
+    customers,
     events,
     groups,
     redemption,
     referrals,
     settings,
     tiers,
+    transactions,
 )
 from services.api.gameball_v4.description import SECURITY
 from services.api.gameball_v4.failures import REPLAYED, failure
 from services.api.gameball_v4.keys import authenticate
+from services.api.gameball_v4.parameters import SLASH
 
 _version = re.compile(r"/api/v4(?:\.[01])?(?=/|$)")
 _under_rewards = re.compile(
@@ -30,9 +34,20 @@ _of_many_coupons = re.compile(
 )
 LARGER_BODY_BYTES: Final = 1024 * 1024
 
+NOWHERE: Final = "/api/v4/"
+"""Of paths that can name nothing."""
 
-def canonical(path: str) -> str:
-    """The path that routes know: one version, and sections where they stand, whichever of its names was called."""
+
+def canonical(path: str, raw: bytes) -> str:
+    """The path that routes know: one version, and sections where they stand, whichever of its names was called.
+
+    A slash that came encoded is part of an id.
+    """
+    if SLASH in path:
+        return NOWHERE
+    if b"%2f" in raw.lower():
+        parts = raw.split(b"?")[0].decode("latin-1").split("/")
+        path = "/".join(unquote(part).replace("/", SLASH) for part in parts)
     return _under_rewards.sub(r"\1", _version.sub("/api/v4", path, count=1))
 
 
@@ -47,6 +62,8 @@ GAMEBALL_V4: Final = Dialect(
         cashback.router,
         redemption.router,
         groups.router,
+        customers.router,
+        transactions.router,
         events.router,
     ),
     authenticate=authenticate,

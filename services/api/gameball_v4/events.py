@@ -71,18 +71,19 @@ async def tell_order(call: Writing) -> Reply:
 
 
 @router.get(
-    "/decisions/{event_id:path}", responses=gives(200, EventDecided, "What became of the event.")
+    "/decisions/{eventId:path}", responses=gives(200, EventDecided, "What became of the event.")
 )
 async def show_decision(
-    call: Writing, event_id: Annotated[str, Path(description="As it was answered.")]
+    call: Writing,
+    event_id: Annotated[str, Path(alias="eventId", description="As it was answered.")],
 ) -> Reply:
     """Show what has become of an event that was told over HTTP. 404 until it is decided."""
     if not is_key(event_id):
-        raise not_found("event_id")
+        raise not_found("eventId")
     async with call.reading() as connection:
         said = await told_decision(connection, call.partner_id, event_id)
     if said is None:
-        raise not_found("event_id")
+        raise not_found("eventId")
     ids = {
         name: None if said[name] is None else str(said[name])
         for name in ("coupon_id", "blocking_coupon_id")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Depends, Header, Query
+from fastapi import Depends, Header, Path, Query
 
 
 def _lang(
@@ -20,3 +20,23 @@ def _lang(
 
 Lang = Annotated[str | None, Depends(_lang)]
 """Texts that have no such language are as they are."""
+
+SLASH = "\0"
+"""What stands for a slash inside an id: no path has one of its own."""
+
+
+def _customer_of_path(
+    customer_id: Annotated[
+        str,
+        Path(alias="customerId", min_length=1, max_length=128, description="Percent-encoded."),
+    ],
+) -> str:
+    return customer_id.replace(SLASH, "/")
+
+
+CustomerOfPath = Annotated[str, Depends(_customer_of_path)]
+CustomerAsked = Annotated[
+    str | None,
+    Query(alias="customerId", min_length=1, max_length=128, description="What concerns them."),
+]
+"""Somebody unknown is a new customer."""

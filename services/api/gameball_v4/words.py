@@ -35,7 +35,8 @@ MESSAGES: Final[Mapping[Reason, str]] = {
 
 NOT_FOUND: Final[Mapping[str | None, str]] = {
     "campaign_id": "Reward campaign not found",
-    "event_id": "Event not found, or not decided yet",
+    "customerId": "Customer not found",
+    "eventId": "Event not found, or not decided yet",
 }
 """By the path parameter that names nothing, or could not name anything."""
 
@@ -43,6 +44,11 @@ PARAMETERS: Final[Mapping[str, str]] = {
     "lang": "Must be a language",
     "collectionId": "Must be the id of a collection",
     "productSku": "Must be an SKU",
+    "customerId": "Must be between 1 and 128 characters",
+    "limit": "Must be between 1 and 200",
+    "startAfter": "Must be the id of a transaction",
+    "direction": "Must be + or -",
+    "type": "Must be a type of transactions",
 }
 """By query parameter; whatever has none here gets a general sentence."""
 FALLBACK: Final = "Invalid value"
@@ -70,6 +76,12 @@ CODES: Final[Mapping[int, int]] = {
 }
 """By status, unless the reason has one of its own."""
 SECRET_KEY_MISSING: Final = 1001
+CUSTOMER_UNKNOWN: Final = 7000
+OF_CONFLICTS: Final[Mapping[str | None, int]] = {
+    "transaction_exists": 9004,
+    "insufficient_points": 9008,
+}
+"""By the word of a conflict that has a code of its own."""
 
 CATEGORIES: Final[Mapping[int, str]] = {
     1: "AUTHENTICATION_ERROR",
@@ -92,6 +104,10 @@ def code_of(problem: Problem) -> int:
     """The code, for programs."""
     if problem.reason is Reason.SCOPE_MISSING:
         return SECRET_KEY_MISSING
+    if problem.reason is Reason.NOT_FOUND and problem.about == "customerId":
+        return CUSTOMER_UNKNOWN
+    if problem.reason is Reason.CONFLICT and problem.about in OF_CONFLICTS:
+        return OF_CONFLICTS[problem.about]
     return CODES[status_of(problem)]
 
 
