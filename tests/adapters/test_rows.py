@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from services.adapters import postgres
+from services.adapters.postgres.birthdays import BirthdayRow
 from services.adapters.postgres.cards import LoyaltyCardRow
 from services.adapters.postgres.closed_orders import ReversedOrderRow
 from services.adapters.postgres.coupons import CouponChange, CouponRow, HistoryRow
@@ -52,6 +53,7 @@ TABLES = [
     Table("dead_letters", LetterRow, {"id", "state", "attempts", "created_at", "closed_at", "emptied_at"}),
     Table("cards", LoyaltyCardRow, {"id", "partner_id", "created_at", "updated_at", "deleted_at"}),
     Table("profiles", ProfileRow, set()),
+    Table("birthdays", BirthdayRow, set()),
     Table("wallets", WalletRow, set()),
     Table("ledger", EntryRow, {"id"}),
     Table("lots", LotRow, set()),

@@ -61,6 +61,8 @@ class Names:
             case Mapping():
                 if of == "cause":
                     return self.causes[value["source"], value["id"]]
+                if of == "source" and value["kind"] == "game":
+                    return self.games[int(value["id"])]
                 return {name: self.plain(one, name) for name, one in value.items()}
             case list() | tuple():
                 return [self.plain(one, of) for one in value]

@@ -76,6 +76,10 @@ def poll(minutes: int, *events: Event) -> Poll:
     return Poll(after=timedelta(minutes=minutes), events=events)
 
 
+_OF_THE_RULES = {Step.EXPIRED, Step.USED}
+"""Steps that nobody asks for: what time does, and a redemption that leaves a use."""
+
+
 def staff(minutes: int, step: Step, coupon: str, shop: int = 0) -> Staff:
     """A step at the till."""
     return Staff(after=timedelta(minutes=minutes), event=coupon, step=step, shop=shop)
@@ -261,7 +265,7 @@ class _Life:
             count = chance.randrange(2, 11)
             return Poll(after=after, events=tuple(self._event() for _ in range(count)))
         if kind is Staff:
-            step = chance.choice([step for step in Step if step is not Step.EXPIRED])
+            step = chance.choice([step for step in Step if step not in _OF_THE_RULES])
             coupon, _ = chance.choice(self._coupons[-9:])
             return Staff(after=after, event=coupon, step=step, shop=chance.choice((0, 0, 1)))
         if kind is ByHand:
