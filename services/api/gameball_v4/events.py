@@ -29,6 +29,7 @@ from services.api.edge.telling import tell
 from services.api.gameball_v4.call import Writing
 from services.api.gameball_v4.description import gives
 from services.api.gameball_v4.documents import sent_object, shown
+from services.api.gameball_v4.parameters import SLASH
 from services.decisions.explained import told_decision
 
 router = APIRouter(prefix="/api/v4/integrations", tags=["events"])
@@ -70,14 +71,13 @@ async def tell_order(call: Writing) -> Reply:
     return await _told(call, read)
 
 
-@router.get(
-    "/decisions/{eventId:path}", responses=gives(200, EventDecided, "What became of the event.")
-)
+@router.get("/decisions/{eventId}", responses=gives(200, EventDecided, "What became of the event."))
 async def show_decision(
     call: Writing,
-    event_id: Annotated[str, Path(alias="eventId", description="As it was answered.")],
+    event_id: Annotated[str, Path(alias="eventId", description="Percent-encoded.")],
 ) -> Reply:
     """Show what has become of an event that was told over HTTP. 404 until it is decided."""
+    event_id = event_id.replace(SLASH, "/")
     if not is_key(event_id):
         raise not_found("eventId")
     async with call.reading() as connection:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import quote
 
 import asyncpg
 import httpx
@@ -60,13 +61,15 @@ async def told(partner: Partner, path: str, body: dict[str, Any], key: str) -> s
 async def decided(partner: Partner, event_id: str) -> dict[str, Any]:
     """What became of it, however long that takes."""
 
+    path = f"/decisions/{quote(event_id, safe='')}"
+
     async def is_decided() -> bool:
-        answer = await partner.v4("GET", f"/decisions/{event_id}", base="")
+        answer = await partner.v4("GET", path, base="")
         assert answer.status_code in (200, 404)
         return answer.status_code == 200
 
     await eventually(is_decided)
-    said: dict[str, Any] = (await partner.v4("GET", f"/decisions/{event_id}", base="")).json()
+    said: dict[str, Any] = (await partner.v4("GET", path, base="")).json()
     return said
 
 
@@ -86,7 +89,7 @@ async def test_what_is_told_is_decided_and_explained(
     await shop.v4("PUT", "/cashback", {"defaultCashbackRule": RULE})
     anna = {"customerId": "anna"}
     for partner in shops:
-        await told(partner, "/customers", anna | {"customerAttributes": {"tags": ["vip"]}}, "1")
+        await told(partner, "/customers", anna | {"customerAttributes": {"tags": ["vip"]}}, "c/1")
     order = anna | {"orderId": "o/1", "totalPrice": 25, "totalPaid": 20, "currency": "EUR"}
     await told(shop, "/orders", order, "2")
     game_id = (await a_game(shop))["id"]
@@ -103,6 +106,6 @@ async def test_what_is_told_is_decided_and_explained(
     assert (issued["outcome"], issued["type"]) == ("issued", "game.completed")
     assert issued["coupon_id"]
     for partner in shops:
-        assert (await decided(partner, "1"))["type"] == "customer.created"
+        assert (await decided(partner, "c/1"))["type"] == "customer.created"
     assert (await other.v4("GET", "/decisions/2", base="")).status_code == 404
     assert await letters(shop.database) == 0
