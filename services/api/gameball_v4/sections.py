@@ -23,7 +23,7 @@ class Entry:
     """What the audit trail says of a change."""
 
     action: str
-    subject_id: int
+    subject_id: int | str
     before: Mapping[str, Any] | None
     after: Mapping[str, Any] | None
 

@@ -35,6 +35,7 @@ MESSAGES: Final[Mapping[Reason, str]] = {
 
 NOT_FOUND: Final[Mapping[str | None, str]] = {
     "campaign_id": "Reward campaign not found",
+    "handle": "Coupon group not found",
     "customerId": "Customer not found",
     "eventId": "Event not found, or not decided yet",
 }
