@@ -80,9 +80,9 @@ async def letters(connection: asyncpg.Connection) -> int:
 async def test_what_is_told_is_decided_and_explained(
     deciding: None, shops: tuple[Partner, Partner], couponry: Command
 ) -> None:
-    """Registered, an order that earns, a completion; `explain` says the same of it, and no other partner sees it.
+    """Registered, an order that earns, a completion; `explain` says the same of it, `verify` finds no fault with it.
 
-    Two partners may use the same ids, also where only their own producers may speak for them.
+    No other partner sees it. Two may use the same ids, also where only their own producers may speak for them.
     """
     shop, other = shops
     await set_sources(shop.database, shop.id, ["/games/*"])
@@ -109,3 +109,5 @@ async def test_what_is_told_is_decided_and_explained(
         assert (await decided(partner, "c/1"))["type"] == "customer.created"
     assert (await other.v4("GET", "/decisions/2", base="")).status_code == 404
     assert await letters(shop.database) == 0
+    verified = await couponry("verify")
+    assert verified.code == 0, verified.out
