@@ -50,7 +50,7 @@ class Outgoing(BaseModel):
 def exact(value: Any) -> Decimal:
     """The decimal that a JSON string or number writes down. Raises ValueError for what is none, or is too long."""
     # `type` and not isinstance: true is no amount. A number that came as a double is exact at its shortest decimal, up
-    # to 15 digits; who reads records sees to it that a longer one comes as a string (see `services.issuer.amounts`).
+    # to 15 digits; who reads records sees to it that a longer one comes as a string (see `schemas.amounts`).
     text = repr(value) if type(value) in (int, float) else value
     if type(text) is not str or not _decimal(text):
         raise ValueError(

@@ -29,6 +29,9 @@ RELAY: Final = "the relay"
 FOLLOW_UPS_SOURCE: Final = f"/couponry/{FOLLOW_UPS}"
 """`ce_source` of what is on that topic. No setting says it: with the id it tells a repeat, for ever."""
 
+HTTP_SOURCE: Final = "/couponry/http"
+"""Where `ce_source` of what partners tell the API begins."""
+
 MAX_MESSAGE_BYTES: Final = 4 * 1024 * 1024
 """Of what we publish: a dead letter carries a whole incoming record (1 MiB) and more headers."""
 
@@ -200,13 +203,14 @@ def names(direction: Direction) -> tuple[str, ...]:
     return tuple(topic.name for topic in ALL if topic.direction is direction)
 
 
+def http_source(partner_id: int) -> str:
+    """`ce_source` of what this partner tells the API: a source of its own, because the ids are."""
+    return f"{HTTP_SOURCE}/{partner_id}"
+
+
 def published() -> tuple[str, ...]:
-    """Where the relay publishes what waits in the outbox: also to ourselves."""
-    return tuple(
-        topic.name
-        for topic in ALL
-        if topic.direction is Direction.OUTGOING or topic.name == FOLLOW_UPS
-    )
+    """Where the relay publishes what waits in the outbox: also what comes in, which partners may tell the API."""
+    return tuple(topic.name for topic in ALL if topic.direction is not Direction.INTERNAL)
 
 
 INCOMING: tuple[str, ...] = names(Direction.INCOMING)

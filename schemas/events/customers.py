@@ -100,7 +100,7 @@ class CustomerUpdated(Incoming):
 
     partner_id: Id
     customer_id: CustomerId
-    # Of a list, also where the document was parsed before (see `services.issuer.amounts`).
+    # Of a list, also where the document was parsed before (see `schemas.amounts`).
     tags: (
         Annotated[tuple[Tag, ...], Field(max_length=MAX_TAGS, fail_fast=True, strict=False)] | None
     ) = None

@@ -4,5 +4,7 @@ To read: `exact_json` (numbers keep their digits), `values` (what a single value
 an object is read: names, places, errors), `carried` (what nobody judges). Then the parts: `coupon_values`, `terms`
 (what a coupon gives), `triggers`, `settings`, `campaigns`, `tiers`, `cashback`, `referrals`, `redemption`,
 `coupon_groups`; and the whole: `program` (all sections, from what is stored and back), `changing` (what is sent over
-HTTP), `files` (what stands in a file), `shown` (what is answered), `differences` (between two of them).
+HTTP), `files` (what stands in a file), `shown` (what is answered; `answers` describes it), `differences` (between two
+of them). Beside it: `manual_transactions` and `customer_answers`; and what partners tell of their customers:
+`told_values`, `told`.
 """

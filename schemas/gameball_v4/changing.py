@@ -1,7 +1,7 @@
 """Changes over HTTP: what was sent, laid over the sections as they are. Raise InvalidDefinition, paths from the body.
 
-None for a campaign that is not there. What is computed, and the ids of items where the path or the name says which, are
-ignored.
+None for a campaign or a group that is not there. What is computed, and the ids of items where the path or the name says
+which, are ignored.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 from schemas.definitions import Errors, InvalidDefinition
 from schemas.gameball_v4.campaigns import Campaign
 from schemas.gameball_v4.cashback import Cashback
-from schemas.gameball_v4.program import MOST_CAMPAIGNS, Sections
+from schemas.gameball_v4.coupon_groups import CouponGroup
+from schemas.gameball_v4.program import MOST_CAMPAIGNS, MOST_GROUPS, Sections
 from schemas.gameball_v4.reading import Part, Refused, merged, sendable, settled, validated
 from schemas.gameball_v4.tiers import Tier, Tiers
 
@@ -62,6 +63,27 @@ def delete_campaign(now: Sections, campaign_id: int) -> Sections | None:
     """DELETE /reward-campaigns/{id}."""
     left = tuple(each for each in now.campaigns if each.id != campaign_id)
     return None if len(left) == len(now.campaigns) else replace(now, campaigns=left)
+
+
+def put_group(now: Sections, handle: str, sent: Mapping[str, Any]) -> Sections:
+    """PUT /coupon-groups/{handle}: a new group stands last. Raises TooMany."""
+    named = {name: value for name, value in sent.items() if name not in {"handle", "Handle"}}
+    found = now.group(handle)
+    if found is None:
+        group = whole(CouponGroup, {**named, "handle": handle}, now)
+        if len(now.coupon_groups) >= MOST_GROUPS:
+            raise TooMany
+        return replace(now, coupon_groups=(*now.coupon_groups, group))
+    changed = laid_over(found, named, now)
+    return replace(
+        now, coupon_groups=tuple(changed if each is found else each for each in now.coupon_groups)
+    )
+
+
+def delete_group(now: Sections, handle: str) -> Sections | None:
+    """DELETE /coupon-groups/{handle}; rules may go on naming it."""
+    left = tuple(each for each in now.coupon_groups if each.handle != handle)
+    return None if len(left) == len(now.coupon_groups) else replace(now, coupon_groups=left)
 
 
 def put_tiers(now: Sections, sent: Sequence[Any]) -> Sections:

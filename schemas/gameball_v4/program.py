@@ -55,6 +55,10 @@ class Sections:
         """The campaign of this id."""
         return next((each for each in self.campaigns if each.id == campaign_id), None)
 
+    def group(self, handle: str) -> CouponGroup | None:
+        """The group of this handle."""
+        return next((each for each in self.coupon_groups if each.handle == handle), None)
+
     def tier_named(self, name: str) -> Tier | None:
         """The tier of this name."""
         return next((tier for tier in self.tiers if tier.name == name), None)

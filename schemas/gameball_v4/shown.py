@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from schemas.gameball_v4.campaigns import REWARD_CAMPAIGN, Campaign
 from schemas.gameball_v4.cashback import CashbackRule
+from schemas.gameball_v4.coupon_groups import CouponGroup
 from schemas.gameball_v4.coupon_values import ANY, LIVE_WORDS, collection_id_of
 from schemas.gameball_v4.program import Sections
 from schemas.gameball_v4.reading import sendable
@@ -119,8 +120,13 @@ def shown_redemption(now: Sections) -> Document:
 
 def shown_groups(now: Sections) -> list[Document]:
     """GET /coupon-groups, without what is left of them."""
-    groups: list[Document] = sendable(now.coupon_groups)
-    return groups
+    return [shown_group(group) for group in now.coupon_groups]
+
+
+def shown_group(group: CouponGroup) -> Document:
+    """GET /coupon-groups/{handle}, likewise."""
+    found: Document = sendable(group)
+    return found
 
 
 def shown_program(now: Sections) -> Document:

@@ -36,7 +36,7 @@ from schemas.gameball_v4.values import (
 )
 
 
-class Product(Part):
+class GrantedProduct(Part):
     """What a free product is, by the shop's ids. `any_product`: written `Any`, whichever the customer likes."""
 
     any_product: Flag = False
@@ -51,7 +51,7 @@ class Product(Part):
         sent.setdefault("anyProduct", False)
 
     @model_validator(mode="after")
-    def _is_any_or_one(self) -> Product:
+    def _is_any_or_one(self) -> GrantedProduct:
         others = {
             "product_id",
             "product_name",
@@ -118,7 +118,7 @@ class Coupon(Part):
 
     discount_value: Money | None = None
     min_order_value: Money | None = None
-    product: Product | None = None
+    product: GrantedProduct | None = None
     applicable_to: AppliesTo = Field(default_factory=AppliesTo)
     group: GroupName | None = None
 

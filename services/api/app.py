@@ -23,6 +23,8 @@ from services.api.edge.call import Api
 from services.api.edge.description import describe
 from services.api.edge.dialect import Dialect
 from services.api.edge.limits import Limits
+from services.api.gameball_v4.dialect import GAMEBALL_V4
+from services.api.gameball_v4.keys import PartnerKeys, looking_up
 from services.api.partners.access import Access
 from services.api.partners.dialect import PARTNERS
 from services.api.partners.keys import Keys, keys_by
@@ -35,7 +37,7 @@ from services.runtime.settings import Settings, require_code_secret, required
 from services.runtime.side_by_side import side_by_side
 from services.runtime.waiting import Waiting, keep_trying
 
-DIALECTS: tuple[Dialect, ...] = (PARTNERS,)
+DIALECTS: tuple[Dialect, ...] = (PARTNERS, GAMEBALL_V4)
 """All there are; the first one answers for paths that are nobody's."""
 GRACE_SECONDS = 10
 """How long requests in hand may take when the process stops."""
@@ -61,6 +63,7 @@ def build_app(
 
     app = unserved_app(dialects)
     app.state.access = Access(settings, keys, exists)
+    app.state.partner_keys = PartnerKeys(looking_up(pool))
     app.state.api = Api(
         settings=settings,
         pool=pool,
@@ -74,7 +77,7 @@ def unserved_app(dialects: Sequence[Dialect] = DIALECTS) -> FastAPI:
     """Every path, nothing behind it: enough to describe the API."""
     app = FastAPI(
         title="Couponry partner API",
-        description="Games, cards, shops, products and coupons of one partner.",
+        description="Games, cards, shops, products, coupons and the program of one partner.",
         version="1",
         license_info=LICENSE,
         docs_url=None,

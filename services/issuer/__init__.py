@@ -1,7 +1,7 @@
 """The issuer: events in, decisions in Postgres. Any number of processes share the work by partitions.
 
 May import decisions, adapters, runtime, fetching, domain and schemas. On the way of a record: `event_types` (which
-types are read, and how), `amounts` (money with all its digits), `codec` (from a record to an event, or why not),
+types are read, and into what), `codec` (from a record to an event, or why not),
 `advice` (what an unreadable record looks like), `unreadable` (what is told of it), `traces` (which trace a record
 belongs to), `letters` (dead letters of what cannot be read or decided), `metrics`, `aside` (what waits, and why),
 `parts` (what a batch is divided into, and what became of it), `speakers` (who may speak for a partner), `pipeline` (one

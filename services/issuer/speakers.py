@@ -1,6 +1,7 @@
 """Events that come from a source which may not speak for their partner: dead letters, stage `source`.
 
-What we tell ourselves is asked for the decision that it follows from instead, whatever a partner's patterns say.
+What we tell ourselves is asked for the decision that it follows from instead, whatever a partner's patterns say. What a
+partner tells the API has come with its keys: it speaks for that partner, always.
 The database is asked of a partner that is met for the first time, and a few times a second of all who are known.
 """
 
@@ -14,6 +15,7 @@ from dataclasses import replace
 import asyncpg
 from aiokafka import ConsumerRecord
 
+from schemas.topics import http_source
 from services.adapters.postgres import partners
 from services.adapters.postgres.failures import OF_POSTGRES
 from services.adapters.postgres.pool import Connection
@@ -79,6 +81,7 @@ class Speakers:
             for one in part.arrivals
             if not isinstance(one.event, FollowUp)
             and not may_speak(one.event.cause.source, patterns[one.event.partner_id])
+            and one.event.cause.source != http_source(one.event.partner_id)
         ]
         if not strangers:
             return part

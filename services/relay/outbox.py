@@ -51,6 +51,7 @@ class WaitingRow(NamedTuple):
     dead_letter_id: int | None
     republished: bool | None
     traceparent: str | None
+    source: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -106,6 +106,14 @@ class EventHeaders:
         return headers
 
 
+class HeadersOf(dict[str, EventHeaders]):
+    """By source: ours, and those of partners whose events we pass on."""
+
+    def __missing__(self, source: str) -> EventHeaders:
+        headers = self[source] = EventHeaders(source)
+        return headers
+
+
 def pack(
     batch: Batch,
     *,
@@ -121,11 +129,11 @@ def pack(
     """
     packed = Packed()
     filling: dict[tuple[str, int], Parcel] = {}
-    others, follow_ups = EventHeaders(event_source), EventHeaders(FOLLOW_UPS_SOURCE)
+    headers_of = HeadersOf()
     key: bytes | None
     value: bytes | None
     for row in batch.to_unpack():
-        id, topic, type, ce_id, subject, key_text, value_text, ce_time, letter_id, again, trace = row  # fmt: skip
+        id, topic, type, ce_id, subject, key_text, value_text, ce_time, letter_id, again, trace, by = row  # fmt: skip
         if letter_id is None:
             assert ce_id is not None and value_text is not None  # a rule of the table
             if type is None or ce_time is None:
@@ -134,8 +142,8 @@ def pack(
             key = None if key_text is None else key_text.encode()
             value = value_text.encode()
             name = name_of(ce_id.encode())
-            headers_of = follow_ups if topic == FOLLOW_UPS else others
-            headers = headers_of.event(type, ce_id, subject, ce_time, trace)
+            source = by or (FOLLOW_UPS_SOURCE if topic == FOLLOW_UPS else event_source)
+            headers = headers_of[source].event(type, ce_id, subject, ce_time, trace)
             if again:
                 headers.append(REPUBLISHED)
         else:

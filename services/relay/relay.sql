@@ -10,11 +10,11 @@ SELECT id FROM deployment;
 
 -- name: next_rows
 -- Rows to publish (as WaitingRow), oldest first, from $1 on, without the topics $2: at most $3 rows, and none after $4 bytes.
-SELECT id, topic, ce_type, ce_id, subject, key, value, ce_time, dead_letter_id, republished, traceparent
+SELECT id, topic, ce_type, ce_id, subject, key, value, ce_time, dead_letter_id, republished, traceparent, source
 FROM (
     SELECT *, sum(bytes) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) - bytes AS bytes_before
     FROM (
-        SELECT id, topic, ce_type, ce_id, subject, key, value, ce_time, dead_letter_id, republished, traceparent,
+        SELECT id, topic, ce_type, ce_id, subject, key, value, ce_time, dead_letter_id, republished, traceparent, source,
                coalesce(octet_length(value), (
                    SELECT coalesce(octet_length(d.key), 0) + coalesce(octet_length(d.value), 0)
                           + (SELECT coalesce(sum(octet_length(h)), 0)::integer FROM unnest(d.header_values) h)

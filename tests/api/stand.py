@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 import httpx
 
+from schemas.gameball_v4.exact_json import write
 from services.adapters.postgres.partners import add_partner
 from services.api.partners.access import development_token
 from services.api.partners.scopes import SCOPES
@@ -24,11 +25,13 @@ def token(settings: Settings, partner_id: int, *scopes: str, ttl_seconds: int = 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Partner:
-    """A partner with its keys to the API. Paths are below `/en/partners`."""
+    """A partner with its keys to the API. Paths are below `/en/partners`, those of `v4` below its base."""
 
     id: int
     shop_id: int
     token: str
+    api_key: str
+    secret_key: str
     http: httpx.AsyncClient
     database: asyncpg.Connection
 
@@ -40,6 +43,15 @@ class Partner:
         if body is not None:
             more["json"] = body
         return await self.http.request(method, f"/{locale}/partners{path}", headers=headers, **more)
+
+    async def v4(self, method: str, path: str, body: Any = None, **more: Any) -> httpx.Response:
+        """One request of the v4 dialect with both keys; `version` and `base` say where else, a key of None is left out."""
+        keys = {"apiKey": self.api_key, "secretKey": self.secret_key} | more.pop("headers", {})
+        more["headers"] = {name: value for name, value in keys.items() if value is not None}
+        if body is not None:
+            more["content"] = write(body)
+        base = f"/api/{more.pop('version', 'v4')}/integrations{more.pop('base', '/configurations')}"
+        return await self.http.request(method, f"{base}{path}", **more)
 
     async def get(self, path: str, **more: Any) -> httpx.Response:
         return await self.ask("GET", path, **more)
@@ -63,6 +75,8 @@ async def a_tenant(
         id=added.id,
         shop_id=added.default_shop_id,
         token=token(settings, added.id),
+        api_key=added.api_key,
+        secret_key=added.secret_key,
         http=http,
         database=database,
     )

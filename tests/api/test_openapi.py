@@ -46,10 +46,14 @@ def test_openapi_file_is_current() -> None:
 
 
 async def test_openapi_is_served(http: httpx.AsyncClient) -> None:
-    """3.1, with a scheme for tokens, and a page for people that fetches nothing from elsewhere."""
+    """3.1, with a scheme for every credential, and a page for people that fetches nothing from elsewhere."""
     document = (await http.get("/openapi.json")).json()
     assert document["openapi"].startswith("3.1")
-    assert list(document["components"]["securitySchemes"]) == ["partnerToken"]
+    assert list(document["components"]["securitySchemes"]) == [
+        "partnerToken",
+        "apiKey",
+        "secretKey",
+    ]
     assert document["servers"]
 
 
@@ -81,20 +85,21 @@ async def test_openapi_operation_keeps_its_word(
     url: str, partner: Partner, method: str, path: str
 ) -> None:
     """Whatever is sent, good or bad: no 500, a documented status, and a body of the documented shape."""
-    await asyncio.to_thread(fuzz, url, partner.token, method, path)
+    await asyncio.to_thread(fuzz, url, partner, method, path)
 
 
-def fuzz(url: str, token: str, method: str, path: str) -> None:
+def fuzz(url: str, partner: Partner, method: str, path: str) -> None:
     """Send generated requests to one operation and judge every answer."""
     schema = schemathesis.openapi.from_url(f"{url}/openapi.json")
 
     @schema.auth()
-    class _Token:
-        def get(self, case: Case[Any], ctx: schemathesis.AuthContext) -> str:
-            return token
+    class _Credentials:
+        def get(self, case: Case[Any], ctx: schemathesis.AuthContext) -> Partner:
+            return partner
 
-        def set(self, case: Case[Any], data: str, ctx: schemathesis.AuthContext) -> None:
-            case.headers["Authorization"] = f"Bearer {data}"
+        def set(self, case: Case[Any], data: Partner, ctx: schemathesis.AuthContext) -> None:
+            case.headers["Authorization"] = f"Bearer {data.token}"
+            case.headers["apiKey"], case.headers["secretKey"] = data.api_key, data.secret_key
 
     @seed(SEED)
     @settings(

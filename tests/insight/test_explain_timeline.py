@@ -230,13 +230,16 @@ async def test_timeline_goes_by_keys(settings: Settings) -> None:
         "steps": ([uuid4()],),
         "issued_by_hand": ([1], ["c"]),
         "stamps": ([1], ["o"], [uuid4()]),
-        "entries": ([1], [uuid4()]),
+        "entries_of_events": ([1], [uuid4()]),
+        "decision": (uuid4(), "e", "/couponry/http/1"),
         "campaign_names": ([1], [1]),
         "still_queued": (["e"], [1], ["k"]),
         "handled": ([1],),
         "waiting": (str(uuid4()), str(uuid4()), ["t"], 0, 0, 1, "anna"),
     }
-    sql = queries("explain", "services.insight.explain")
+    others = {"decision": queries("inbox"), "entries_of_events": queries("points")}
+    sql = {**queries("explain", "services.insight.explain")}
+    sql |= {name: found[name] for name, found in others.items()}
     assert arguments.keys() == sql.keys()
     connection = await connect(settings, "test", enable_seqscan="off")
     reading_whole = set()

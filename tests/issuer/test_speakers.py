@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from schemas.topics import http_source
 from services.adapters.postgres.partners import set_sources
 from services.domain.sources import may_speak
 from services.issuer import speakers
@@ -72,6 +73,24 @@ async def test_stranger_speaks_for_nobody(
     assert (letter["stage"], letter["event_id"]) == ("source", "s")
     assert f"couponry partners set {partner_id} --source" in letter["message"]
     assert [name for name, *_ in await outcomes(database)] == ["before", "own"]
+
+
+async def test_partner_speaks_for_itself_over_http(
+    database: asyncpg.Connection, pipeline: Pipeline, partner_id: int
+) -> None:
+    """Whatever its patterns say; for another partner nobody speaks that way unless the patterns let him."""
+    game_id = await a_game(database, partner_id, allow_multiple_active_coupons=True)
+    await set_sources(database, partner_id, ["/games/*"])
+    play: dict[str, Any] = {"partner_id": partner_id, "game_id": game_id}
+    report = await pipeline.process(
+        [
+            completed("own", source=http_source(partner_id), **play),
+            completed("other", source=http_source(partner_id + 1), **play),
+        ]
+    )
+    assert [verdict.incoming.event.cause.id for verdict in report.verdicts] == ["own"]
+    (letter,) = await letters(database)
+    assert (letter["stage"], letter["event_id"]) == ("source", "other")
 
 
 class _Slow:

@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from schemas.topics import COUPON_ISSUED, COUPON_LIFECYCLE, DEAD_LETTERS
+from schemas.topics import COUPON_ISSUED, COUPON_LIFECYCLE, DEAD_LETTERS, ORDERS
 from services.runtime.settings import Settings
 from tests.relay.stand import is_drained, published, queue
 from tests.stand.database import connected
@@ -89,6 +89,25 @@ async def test_event_goes_out_with_the_trace_it_belongs_to(
     traced = [("ce_traceparent", trace.encode()), ("traceparent", trace.encode())]
     assert list(first.headers)[-3:] == [("content-type", b"application/json"), *traced]
     assert list(second.headers)[-3:] == [*traced, ("couponry_republished", b"true")]
+
+
+async def test_event_that_somebody_told_goes_out_under_its_own_source(
+    topics: Settings, running: ServiceProcess
+) -> None:
+    """On a topic that comes in, each partner's under another one, ours between them."""
+    columns = "(ce_time, topic, ce_type, ce_id, key, value, source)"
+    sources = ["/couponry/http/1", None, "/couponry/http/2", "/couponry/http/1"]
+    async with connected(topics) as connection:
+        for source in sources:
+            await connection.execute(
+                f"INSERT INTO outbox {columns} VALUES (now(), $1, 'order.placed', 'o', 'k', '{{}}', $2)",
+                ORDERS, source,
+            )  # fmt: skip
+        await eventually(lambda: is_drained(connection))
+    told = [
+        dict(record.headers)["ce_source"].decode() for record in await published(topics, ORDERS)
+    ]
+    assert told == [source or "/couponry" for source in sources]
 
 
 async def test_dead_letter_keeps_its_bytes_and_gains_the_reason(

@@ -9,6 +9,7 @@ from itertools import chain
 import pytest
 
 from schemas import topics
+from schemas.events.reading import READERS
 from schemas.generate import EXAMPLES, MODELS, main, rendered
 from schemas.topics import ALL, INCOMING, OUTGOING, Direction, Message
 from services.adapters.kafka import topic_specs
@@ -43,7 +44,7 @@ def test_topic_is_described() -> None:
 
 def test_issuer_reads_every_incoming_type() -> None:
     """And none that no topic is said to carry."""
-    assert types_of(Direction.INCOMING) == list(TYPES)
+    assert types_of(Direction.INCOMING) == list(TYPES) == list(READERS)
 
 
 def test_issuer_without_a_type_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

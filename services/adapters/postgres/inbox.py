@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import asyncpg
 
+from services.adapters.event_keys import event_key
 from services.adapters.postgres.clock import OWN_CLOCK, ClockGuard
 from services.adapters.postgres.failures import KeyCollision, SomebodyWaits
 from services.adapters.postgres.pool import Connection
@@ -125,6 +126,12 @@ async def undecided(
     """Those that have no decision yet, nobody locked. Raises KeyCollision like `open_batch`."""
     rows = await connection.fetch(_SQL["decided"], [incoming.event_key for incoming in arrivals])
     return _undecided(arrivals, rows)
+
+
+async def decision_of(connection: Connection, source: str, event_id: str) -> asyncpg.Record | None:
+    """The decision of this event, or None while there is none."""
+    rows = await connection.fetch(_SQL["decision"], event_key(source, event_id), event_id, source)
+    return rows[0] if rows else None
 
 
 async def lock_customers(

@@ -10,6 +10,10 @@ SELECT *, clock_timestamp() AS now FROM open_batch($1::uuid[], $2::bigint[], $3:
 -- Which of these events have their decision already; id and source tell a repeat from a key collision.
 SELECT event_key, event_id, event_source FROM decisions WHERE event_key = ANY($1::uuid[]);
 
+-- name: decision
+-- The decision of this event; id and source tell it from one whose key collides.
+SELECT * FROM decisions WHERE event_key = $1 AND event_id = $2 AND event_source = $3;
+
 -- name: lock_customers
 -- Lock the customers (arrays sorted, so that two batches cannot deadlock), add the missing ones, and take each one's
 -- decision instant: after its lock, from the database's clock, never before anything decided for that customer.

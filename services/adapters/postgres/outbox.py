@@ -13,7 +13,10 @@ _SQL = queries("outbox")
 
 
 class OutboxRow(NamedTuple):
-    """An event, or the number of a dead letter whose bytes stay where they are."""
+    """An event, or the number of a dead letter whose bytes stay where they are.
+
+    `source` is that of an event which somebody else has told us; without one it comes from us.
+    """
 
     ce_time: datetime | None
     dead_letter_id: int | None
@@ -25,6 +28,7 @@ class OutboxRow(NamedTuple):
     value: str | None
     republished: bool | None = None
     traceparent: str | None = None
+    source: str | None = None
 
 
 def event_row(
@@ -38,10 +42,11 @@ def event_row(
     value: str,
     republished: bool | None = None,
     traceparent: str | None = None,
+    source: str | None = None,
 ) -> OutboxRow:
     """An event about one customer; its `id` is fixed here, for ever."""
     return OutboxRow(
-        at, None, topic, type, id, subject, customer_id, value, republished, traceparent
+        at, None, topic, type, id, subject, customer_id, value, republished, traceparent, source
     )
 
 

@@ -62,6 +62,23 @@ def digest(key: str) -> bytes:
     return hashlib.sha256(key.encode()).digest()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownByKeys:
+    """Whose the API key is. `has_secret`: its secret key came with it."""
+
+    partner_id: int
+    has_secret: bool
+
+
+async def partner_of_keys(
+    connection: Connection, api_key: str, secret_key: str | None
+) -> KnownByKeys | None:
+    """The partner of this API key, or None: nobody's."""
+    secret = None if secret_key is None else digest(secret_key)
+    rows = await connection.fetch(_SQL["partner_of_keys"], digest(api_key), secret)
+    return KnownByKeys(**rows[0]) if rows else None
+
+
 async def list_partners(connection: Connection) -> list[asyncpg.Record]:
     """`id, name, time_zone, store_id, sources, created_at`, oldest first."""
     rows: list[asyncpg.Record] = await connection.fetch(_SQL["list_partners"])

@@ -21,3 +21,7 @@ UPDATE partners p SET sources = $2 FROM before WHERE p.id = before.id RETURNING 
 -- name: sources
 -- Who may speak for these partners, where anybody is named.
 SELECT id, sources FROM partners WHERE id = ANY($1::bigint[]) AND sources <> '{}';
+
+-- name: partner_of_keys
+-- Whose key this is, and whether that partner's secret key came with it; both as digests.
+SELECT partner_id, has_secret FROM partner_of_keys($1, $2);

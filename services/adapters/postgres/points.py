@@ -254,3 +254,12 @@ async def move_notices(
     """When the next notices of these lots, by (customer number, lot number), are due; None: never."""
     if rows:
         await connection.execute(_SQL["move_notices"], *columns_of(rows))
+
+
+async def entries_of_events(
+    connection: Connection, customer_nos: Collection[int], event_keys: Collection[object]
+) -> list[asyncpg.Record]:
+    """What these events of these customers wrote into the ledger, in its order, with what it had come to by each."""
+    return list(
+        await connection.fetch(_SQL["entries_of_events"], list(customer_nos), list(event_keys))
+    )

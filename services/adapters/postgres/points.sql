@@ -93,3 +93,17 @@ CROSS JOIN LATERAL (
 UPDATE lots l SET notice_at = n.notice_at
 FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[]) AS n (customer_no, number, notice_at)
 WHERE l.customer_no = n.customer_no AND l.number = n.number;
+
+-- name: entries_of_events
+-- What these events wrote into the ledger, each entry with what the customer's meters and debt had come to by then.
+SELECT * FROM (
+    SELECT event_key, at, kind, source_kind, source_id, points, balance, owed, points_earned, score, spent, orders, referrals,
+           base_points, factor, expires_at, reason, number,
+           sum(owed) OVER running AS owed_then, sum(points_earned) OVER running AS points_earned_then,
+           sum(score) OVER running AS score_then, sum(spent) OVER running AS spent_then,
+           sum(orders) OVER running AS orders_then, sum(referrals) OVER running AS referrals_then
+    FROM ledger WHERE customer_no = ANY ($1::bigint[])
+    WINDOW running AS (PARTITION BY customer_no ORDER BY number)
+) AS entry
+WHERE event_key = ANY ($2::uuid[])
+ORDER BY number;

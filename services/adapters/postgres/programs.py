@@ -52,6 +52,12 @@ async def stored_programs(
     return {row["partner_id"]: _stored(row) for row in rows}
 
 
+async def currency_of(connection: Connection, partner_id: int) -> str | None:
+    """What it counts in; None: any currency, at par."""
+    found: str | None = await connection.fetchval(_SQL["currency_of"], partner_id)
+    return found
+
+
 async def lock_program(connection: Connection, partner_id: int) -> int | None:
     """Keep it as it is until the commit; its revision, or None for nobody's."""
     revision: int | None = await connection.fetchval(_SQL["lock_program"], partner_id)
@@ -91,6 +97,12 @@ async def program_versions(connection: Connection, partner_id: int) -> list[Vers
     """All of its versions, the oldest first; none of a program that was never set."""
     rows = await connection.fetch(_SQL["program_versions"], partner_id)
     return [VersionMade(**row) for row in rows]
+
+
+async def rules_since(connection: Connection, partner_id: int) -> dict[int, datetime]:
+    """Since when there has been a redemption rule of each id, gone ones among them."""
+    rows = await connection.fetch(_SQL["rules_since"], partner_id)
+    return {row["id"]: row["at"] for row in rows}
 
 
 def _stored(row: asyncpg.Record) -> StoredProgram:

@@ -4,6 +4,10 @@
 -- The programs of these partners, as they are.
 SELECT partner_id, version, revision, sections, cards, time_zone FROM programs WHERE partner_id = ANY($1::bigint[]);
 
+-- name: currency_of
+-- The currency that a partner's program counts in; null: any, at par.
+SELECT sections #>> '{settings, currency}' FROM programs WHERE partner_id = $1;
+
 -- name: lock_program
 -- Keep a program as it is until the commit: who shares its row waits, and then sees the change. At which revision it is.
 SELECT revision FROM programs WHERE partner_id = $1 FOR UPDATE;
@@ -31,3 +35,10 @@ FROM program_versions WHERE partner_id = $1 AND version = $2;
 -- name: program_versions
 -- Who changed what of a program, the oldest first.
 SELECT version, at, actor, changed FROM program_versions WHERE partner_id = $1 ORDER BY version;
+
+-- name: rules_since
+-- Since when a program has had its redemption rules.
+SELECT (rule ->> 'id')::bigint AS id, min(v.at) AS at
+FROM program_versions v CROSS JOIN LATERAL jsonb_array_elements(v.sections -> 'redemption' -> 'rules') AS rule
+WHERE v.partner_id = $1 AND 'redemption' = ANY(v.changed)
+GROUP BY 1;

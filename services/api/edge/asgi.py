@@ -61,6 +61,8 @@ class Edge:
         headers: list[tuple[str, str]] = [("x-request-id", request_id)]
         scope[REQUEST_ID], scope[HEADERS] = request_id, headers
         dialect = scope[DIALECT] = dialect_of(scope["path"], self._dialects)
+        if dialect.canonical is not None:
+            scope["path"] = dialect.canonical(scope["path"], scope.get("raw_path") or b"")
         begun_at = time.perf_counter()
         status = 0
         most = dialect.largest_body(scope["path"])

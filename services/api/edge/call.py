@@ -83,14 +83,19 @@ class Call:
             guard=self.api.manner.guard,
         )
 
-    async def json_object(self) -> dict[str, Any]:
-        """The body. Raises Problem 400 unless it is one JSON object, and 413 for one of too many parts."""
+    async def body(self, most_names: int = MOST_NAMES) -> bytes:
+        """The body as it came. Raises Problem 413 for one of too many parts."""
         raw = await self.request.body()
         # Before it is read: a hundred thousand names of one byte are a small body, and seconds of work.
-        if raw.count(b":") > MOST_NAMES and len(_names(raw)) > MOST_NAMES:
-            raise Problem(Reason.BODY_TOO_WIDE, f"{MOST_NAMES} names")
+        if raw.count(b":") > most_names and len(_names(raw)) > most_names:
+            raise Problem(Reason.BODY_TOO_WIDE, f"{most_names} names")
         if raw.count(b",") > MOST_COMMAS:
             raise Problem(Reason.BODY_TOO_WIDE, f"{MOST_COMMAS} commas")
+        return raw
+
+    async def json_object(self) -> dict[str, Any]:
+        """The body. Raises Problem 400 unless it is one JSON object, and 413 for one of too many parts."""
+        raw = await self.body()
         try:
             body = orjson.loads(raw)
         except orjson.JSONDecodeError as error:

@@ -39,8 +39,9 @@ class Dialect:
 
     `prefix` matches the beginning of its paths, also of those without a route. `authenticate` raises Problem 401.
     `failure` gives status and body of a problem, with the request's id; its headers are added here. `replayed` are
-    the headers of an answer that was given before. `security` has its OpenAPI security schemes by name. `large`
-    matches the beginning of paths that take images.
+    the headers of an answer that was given before. `security` has its OpenAPI security schemes by name. `larger` has
+    the bytes that bodies may have on paths with such a beginning. `canonical` gives, of a path
+    as it is decoded and as it came, the one that routes know of those that are the same.
     """
 
     name: str
@@ -50,12 +51,12 @@ class Dialect:
     failure: Callable[[Problem, str], tuple[int, Mapping[str, Any]]]
     replayed: Mapping[str, str]
     security: Mapping[str, Mapping[str, Any]]
-    large: re.Pattern[str] | None = None
+    larger: Sequence[tuple[re.Pattern[str], int]] = ()
+    canonical: Callable[[str, bytes], str] | None = None
 
     def largest_body(self, path: str) -> int:
         """Bytes that a body sent to this path may have."""
-        is_large = self.large is not None and self.large.match(path)
-        return LARGEST_BODY_BYTES if is_large else USUAL_BODY_BYTES
+        return next((most for paths, most in self.larger if paths.match(path)), USUAL_BODY_BYTES)
 
     def answer(self, problem: Problem, request_id: str) -> Reply:
         """The problem in this dialect."""

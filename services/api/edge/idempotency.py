@@ -8,10 +8,12 @@ or for as long as the settings say.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
-from typing import Any, Final
+from decimal import MAX_PREC, Context, Decimal
+from typing import Final, NoReturn
 
 import asyncpg
 import orjson
@@ -27,7 +29,9 @@ ATTEMPTS: Final = 5
 """Of one request that lost a race: the winner has committed, so the next attempt sees its work."""
 
 _EXACT: Final = 2**53
-_is_key = re.compile(r"[\x21-\x7e]{1,255}").fullmatch
+_ALL_DIGITS: Final = Context(prec=MAX_PREC)
+is_key = re.compile(r"[\x21-\x7e]{1,255}").fullmatch
+"""Whether a text can be a key: visible ASCII, and not too much of it."""
 _SQL = queries("idempotency", __package__)
 
 Work = Callable[[asyncpg.Connection], Awaitable[Reply]]
@@ -47,7 +51,7 @@ async def once(call: Call, work: Work, *, keeps: bool = True, told: Told = _noth
     Bodies are stored without their headers, so those of a route's own are `told` by the body, the first time as again.
     """
     key = call.request.headers.get(HEADER)
-    if key is not None and not _is_key(key):
+    if key is not None and not is_key(key):
         raise Problem(Reason.KEY_MALFORMED)
     for _ in range(ATTEMPTS):
         try:
@@ -93,18 +97,20 @@ async def _digest(call: Call) -> bytes:
 def _said(body: bytes) -> bytes:
     """JSON without white space, names in order, numbers by value: 1 and 1.0 are one. What is no JSON as it is."""
     try:
-        return orjson.dumps(_plain(orjson.loads(body)), option=orjson.OPT_SORT_KEYS)
-    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+        said = json.loads(body.decode(), parse_float=_number, parse_constant=_no_number)
+        return orjson.dumps(said, option=orjson.OPT_SORT_KEYS)
+    except (ValueError, ArithmeticError, RecursionError, orjson.JSONEncodeError):
         return body
 
 
-def _plain(value: Any) -> Any:
-    match value:
-        case dict():
-            return {name: _plain(inner) for name, inner in value.items()}
-        case list():
-            return [_plain(inner) for inner in value]
-        case float() if value.is_integer() and abs(value) < _EXACT:
-            return int(value)
-        case _:
-            return value
+def _number(text: str) -> int | float | str:
+    """A number by its value, to the last digit: what a double does not hold is a text that no number is written as."""
+    exactly = Decimal(text)
+    if exactly == exactly.to_integral_value() and abs(exactly) < _EXACT:
+        return int(exactly)
+    nearly = float(text)
+    return nearly if Decimal(repr(nearly)) == exactly else f"\0{exactly.normalize(_ALL_DIGITS)}"
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no JSON")

@@ -11,10 +11,10 @@ from enum import StrEnum
 from itertools import islice
 from typing import Any, Final, ParamSpec, TypeVar
 
-from schemas.definitions import MOST_ERRORS, Definition, InvalidDefinition
+from schemas.definitions import MOST_ERRORS, InvalidDefinition
 
 P = ParamSpec("P")
-D = TypeVar("D", bound=Definition)
+D = TypeVar("D")
 
 Errors = Mapping[str, list[str]]
 """Messages by dotted path of the field they concern."""

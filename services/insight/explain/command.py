@@ -15,7 +15,7 @@ import asyncpg
 import click
 
 from services.adapters.postgres import reused_ids
-from services.insight.explain import program
+from services.decisions.explained import said_of_program
 from services.insight.explain.gathered import Gathered, gather
 from services.insight.explain.known import Known, Row, answer, find
 from services.insight.explain.timeline import Entry, merged, timeline
@@ -109,7 +109,7 @@ def _program(known: Known, gathered: Gathered) -> Row | None:
     made = known.decision
     if made is None:
         return None
-    return program.answer(made, gathered.entries_of_event.get(made["event_key"], ()))
+    return said_of_program(made, gathered.entries_of_event.get(made["event_key"], ()))
 
 
 def _zone(known: Sequence[Known], gathered: Gathered) -> tzinfo | None:

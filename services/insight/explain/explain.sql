@@ -74,20 +74,6 @@ SELECT ce_id, ce_type, dead_letter_id, topic, queued_at, refused, republished FR
 WHERE ce_id = ANY ($1::text[]) OR dead_letter_id = ANY ($2::bigint[]) OR split_part(ce_id, '.', 1) = ANY ($3::text[])
 ORDER BY id;
 
--- name: entries
--- What these events wrote into the ledger, each entry with what the customer's meters and debt had come to by then.
-SELECT * FROM (
-    SELECT event_key, at, kind, source_kind, source_id, points, balance, owed, points_earned, score, spent, orders, referrals,
-           base_points, factor, expires_at, reason, number,
-           sum(owed) OVER running AS owed_then, sum(points_earned) OVER running AS points_earned_then,
-           sum(score) OVER running AS score_then, sum(spent) OVER running AS spent_then,
-           sum(orders) OVER running AS orders_then, sum(referrals) OVER running AS referrals_then
-    FROM ledger WHERE customer_no = ANY ($1::bigint[])
-    WINDOW running AS (PARTITION BY customer_no ORDER BY number)
-) AS entry
-WHERE event_key = ANY ($2::uuid[])
-ORDER BY number;
-
 -- name: campaign_names
 -- What the campaigns of these programs were called at these versions.
 SELECT v.partner_id, v.version, (campaign ->> 'id')::bigint AS id, campaign ->> 'name' AS name

@@ -14,6 +14,7 @@ import asyncpg
 import orjson
 
 from schemas.topics import FOLLOW_UPS, PROGRAM_EVENTS
+from services.adapters.postgres import points
 from services.adapters.postgres.dead_letters import position_of
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
@@ -87,8 +88,8 @@ async def gather(connection: Connection, settings: Settings, known: Sequence[Kno
         stamps_of_event=_by("event_key", await connection.fetch(
             _SQL["stamps"], *([row[name] for row in orders] for name in ("partner_id", "order_id", "event_key"))
         )),
-        entries_of_event=_by("event_key", await connection.fetch(
-            _SQL["entries"],
+        entries_of_event=_by("event_key", await points.entries_of_events(
+            connection,
             _some(row["customer_no"] for row in decisions),
             [row["event_key"] for row in decisions],
         )),

@@ -5,7 +5,6 @@ A dead letter does not use up its event: one that was dead first and decided lat
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import asyncpg
 from services.adapters.event_keys import event_keys_of
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
+from services.decisions.explained import said_of
 from services.domain.coupons.codes import is_prefix, parse
 from services.domain.events import Position
 from services.insight.explain.records import event_at
@@ -157,19 +157,8 @@ def shape(
     letters: Sequence[Row] = (),
 ) -> Row:
     """The shape of the contract: of what was read at this place, an event of this id, source and type."""
-    event_id, source, type_ = identity
-    return {
-        "event_id": event_id,
-        "source": source,
-        "type": type_,
-        "outcome": outcome,
-        "reason": reason,
-        "rule_version": decision["rule_version"],
-        "blocking_coupon_id": decision["blocking_coupon_id"],
-        "coupon_id": decision["coupon_id"],
-        "codes": json.loads(decision["codes"] or "[]"),
-        "program": program,
-        "decided_at": decision["decided_at"],
+    said = said_of(identity, outcome=outcome, reason=reason, decision=decision, program=program)
+    return said | {
         "topic": place["topic"],
         "partition": place["partition"],
         "offset": place["offset"],

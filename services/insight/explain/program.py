@@ -1,8 +1,4 @@
-"""What a partner's program made of an event: as the contract shapes it, and as people like to read it.
-
-The decision keeps what became of tier, campaigns, codes and a referral; amounts stand in the ledger, whose every row
-moves the wallet, the five meters and the debt at once, and is told here as one entry for each of those that it moves.
-"""
+"""What a partner's program made of an event, as people like to read it; `decisions.explained` has it in JSON."""
 
 from __future__ import annotations
 
@@ -14,48 +10,10 @@ from typing import Any, Final
 import asyncpg
 import orjson
 
+from services.decisions.explained import MEASURES
 from services.domain.exact import text_of
 
-MEASURES: Final = (
-    ("points", "balance"), ("points_earned", "points_earned_then"), ("score", "score_then"), ("spent", "spent_then"),
-    ("orders", "orders_then"), ("referrals", "referrals_then"), ("owed", "owed_then"),
-)  # fmt: skip
-"""What a row of the ledger moves, each with what it had come to by then."""
-
 _UNITS: Final = {"points": "points", "points_earned": "earned in all", "owed": "owed"}
-
-
-def answer(decision: asyncpg.Record, entries: Sequence[asyncpg.Record]) -> dict[str, Any] | None:
-    """`program` of a decision; None where its partner had none. Amounts are above 0: `kind` says which way."""
-    if decision["program_version"] is None:
-        return None
-    kept = orjson.loads(decision["program"])
-    return {
-        "version": decision["program_version"],
-        "tier": kept["tier"],
-        "entries": [
-            {
-                "measure": measure,
-                "kind": row["kind"],
-                "amount": abs(_number(row[measure])),
-                "balance": _number(row[then]),
-                "source": {"kind": row["source_kind"], "id": row["source_id"]},
-            }
-            for row in entries
-            for measure, then in MEASURES
-            if row[measure]
-        ],
-        "campaigns": kept["campaigns"],
-        "discounts": [
-            {**each, "amount": _number(Decimal(each["amount"]))} for each in kept["discounts"]
-        ],
-        "referral": kept["referral"],
-    }
-
-
-def _number(amount: int | Decimal) -> int | Decimal:
-    """Whole where it is, so that points are integers to every reader."""
-    return int(amount) if amount == int(amount) else amount
 
 
 def lines(

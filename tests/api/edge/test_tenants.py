@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from schemas.topics import http_source
 from services.adapters.postgres.pool import API_ROLE, SCHEMA, connect
 from services.runtime.settings import Settings
 
@@ -273,6 +274,23 @@ async def test_tenant_speaks_for_itself_only(
     statement = "INSERT INTO outbox (topic, value, ce_id, dead_letter_id) VALUES ('t', $1, $2, $3)"
     assert await tried(hostile, statement, value, ce_id, letter) == queued
     assert await tried(hostile, "SELECT 1 FROM outbox") is None
+
+
+@pytest.mark.parametrize(
+    ("source", "queued"),
+    [
+        (http_source(HOSTILE), 1),
+        (http_source(VICTIM), None),
+        (f"{http_source(HOSTILE)}0", None),
+        ("/games/wheel", None),
+    ],
+)
+async def test_tenant_speaks_under_its_own_source_only(
+    hostile: asyncpg.Connection, source: str, queued: int | None
+) -> None:
+    """An event's id is used up for its source: under another's, theirs would be passed over as repeats."""
+    statement = "INSERT INTO outbox (topic, value, ce_id, source) VALUES ('t', $1, '1', $2)"
+    assert await tried(hostile, statement, f'{{"partner_id": {HOSTILE}}}', source) == queued
 
 
 async def test_tenant_cannot_leave_its_role(hostile: asyncpg.Connection) -> None:

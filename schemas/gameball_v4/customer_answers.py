@@ -1,0 +1,94 @@
+"""What the v4 dialect answers of customers, as it is described: who they are, what they have, and how it came."""
+
+from __future__ import annotations
+
+from schemas.gameball_v4.answers import Answer
+from schemas.gameball_v4.values import Money
+
+
+class ShownCustomer(Answer):
+    """Who a customer is."""
+
+    customer_id: str
+    is_registered: bool
+    tags: list[str]
+    date_of_birth: str | None
+    preferred_language: str | None
+    referred_by: str | None
+    card_id: int | None
+
+
+class ShownBalance(Answer):
+    """What a customer has. `totalEarnedPoints` counts what was ever earned and not taken back."""
+
+    total_points_balance: int
+    total_points_value: Money
+    available_points_balance: int
+    available_points_value: Money
+    pending_points: int
+    pending_points_value: Money
+    currency: str | None
+    points_name: str
+    next_expiring_points_amount: int
+    next_expiring_points_value: Money
+    next_expiring_points_date: str | None
+    total_earned_points: int
+    score: int
+    points_owed: int
+
+
+class TierReached(Answer):
+    """A tier, as progress shows it."""
+
+    id: int
+    order: int
+    name: str
+    min_progress: Money
+    icon: str | None
+
+
+class ShownTierProgress(Answer):
+    """Where a customer stands between tiers."""
+
+    current: TierReached | None
+    next: TierReached | None
+    progress: Money
+    method: str
+
+
+class ShownTransaction(Answer):
+    """An entry of the ledger that moved points."""
+
+    gameball_transaction_id: int
+    transaction_id: str | None
+    customer_id: str
+    type: str
+    direction: str
+    points: int
+    points_balance_after: int
+    amount: None
+    transaction_time: str
+    expiry_date: str | None
+    coupon_code: str | None
+    reason: str | None
+    status: str
+    source: dict[str, str]
+
+
+class ShownTransactions(Answer):
+    """A page of them; `startAfter` the last one's id comes the next."""
+
+    transactions: list[ShownTransaction]
+    count: int
+    has_more: bool
+
+
+class ShownBooking(Answer):
+    """What was booked by hand."""
+
+    customer_id: str
+    gameball_transaction_id: int
+    transaction_id: str
+    points: int
+    amount: None
+    points_balance: int

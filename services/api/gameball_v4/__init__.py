@@ -1,0 +1,10 @@
+"""The v4 dialect: below `/api/v4/integrations`, a partner's keys in headers, documents as they are, errors with a code.
+
+How it differs from others: `keys` (who is calling), `words` and `failures` (bodies of errors), `documents` (JSON whose
+numbers keep their digits, both ways), `dialect` (all of that in one value, for the edge), `call` (what a route begins
+with), `parameters` (what queries share), `description` (what a route answers).
+
+Its resources are the sections of a partner's program, all read and changed by way of `sections`: `settings`, `tiers`,
+`campaigns`, `referrals`, `cashback`, `redemption` with `shown_rules` (as v4 has them), and `groups` of coupons. Then
+customers, each as an account (`accounts`): `customers`, `transactions`; and `events`, which partners tell of them.
+"""

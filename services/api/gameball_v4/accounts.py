@@ -1,0 +1,125 @@
+"""A customer as the program sees them now: what is stored, and what time has ended since."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import asyncpg
+
+from services.adapters.postgres import points, profiles
+from services.adapters.postgres.clock import clock
+from services.adapters.postgres.programs import stored_programs
+from services.adapters.postgres.queries import queries
+from services.adapters.postgres.stored_program import program_from
+from services.api.edge.call import Call
+from services.domain.campaigns import ineligible
+from services.domain.coupons.granting import refused
+from services.domain.course import Course
+from services.domain.exact import ONE, minor_digits
+from services.domain.partner_program import PartnerProgram
+from services.domain.points.earning import CardRules, worth
+from services.domain.redeeming import unusable, value_of_point
+from services.domain.state import NEW_CUSTOMER, CustomerState
+from services.domain.triggering import standpoint
+
+_SQL = queries("customers", __package__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """A customer under the program. `course` begins no decision: it has ended what is over. `number` None: unknown."""
+
+    customer_id: str
+    number: int | None
+    program: PartnerProgram
+    sections: dict[str, Any]
+    course: Course
+
+    @property
+    def state(self) -> CustomerState:
+        """What is known of the customer, as of now."""
+        return self.course.state
+
+    @property
+    def card(self) -> CardRules | None:
+        """The card that is held."""
+        return self.program.cards.get(self.state.profile.card_id or 0)
+
+    @property
+    def rate(self) -> tuple[Decimal, Decimal]:
+        """So much money for so many points: by the card, where it says so, else what a point is worth."""
+        if self.card is not None:
+            money, per = (
+                self.card.currency_amount_redemption,
+                self.card.points_per_currency_redemption,
+            )
+            if money and per:
+                return money, per
+        return self.program.value_of_point, ONE
+
+    def worth_of(self, amount: int) -> Decimal:
+        """What so many points are worth, never rounded up."""
+        money, per = self.rate
+        return worth(amount, money, minor_digits(self.program.currency), per=per)
+
+
+async def account_of(connection: asyncpg.Connection, call: Call, customer_id: str) -> Account:
+    """Of somebody unknown: a new customer's."""
+    stored = (await stored_programs(connection, [call.partner_id]))[call.partner_id]
+    program = program_from(stored)
+    offset = call.api.manner.clock_offset
+    rows = await connection.fetch(_SQL["customer"], call.partner_id, customer_id, offset)
+    if rows:
+        number, at = rows[0]["customer_no"], rows[0]["at"]
+        state = await _state_of(connection, number)
+    else:
+        number, at, state = None, await clock(connection, offset), NEW_CUSTOMER
+    return Account(
+        customer_id=customer_id,
+        number=number,
+        program=program,
+        sections=stored.sections,
+        course=Course(program, state, at=at, draws=()),
+    )
+
+
+async def _state_of(connection: asyncpg.Connection, number: int) -> CustomerState:
+    state = NEW_CUSTOMER
+    known: dict[str, Any] = {}
+    for row in await profiles.of_customers(connection, [number]):
+        known["profile"] = profiles.profile_from(row)
+    lots = {
+        row["number"]: points.lot_from(row) for row in await points.open_lots(connection, [number])
+    }
+    for row in await points.wallets_of(connection, [number]):
+        known["wallet"] = points.wallet_from(row, lots)
+        known["standing"] = points.standing_from(row)
+        known["campaigns"] = points.campaigns_from(row)
+    return CustomerState(**known) if known else state
+
+
+def open_campaigns(account: Account) -> set[int]:
+    """Ids of campaigns that this customer can achieve now."""
+    course = account.course
+    view = standpoint(course, course.at)
+    progress = course.state.campaigns
+    return {
+        campaign.id
+        for campaign in account.program.campaigns
+        if ineligible(campaign, view, progress.of(campaign.id).achieved) is None
+    }
+
+
+def usable_rules(account: Account) -> set[int]:
+    """Ids of redemption rules that this customer may use now, whatever their balance."""
+    program, card, course = account.program, account.card, account.course
+    if not program.redemption_is_active or (card is not None and not card.redemption_enabled):
+        return set()
+    return {
+        rule.id
+        for rule in program.redemption_rules.values()
+        if unusable(course, rule, value_of_point(program, rule, card)) is None
+        and refused(rule.terms, program.groups, course.at) is None
+    }

@@ -1,0 +1,75 @@
+"""The v4 dialect, as the edge knows it: keys in headers, errors with a code, and every resource."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import unquote
+
+from services.api.edge.dialect import Dialect
+from services.api.gameball_v4 import (
+    campaigns,
+    cashback,
+    customers,
+    events,
+    groups,
+    redemption,
+    referrals,
+    settings,
+    tiers,
+    transactions,
+)
+from services.api.gameball_v4.description import SECURITY
+from services.api.gameball_v4.failures import REPLAYED, failure
+from services.api.gameball_v4.keys import authenticate
+from services.api.gameball_v4.parameters import SLASH
+
+_version = re.compile(r"/api/v4(?:\.[01])?(?=/|$)")
+_under_rewards = re.compile(
+    r"(/api/v4/integrations/configurations)/rewards(?=/(?:cashback|redemption)$)"
+)
+
+_of_many_coupons = re.compile(
+    r"/api/v4/integrations/configurations/(?:tiers|reward-campaigns|referrals)(?:/|$)"
+)
+LARGER_BODY_BYTES: Final = 1024 * 1024
+
+NOWHERE: Final = "/api/v4/"
+"""Of paths that can name nothing."""
+
+
+def canonical(path: str, raw: bytes) -> str:
+    """The path that routes know: one version, and sections where they stand, whichever of its names was called.
+
+    A slash that came encoded is part of an id.
+    """
+    if SLASH in path:
+        return NOWHERE
+    if b"%2f" in raw.lower():
+        parts = raw.split(b"?")[0].decode("latin-1").split("/")
+        path = "/".join(unquote(part).replace("/", SLASH) for part in parts)
+    return _under_rewards.sub(r"\1", _version.sub("/api/v4", path, count=1))
+
+
+GAMEBALL_V4: Final = Dialect(
+    name="gameball_v4",
+    prefix=_version,
+    routers=(
+        settings.router,
+        tiers.router,
+        campaigns.router,
+        referrals.router,
+        cashback.router,
+        redemption.router,
+        groups.router,
+        customers.router,
+        transactions.router,
+        events.router,
+    ),
+    authenticate=authenticate,
+    failure=failure,
+    replayed=REPLAYED,
+    security=SECURITY,
+    larger=((_of_many_coupons, LARGER_BODY_BYTES),),
+    canonical=canonical,
+)

@@ -1,0 +1,44 @@
+"""Bodies in JSON whose numbers keep every digit: read as decimals, written as they stand."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from schemas.gameball_v4 import exact_json
+from services.api.edge.call import Call
+from services.api.edge.problems import Problem, Reason
+from services.api.edge.reply import Reply
+
+MOST_NAMES: Final = 50_000
+"""Of all objects of a body together: fifty tiers with as many benefits as fit into their body."""
+
+
+async def sent_object(call: Call) -> dict[str, Any]:
+    """The body. Raises Problem 400 unless it is one JSON object, and 413 for one of too many parts."""
+    document = await _sent(call)
+    if not isinstance(document, dict):
+        raise Problem(Reason.BODY_NO_OBJECT, "object")
+    return document
+
+
+async def sent_list(call: Call) -> list[Any]:
+    """The same of a JSON array."""
+    document = await _sent(call)
+    if not isinstance(document, list):
+        raise Problem(Reason.BODY_NO_OBJECT, "array")
+    return document
+
+
+def shown(document: Any, status: int = 200) -> Reply:
+    """The document as an answer."""
+    return Reply(exact_json.write(document).encode(), status_code=status)
+
+
+async def _sent(call: Call) -> Any:
+    raw = await call.body(MOST_NAMES)
+    try:
+        return exact_json.read(raw)
+    except RecursionError:
+        raise Problem(Reason.BODY_NOT_JSON, "it is too deep") from None
+    except ValueError as error:
+        raise Problem(Reason.BODY_NOT_JSON, str(error)) from None

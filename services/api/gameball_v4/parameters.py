@@ -1,0 +1,42 @@
+"""Query parameters and headers that several resources share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Header, Path, Query
+
+
+def _lang(
+    of_query: Annotated[
+        str | None, Query(alias="lang", description="Language of texts, such as en.")
+    ] = None,
+    of_header: Annotated[
+        str | None, Header(alias="lang", description="The same, where the query has none.")
+    ] = None,
+) -> str | None:
+    return of_query or of_header
+
+
+Lang = Annotated[str | None, Depends(_lang)]
+"""Texts that have no such language are as they are."""
+
+SLASH = "\0"
+"""What stands for a slash inside an id: no path has one of its own."""
+
+
+def _customer_of_path(
+    customer_id: Annotated[
+        str,
+        Path(alias="customerId", min_length=1, max_length=128, description="Percent-encoded."),
+    ],
+) -> str:
+    return customer_id.replace(SLASH, "/")
+
+
+CustomerOfPath = Annotated[str, Depends(_customer_of_path)]
+CustomerAsked = Annotated[
+    str | None,
+    Query(alias="customerId", min_length=1, max_length=128, description="What concerns them."),
+]
+"""Somebody unknown is a new customer."""

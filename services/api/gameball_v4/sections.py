@@ -1,0 +1,73 @@
+"""The sections of a partner's program over HTTP: read as they are, or changed once, with an entry in the audit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+
+from schemas.definitions import InvalidDefinition
+from schemas.gameball_v4.program import Sections, stored_of
+from services.api.edge import audit
+from services.api.edge.call import Call
+from services.api.edge.idempotency import once
+from services.api.edge.problems import invalid
+from services.api.edge.reply import Reply
+from services.decisions.program_changes import Changed, Edit, change, current
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What the audit trail says of a change."""
+
+    action: str
+    subject_id: int | str
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
+
+
+def whole_sections(made: Changed) -> Entry:
+    """The version that it became, and the sections that differ."""
+    before, after = stored_of(made.before), stored_of(made.after)
+    return Entry(
+        action="program.updated",
+        subject_id=made.version,
+        before={name: before[name] for name in made.changed},
+        after={name: after[name] for name in made.changed},
+    )
+
+
+async def read(call: Call) -> tuple[int, Sections]:
+    """The program's version and its sections."""
+    async with call.reading() as connection:
+        return await current(connection, call.partner_id)
+
+
+async def changed(
+    call: Call,
+    edit: Edit,
+    answer: Callable[[Changed], Reply],
+    entry: Callable[[Changed], Entry] = whole_sections,
+) -> Reply:
+    """Give the program its next version, once. Raises Problem 422 where the edit refuses what was sent."""
+
+    async def work(connection: asyncpg.Connection) -> Reply:
+        try:
+            made = await change(connection, call.partner_id, actor=call.caller.actor, edit=edit)
+        except InvalidDefinition as refused:
+            raise invalid(refused.errors) from None
+        if made.changed:
+            told = entry(made)
+            await audit.record(
+                connection,
+                call,
+                told.action,
+                told.subject_id,
+                before=told.before,
+                after=told.after,
+            )
+        return answer(made)
+
+    return await once(call, work)
