@@ -28,7 +28,6 @@ from services.adapters.postgres.programs import (
     program_versions,
     stored_programs,
 )
-from services.admin.program_file import read_file, refused
 from services.admin.program_test import test
 from services.decisions.program_changes import Changed, NoSuchPartner, change
 from services.runtime.settings import Settings
@@ -45,6 +44,7 @@ from services.terminal.output import (
     progress,
     unknown_partner,
 )
+from services.terminal.program_file import read_file, refused
 
 ACTOR: Final = "operator"
 COLUMNS: Final = ("version", "at", "actor", "changed")

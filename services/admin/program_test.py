@@ -18,7 +18,6 @@ from schemas.gameball_v4.files import loaded
 from schemas.gameball_v4.program import Sections, stored_of, with_ids
 from services.adapters.postgres.programs import StoredProgram
 from services.adapters.postgres.stored_program import program_from
-from services.admin.program_file import read_file, refused
 from services.admin.trial import Happened, Trial
 from services.admin.trial_events import read_events
 from services.domain.campaigns import Achieve
@@ -31,6 +30,7 @@ from services.domain.points.wallet import Post
 from services.domain.state import CustomerState
 from services.terminal.arguments import time_zone
 from services.terminal.output import json_option, print_table
+from services.terminal.program_file import read_file, refused
 
 EVENT_COLUMNS: Final = (
     "line", "type", "customer_id", "points", "score", "campaigns", "coupons", "tier", "outcome",

@@ -61,7 +61,7 @@ COMMANDS = {
     ),
     "what-if": (
         "services.insight.what_if.command:what_if_command",
-        "Decide a game's history again under changed rules, in memory.",
+        "Decide history again under changed rules, in memory.",
     ),
     "dead-letters": (
         "services.repair.dead_letters.command:dead_letters",

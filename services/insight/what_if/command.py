@@ -13,6 +13,7 @@ import click
 
 from services.insight.what_if.changes import RULE_FIELDS, read_changes
 from services.insight.what_if.comparing import Change, Comparison
+from services.insight.what_if.program.command import what_if_program
 from services.insight.what_if.report import (
     MOST_CUSTOMERS,
     CsvFile,
@@ -37,7 +38,12 @@ ONE_STEP_MS = 600_000
     NAME,
     epilog=f"Fields that can be set: {', '.join(RULE_FIELDS)}. Times are those of the decisions.",
 )
-@click.option("--game-id", type=IDENTIFIER, required=True)
+@click.option("--game-id", type=IDENTIFIER, help="The game, with --set.")
+@click.option("--partner-id", type=IDENTIFIER, help="The partner, with --program.")
+@click.option(
+    "--program", "program_file", type=click.Path(path_type=Path, allow_dash=True), metavar="FILE",
+    help="Sections of the partner's program to change, as `program load` takes them; - for stdin.",
+)  # fmt: skip
 @click.option(
     "--set", "settings_", type=utf8_text, multiple=True, metavar="FIELD=VALUE",
     help="A rule to change: a JSON literal or plain text, checked as `games load` checks it. Repeatable.",
@@ -53,19 +59,23 @@ ONE_STEP_MS = 600_000
 def what_if_command(
     ctx: click.Context,
     /,
-    game_id: int,
+    game_id: int | None,
+    partner_id: int | None,
+    program_file: Path | None,
     settings_: Sequence[str],
     since: datetime | None,
     to: datetime | None,
     csv_file: Path | None,
     as_json: bool,
 ) -> None:
-    """Decide a game's history again under changed rules, in memory, and show what would differ.
+    """Decide a game's history again under changed rules, or a partner's under a changed program, in memory, and show
+    what would differ.
 
     \b
     couponry what-if --game-id 1 --set coupon_validity_days=14
     couponry what-if --game-id 1 --set customer_limit_per_day=1 --set end_date=null --csv effect.csv
     couponry what-if --game-id 1
+    couponry what-if --partner-id 1 --program changed.json
 
     The same rules that issuers run decide every recorded event again, in the recorded order and at the recorded
     instants; nothing is written. Each event keeps the version of the game it was decided under, with --set laid over.
@@ -76,7 +86,24 @@ def what_if_command(
     moment, and the changed rules hold from then on. A coupon issued while many were allowed is in nobody's way under
     the single rule (a real change to that rule is refused until there is none). Days are the partner's, in its time
     zone.
+
+    With --program, completions, orders and what customers did are read back from their topics and decided again at
+    the recorded instants: points, tier and coupons of every customer who would differ. Each event keeps the version
+    of the program it was decided under, with the sections of FILE that differ from now laid over; cards stay as they
+    were. Referrals that the changed program completes are told in it, those that it does not are not. A coupon of
+    both is used as it really was. Events that the topics have no more, and what was booked by hand, count as they did.
     """
+    if program_file is not None:
+        others = (game_id, since, to, csv_file)
+        if partner_id is None or settings_ or any(other is not None for other in others):
+            raise click.UsageError("--program goes with --partner-id and --json alone")
+        if not what_if_program(partner_id, program_file, as_json=as_json):
+            ctx.exit(1)
+        return
+    if game_id is None or partner_id is not None:
+        raise click.UsageError(
+            "name a game (--game-id), or a partner (--partner-id) and a --program"
+        )
     changes = read_changes(settings_)
     if since is not None and to is not None and since >= to:
         raise click.UsageError("--from must be before --to")

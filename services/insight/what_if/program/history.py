@@ -1,0 +1,137 @@
+"""Read what was decided of a partner's events, in one pass and one snapshot, and what of it the world asks for."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+import asyncpg
+import orjson
+
+from services.adapters.postgres.pool import Connection
+from services.adapters.postgres.queries import queries
+from services.adapters.postgres.rules import game_from
+from services.domain.program import Game
+
+BATCH_ROWS = 5_000
+
+_SQL = queries("what_if_program", __package__)
+
+
+class Happened(NamedTuple):
+    """One decision as it is recorded. A tuple, because there are millions."""
+
+    decided_at: datetime
+    customer_no: int
+    event_key: Any
+    event_type: str
+    event_id: str
+    topic: str
+    partition: int
+    offset: int
+    program_version: int | None
+    game_id: int | None
+    rule_version: int | None
+    occurred_at: datetime
+
+
+class Stepped(NamedTuple):
+    """A coupon that something was done with: what it was granted for, its code, and when staff ended it."""
+
+    source: tuple[str, str]
+    code: str
+    code_prefix: str
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """Of the whole history: orders told of more than once, referrals that were told, who brought others, coupons by the
+    key of the event that granted them."""
+
+    told_again: frozenset[str]
+    referrals: frozenset[str]
+    referrers: Mapping[str, int]
+    coupons: Mapping[Any, Sequence[Stepped]]
+
+
+async def known_of(connection: Connection, partner_id: int) -> Known:
+    """What the world must know before it begins."""
+    coupons: dict[Any, list[Stepped]] = {}
+    for row in await connection.fetch(_SQL["coupons_stepped"], partner_id):
+        coupons.setdefault(row["event_key"], []).append(
+            Stepped(
+                (row["source_kind"], row["source_id"]),
+                row["code"],
+                row["code_prefix"],
+                row["ended_at"],
+            )
+        )
+    orders = await connection.fetch(_SQL["told_again"], partner_id)
+    referrals = await connection.fetch(_SQL["completed_referrals"], partner_id)
+    referrers = await connection.fetch(_SQL["referrers"], partner_id)
+    return Known(
+        told_again=frozenset(row["order_id"] for row in orders),
+        referrals=frozenset(row["event_id"] for row in referrals),
+        referrers={row["customer_id"]: row["customer_no"] for row in referrers},
+        coupons=coupons,
+    )
+
+
+async def history(connection: Connection, partner_id: int) -> AsyncIterator[list[Happened]]:
+    """Batches of what was decided, in the order in which it was; inside a transaction."""
+    cursor = await connection.cursor(_SQL["decisions"], partner_id)
+    while rows := await cursor.fetch(BATCH_ROWS):
+        yield [Happened(*row) for row in rows]
+
+
+@dataclass(slots=True, kw_only=True)
+class Unread:
+    """What events did whose records cannot be read: rows of the ledger, and how many coupons, by the event's key."""
+
+    entries: dict[Any, list[asyncpg.Record]] = field(default_factory=dict)
+    coupons: dict[Any, int] = field(default_factory=dict)
+
+
+async def unread(connection: Connection, some: Sequence[Happened]) -> Unread:
+    """Of these decisions."""
+    found = Unread()
+    if not some:
+        return found
+    numbers = list({each.customer_no for each in some})
+    keys = [each.event_key for each in some]
+    for row in await connection.fetch(_SQL["entries"], numbers, keys):
+        found.entries.setdefault(row["event_key"], []).append(row)
+    for row in await connection.fetch(_SQL["coupons_granted"], numbers, keys):
+        found.coupons[row["event_key"]] = row["coupons"]
+    return found
+
+
+class Games:
+    """Games as they were at their versions."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._games: dict[tuple[int, int], Game] = {}
+
+    async def at(self, game_id: int | None, version: int | None) -> Mapping[int, Game]:
+        """By id: the game of a completion, none where it was not found."""
+        if game_id is None or version is None:
+            return {}
+        if (game_id, version) not in self._games:
+            (row,) = await self._connection.fetch(_SQL["game_version"], game_id, version)
+            rules = {"time_zone": row["time_zone"], **orjson.loads(row["rules"])}
+            for name in ("start_date", "end_date"):
+                rules[name] = rules[name] and date.fromisoformat(rules[name])
+            self._games[game_id, version] = game_from(rules)
+        return {game_id: self._games[game_id, version]}
+
+
+async def stored_ends(
+    connection: Connection, partner_id: int, at: datetime
+) -> AsyncIterator[asyncpg.Record]:
+    """What each of the partner's customers has, see the query; inside a transaction."""
+    async for row in connection.cursor(_SQL["ended"], partner_id, at, prefetch=BATCH_ROWS):
+        yield row

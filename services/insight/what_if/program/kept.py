@@ -1,0 +1,80 @@
+"""What a world remembers of one customer, in little space: there may be a million lots.
+
+A lot is packed without its source, which only messages name. One that has nothing left is dropped, unless a reversal of
+its own order may come: then what of it expired counts as taken.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from services.domain.campaigns import NO_CAMPAIGNS, CampaignProgress
+from services.domain.coupons.coupon import Coupon
+from services.domain.origins import Source, SourceKind
+from services.domain.points.wallet import NO_POINTS, Lot, Wallet
+from services.domain.profiles import UNKNOWN, Profile
+from services.domain.tiers import NO_STANDING, Standing
+from services.insight.what_if.holdings import instant_of, microseconds
+
+_LOT = struct.Struct("<qqqqqq")
+_NEVER = 2**63 - 1
+_SOURCE = Source(SourceKind.ORDER, "")
+
+NO_LOTS: Mapping[int, Lot] = {}
+NO_COUPONS: Mapping[str, Coupon] = {}
+
+
+@dataclass(slots=True)
+class Kept:
+    """`next_end`: when the first of the lots ends, in microseconds. `watched`: lots that reversals may ask for.
+
+    `coupons` are those that something was really done with, or that a reversal may cancel; `granted` counts all.
+    """
+
+    profile: Profile = UNKNOWN
+    wallet: Wallet = NO_POINTS
+    standing: Standing = NO_STANDING
+    campaigns: CampaignProgress = NO_CAMPAIGNS
+    lots: bytearray = field(default_factory=bytearray)
+    next_end: int = _NEVER
+    watched: set[int] | None = None
+    coupons: dict[str, Coupon] | None = None
+    used_by: dict[str, tuple[str, ...]] | None = None
+    granted: int = 0
+
+    def is_due(self, at: datetime) -> bool:
+        """Whether a lot is over by then."""
+        return self.next_end <= microseconds(at)
+
+    def unpacked(self) -> dict[int, Lot]:
+        """All lots, by number."""
+        lots = {}
+        for number, earned_at, expires_at, amount, left, expired in _LOT.iter_unpack(self.lots):
+            lots[number] = Lot(
+                number=number,
+                source=_SOURCE,
+                earned_at=instant_of(earned_at),
+                expires_at=None if expires_at == _NEVER else instant_of(expires_at),
+                amount=amount,
+                left=left,
+                expired=expired,
+            )
+        return lots
+
+    def keep(self, lots: Iterable[Lot], *, all_of_them: bool) -> None:
+        """These lots: all that there are, or beside those that are kept."""
+        packed = bytearray() if all_of_them else self.lots
+        next_end = _NEVER if all_of_them else self.next_end
+        for lot in lots:
+            if not lot.left and (self.watched is None or lot.number not in self.watched):
+                continue
+            ends = _NEVER if lot.expires_at is None else microseconds(lot.expires_at)
+            packed += _LOT.pack(
+                lot.number, microseconds(lot.earned_at), ends, lot.amount, lot.left, lot.expired
+            )
+            if lot.left:
+                next_end = min(next_end, ends)
+        self.lots, self.next_end = packed, next_end

@@ -1,0 +1,230 @@
+"""The world under the changed program: every event decided again by the issuer's rules, what customers are in memory.
+
+`services.domain.decide.decide` makes every decision and `evolve` says what follows from it; here is only what they are
+given: the event, the program that was in force with what is changed of it, the customer as this world has left them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from services.domain.closed_orders import NO_ORDERS, ClosedOrders, CloseOrder
+from services.domain.coupons import held
+from services.domain.coupons.coupon import OPEN_STATUSES, CouponStatus
+from services.domain.coupons.effects import ChangeCoupon, GrantCoupon, IssueCoupon
+from services.domain.coupons.held import Coupons
+from services.domain.coupons.issuing import Draw
+from services.domain.decide import decide
+from services.domain.decision import Effect
+from services.domain.events import (
+    CustomerDescribed,
+    Event,
+    OrderPlaced,
+    OrderReversed,
+)
+from services.domain.needs import needs
+from services.domain.points.ledger import ended
+from services.domain.profiles import CompleteReferral, Describe
+from services.domain.program import Program
+from services.domain.purchases import NO_PURCHASES, CountOrder, NoteRefund, Purchase, Purchases
+from services.domain.referrals import NOBODY, Others
+from services.domain.stamps import AddStamp, TakeStampBack
+from services.domain.state import NEW_CUSTOMER, CustomerState, evolve
+from services.insight.what_if.program.history import Known
+from services.insight.what_if.program.kept import NO_LOTS, Kept
+
+_PLENTY = 1 << 40
+"""Coupons that a game has left: whether one is given plays no part here."""
+_OF_GAMES = (IssueCoupon, AddStamp, TakeStampBack)
+
+
+@dataclass(slots=True, kw_only=True)
+class World:
+    """Takes decisions in recorded order. `customers` by number; orders are remembered only if told of again."""
+
+    known: Known
+    customers: dict[int, Kept] = field(default_factory=dict)
+    told: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Referrals completed here that are yet to be told, by the follow-up's id: friend and referrer."""
+    _registered: set[str] = field(default_factory=set)
+    _orders: dict[str, tuple[int, Purchase]] = field(default_factory=dict)
+    _noted: dict[tuple[str, int], Decimal] = field(default_factory=dict)
+    _reversed: set[tuple[str, int]] = field(default_factory=set)
+    _ended: dict[str, datetime] = field(default_factory=dict)
+    _drawn: int = 0
+
+    def customer(self, number: int) -> Kept:
+        """What is remembered of the customer, from now on."""
+        found = self.customers.get(number)
+        if found is None:
+            found = self.customers[number] = Kept()
+        return found
+
+    def decide(
+        self, event: Event, number: int, key: Any, program: Program, at: datetime
+    ) -> str | None:
+        """Decide it for this customer. Answers the id of a referral that is to be told at once, if it completes one."""
+        kept = self.customer(number)
+        wanted = needs(event, program)
+        unpacks = wanted.takes_points or kept.is_due(at)
+        state = self._state(event, number, kept, at, unpacks=unpacks)
+        quota = dict.fromkeys(wanted.limited, _PLENTY)
+        draws = self._draws(wanted.draws)
+        effects = decide(event, program, state, quota, at=at, draws=draws).effects
+        return self.keep(number, kept, state, effects, key, event, unpacked=unpacks)
+
+    def keep(
+        self,
+        number: int,
+        kept: Kept,
+        state: CustomerState,
+        effects: Iterable[Effect],
+        key: Any,
+        event: Event | None,
+        *,
+        unpacked: bool,
+    ) -> str | None:
+        """What later events can come upon; as `decide` answers."""
+        moving = [effect for effect in effects if not isinstance(effect, _OF_GAMES)]
+        if not moving:
+            return None
+        told_now = None
+        for effect in moving:
+            match effect:
+                case GrantCoupon():
+                    kept.granted += 1
+                case CountOrder() if effect.purchase.order_id in self.known.told_again:
+                    self._watch(kept, effect.purchase)
+                case CloseOrder():
+                    self._reversed.add((effect.order_id, number))
+                case Describe(registers=True) if event is not None:
+                    self._registered.add(event.customer_id)
+                case CompleteReferral() if event is not None:
+                    told_now = self._complete(event.customer_id, effect.referrer_id, key)
+                case _:
+                    pass
+        after = evolve(state, moving)
+        kept.profile, kept.standing, kept.campaigns = after.profile, after.standing, after.campaigns
+        self._keep_orders(number, after, moving)
+        self._keep_coupons(kept, moving, key)
+        lots = after.wallet.lots
+        if unpacked or lots:
+            kept.keep(lots.values(), all_of_them=unpacked)
+        kept.wallet = replace(after.wallet, lots=NO_LOTS) if lots else after.wallet
+        return told_now
+
+    def points(self, number: int, at: datetime) -> int:
+        """The balance at that instant, what is over by then ended."""
+        kept = self.customers.get(number)
+        if kept is None:
+            return 0
+        if not kept.is_due(at):
+            return kept.wallet.balance
+        entries = ended(replace(kept.wallet, lots=kept.unpacked()), at)
+        return entries[-1].balance if entries else kept.wallet.balance
+
+    def _state(
+        self, event: Event, number: int, kept: Kept, at: datetime, *, unpacks: bool
+    ) -> CustomerState:
+        """What the rules are told of the customer: as the issuer would load it."""
+        wallet = kept.wallet
+        if unpacks and kept.lots:
+            wallet = replace(wallet, lots=kept.unpacked())
+        purchases, orders, coupons = NO_PURCHASES, NO_ORDERS, NEW_CUSTOMER.coupons
+        if isinstance(event, (OrderPlaced, OrderReversed)):
+            order_id = event.order_id
+            if order_id in self.known.told_again:
+                purchases = self._purchases(order_id, number)
+                if (order_id, number) in self._reversed:
+                    orders = ClosedOrders(reversed=frozenset({order_id}))
+            if kept.coupons:
+                coupons = self._coupons(kept, at)
+        others = NOBODY
+        if isinstance(event, CustomerDescribed) and event.referred_by in self._registered:
+            assert event.referred_by is not None
+            others = Others(registered=frozenset({event.referred_by}))
+        return CustomerState(
+            coupons=coupons,
+            orders=orders,
+            profile=kept.profile,
+            wallet=wallet,
+            standing=kept.standing,
+            campaigns=kept.campaigns,
+            purchases=purchases,
+            others=others,
+        )
+
+    def _purchases(self, order_id: str, number: int) -> Purchases:
+        noted = self._noted.get((order_id, number))
+        owner, purchase = self._orders.get(order_id, (number, None))
+        if purchase is not None and owner != number:
+            purchase = Purchase(order_id=order_id, is_mine=False)
+        return Purchases(
+            by_id={order_id: purchase} if purchase is not None else {},
+            refunded_before={order_id: noted} if noted is not None else {},
+        )
+
+    def _watch(self, kept: Kept, purchase: Purchase) -> None:
+        """Its lots may be asked for when they have nothing left."""
+        entries = (purchase.entry, *(each.entry for each in purchase.achievements))
+        kept.watched = (kept.watched or set()) | {each for each in entries if each is not None}
+
+    def _complete(self, friend_id: str, referrer_id: str, key: Any) -> str | None:
+        """Told where it really was; at once, if it really was not told of this event."""
+        told = f"{key}.referral"
+        self.told[told] = (friend_id, referrer_id)
+        return None if told in self.known.referrals else told
+
+    def _keep_orders(self, number: int, after: CustomerState, moving: Sequence[Effect]) -> None:
+        for effect in moving:
+            if not isinstance(effect, (CountOrder, NoteRefund)):
+                continue
+            order_id = (
+                effect.purchase.order_id if isinstance(effect, CountOrder) else effect.order_id
+            )
+            if order_id not in self.known.told_again:
+                continue
+            purchase = after.purchases.by_id.get(order_id)
+            if purchase is not None and purchase.is_mine:
+                self._orders[order_id] = (number, purchase)
+            noted = after.purchases.refunded_before.get(order_id)
+            if noted is None:
+                self._noted.pop((order_id, number), None)
+            else:
+                self._noted[order_id, number] = noted
+
+    def _keep_coupons(self, kept: Kept, moving: Sequence[Effect], key: Any) -> None:
+        """Coupons that something was really done with, under their codes."""
+        stepped = list(self.known.coupons.get(key, ()))
+        for effect in moving:
+            if isinstance(effect, GrantCoupon):
+                source = (effect.source.kind, effect.source.id)
+                same = next((each for each in stepped if each.source == source), None)
+                if same is None:
+                    continue
+                stepped.remove(same)
+                if same.ended_at is not None:
+                    self._ended[effect.coupon_id] = same.ended_at
+                coupon = replace(held.granted(effect), code=same.code)
+                kept.coupons = {**(kept.coupons or {}), coupon.id: coupon}
+            elif isinstance(effect, ChangeCoupon) and effect.coupon.terms is not None:
+                coupons = Coupons(by_id=kept.coupons or {}, used_by=kept.used_by or {})
+                coupons = held.after(coupons, effect)
+                kept.coupons, kept.used_by = dict(coupons.by_id), dict(coupons.used_by)
+
+    def _coupons(self, kept: Kept, at: datetime) -> Coupons:
+        """What an order can name, or give back; what staff had ended by then is closed."""
+        by_id = dict(kept.coupons or {})
+        for coupon_id in by_id.keys() & self._ended.keys():
+            if self._ended[coupon_id] <= at and by_id[coupon_id].status in OPEN_STATUSES:
+                by_id[coupon_id] = replace(by_id[coupon_id], status=CouponStatus.REDEEMED)
+        return Coupons(by_id=by_id, used_by=kept.used_by or {})
+
+    def _draws(self, count: int) -> Sequence[Draw]:
+        """Ids that no other coupon has; codes are those of the record, or nobody knows them."""
+        first, self._drawn = self._drawn, self._drawn + count
+        return [Draw(coupon_id=f"{n}", code="") for n in range(first, first + count)]

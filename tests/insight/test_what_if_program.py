@@ -1,0 +1,317 @@
+"""`what-if --program`: without a change all comes out as recorded, under another program as a real run does."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+
+from schemas.gameball_v4.exact_json import write
+from schemas.topics import CUSTOMERS, FOLLOW_UPS, GAME_COMPLETED, ORDERS
+from services.adapters.kafka import client_options
+from services.adapters.records import bounds_of, partitions_of, read_parts, side_reader
+from services.domain.coupons.codes import display
+from services.issuer.pipeline import Pipeline
+from services.runtime.settings import Settings
+from tests.insight.what_if.test_command import contents
+from tests.repair.test_rehearsal_program import SHOP, Life
+from tests.stand.commands import Command
+from tests.stand.issuing import a_game, a_partner
+from tests.stand.telling import a_program, ordered, refunded, told
+
+PROGRAM: dict[str, Any] = {name: section for name, section in SHOP.items() if name != "partner_id"}
+OTHER_CASHBACK = {
+    "defaultCashbackRule": {
+        "amountRewardThreshold": 1, "rewardWalletFactor": 3, "rewardRankFactor": 1,
+    },
+    "tierCashbackRules": [],
+}  # fmt: skip
+CHANGES: dict[str, dict[str, Any]] = {
+    "cashback": {"cashback": OTHER_CASHBACK},
+    "tiers by orders": {
+        "settings": {"currency": "EUR", "tierMethod": "orders_completed"},
+        "tiers": [
+            {"name": "New", "minProgress": 0, "order": 1},
+            {"name": "Known", "minProgress": 2, "order": 2, "benefits": [{"type": "Entry Reward", "walletReward": 77}]},
+        ],
+        "cashback": OTHER_CASHBACK,
+    },
+    "no campaigns": {"campaigns": []},
+    "referrals by reviews": {
+        "referrals": {
+            "referralMethod": "CustomerAndFriend", "eventName": "review",
+            "customerReward": {"point": 11}, "friendReward": {"point": 7},
+        },
+    },
+    "no referrals": {"referrals": {}},
+    "points that end": {"redemption": {"pointsExpiryPeriod": 1}},
+}  # fmt: skip
+
+
+async def stored_in_topics(
+    settings: Settings, records: Sequence[ConsumerRecord]
+) -> list[ConsumerRecord]:
+    """The records as the topics have them now, in the order in which they were sent."""
+    ids = [dict(record.headers)["ce_id"] for record in records]
+    async with AIOKafkaProducer(**client_options(settings)) as producer:
+        for record in records:
+            await producer.send_and_wait(
+                settings.topic(record.topic), record.value, record.key, headers=list(record.headers)
+            )
+    found: dict[bytes, ConsumerRecord] = {}
+    names = {settings.topic(name) for name in (GAME_COMPLETED, ORDERS, CUSTOMERS)}
+    partitions = await partitions_of(settings, names)
+    async with side_reader(settings) as consumer:
+        bounds = await bounds_of(consumer, partitions)
+        starts = {place: each.first for place, each in bounds.items()}
+        ends = {place: each.end for place, each in bounds.items()}
+        async for some in read_parts(consumer, starts, ends):
+            found |= {dict(record.headers)["ce_id"]: record for record in some}
+    return [found[each] for each in ids]
+
+
+class Shop:
+    """A partner whose events stand in their topics and are decided, poll by poll."""
+
+    def __init__(
+        self, settings: Settings, database: asyncpg.Connection, pipeline: Pipeline, partner_id: int
+    ) -> None:
+        self.settings = settings
+        self.database = database
+        self.pipeline = pipeline
+        self.partner_id = partner_id
+
+    async def happens(self, records: Sequence[ConsumerRecord]) -> None:
+        """One poll; then what it made us tell ourselves."""
+        await self.pipeline.process(await stored_in_topics(self.settings, records))
+        await self.follow_up()
+
+    async def follow_up(self) -> None:
+        rows = await self.database.fetch(
+            "SELECT ce_type, ce_id, value FROM outbox WHERE topic = $1 AND ce_id NOT IN"
+            " (SELECT event_id FROM decisions) ORDER BY id",
+            FOLLOW_UPS,
+        )
+        await self.pipeline.process(
+            [
+                told(row["ce_type"], event_id=row["ce_id"], source="/couponry/follow-ups", **json.loads(row["value"]))
+                for row in rows
+            ]
+        )  # fmt: skip
+
+    async def codes(self) -> list[str]:
+        rows = await self.database.fetch(
+            "SELECT code, code_prefix FROM coupons WHERE terms IS NOT NULL"
+        )
+        return [display(row["code"], row["code_prefix"]) for row in rows]
+
+    async def ends(self) -> dict[str, tuple[Any, ...]]:
+        """Points, tier and coupons by customer."""
+        rows = await self.database.fetch(
+            "SELECT customer_id, balance, tier_name, (SELECT count(*) FROM coupons c"
+            " WHERE c.customer_no = w.customer_no) AS coupons"
+            " FROM wallets w JOIN customers USING (customer_no) WHERE w.partner_id = $1",
+            self.partner_id,
+        )
+        return {row["customer_id"]: tuple(row)[1:] for row in rows}
+
+
+@pytest.fixture
+async def shop(
+    topics: Settings, database: asyncpg.Connection, pipeline: Pipeline, partner_id: int
+) -> Shop:
+    return Shop(topics, database, pipeline, partner_id)
+
+
+async def tried(couponry: Command, shop: Shop, tmp_path: Path, **sections: Any) -> Any:
+    """The JSON of `what-if` with these sections changed."""
+    file = tmp_path / "program.json"
+    file.write_text(write({"partner_id": shop.partner_id, **sections}))
+    result = await couponry("what-if", "--partner-id", shop.partner_id, "--program", file, "--json")
+    return result.json()
+
+
+def ends_of(report: Any, which: str) -> dict[str, tuple[Any, ...]]:
+    return {
+        each["customer_id"]: tuple(each[name][which] for name in ("points", "tier", "coupons"))
+        for each in report["customers"]
+    }
+
+
+async def lived(shop: Shop, seed: int, *, with_codes: bool) -> Life:
+    """A life of four customers under the sample program, as it stands in the topics."""
+    wheel = await a_game(shop.database, shop.partner_id, game_type="wheel", allow_multiple_active_coupons=True)  # fmt: skip
+    life = Life(dice=random.Random(seed), partner_id=shop.partner_id, game_id=wheel)
+    polls = [life.joined(), *(life.poll(8) for _ in range(3 if with_codes else 12))]
+    for poll in polls:
+        await shop.happens([one for one in poll if one.topic != FOLLOW_UPS])
+    for _ in range(9 if with_codes else 0):
+        life.codes = await shop.codes()
+        await shop.happens([one for one in life.poll(8) if one.topic != FOLLOW_UPS])
+    return life
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_without_a_change_nothing_differs(
+    seed: int, shop: Shop, couponry: Command, tmp_path: Path
+) -> None:
+    """Codes that were used, refunds by part, versions in between, points booked by hand: all comes out as recorded."""
+    await a_program(shop.database, shop.partner_id, **PROGRAM)
+    await lived(shop, seed, with_codes=True)
+    await a_program(shop.database, shop.partner_id, cashback=OTHER_CASHBACK)
+    await shop.happens([ordered("anna-99", "33.30", partner_id=shop.partner_id)])
+    report = await tried(couponry, shop, tmp_path, cashback=OTHER_CASHBACK)
+    assert report["customers"] == [], report
+    assert (report["changed"], report["reproduced"], report["events_without_record"]) == ([], True, 0)  # fmt: skip
+    stored = await shop.ends()
+    assert report["totals"]["points"] == {
+        "before": sum(end[0] for end in stored.values()),
+        "after": sum(end[0] for end in stored.values()),
+    }
+
+
+@pytest.mark.parametrize("name", CHANGES)
+async def test_changed_program_agrees_with_a_real_run(
+    name: str, shop: Shop, couponry: Command, tmp_path: Path
+) -> None:
+    """What was recorded is `before`; what another partner comes to, to whom the same happened, is `after`."""
+    await a_program(shop.database, shop.partner_id, **PROGRAM)
+    life = await lived(shop, 7, with_codes=False)
+    report = await tried(couponry, shop, tmp_path, **CHANGES[name])
+    assert set(report["changed"]) == CHANGES[name].keys()
+
+    other = Shop(shop.settings, shop.database, shop.pipeline, await a_partner(shop.database))  # fmt: skip
+    await a_program(shop.database, other.partner_id, **{**PROGRAM, **CHANGES[name]})
+    wheel = await a_game(shop.database, other.partner_id, game_type="wheel", allow_multiple_active_coupons=True)  # fmt: skip
+    for poll in life.polls:
+        await other.happens([moved(one, life, other.partner_id, wheel) for one in poll if one.topic != FOLLOW_UPS])  # fmt: skip
+    before, after = await shop.ends(), await other.ends()
+    differ = {who for who in before if before[who] != after[who]}
+    assert ends_of(report, "before") == {who: before[who] for who in differ}
+    assert ends_of(report, "after") == {who: after[who] for who in differ}
+    assert report["totals"]["differing"] == len(differ)
+    assert report["totals"]["points"]["after"] == sum(end[0] for end in after.values())
+    if name != "points that end":
+        assert differ
+
+
+def moved(record: ConsumerRecord, life: Life, partner_id: int, game_id: int) -> ConsumerRecord:
+    """The same, of another partner and another event."""
+    assert record.value is not None
+    data = json.loads(record.value)
+    data["partner_id"] = partner_id
+    if "game_id" in data:
+        data["game_id"] = game_id
+    headers = dict(record.headers) | {"ce_source": b"/other"}
+    return ConsumerRecord(
+        **{
+            **{name: getattr(record, name) for name in record.__dataclass_fields__},
+            "value": json.dumps(data).encode(),
+            "headers": tuple(headers.items()),
+        }
+    )
+
+
+async def test_program_is_tried_before_there_is_one(
+    shop: Shop, couponry: Command, tmp_path: Path
+) -> None:
+    """A partner at version 0 sees what its orders would have earned; nothing is written."""
+    await shop.happens([told("customer.created", partner_id=shop.partner_id)])
+    await shop.happens([ordered("o-1", "60.50", partner_id=shop.partner_id)])
+    await shop.happens([refunded("o-1", "10.50", partner_id=shop.partner_id)])
+    before = await contents(shop)  # type: ignore[arg-type] # it has a database
+    report = await tried(couponry, shop, tmp_path, cashback=OTHER_CASHBACK)
+    assert ends_of(report, "before") == {"anna": (0, None, 0)}
+    assert ends_of(report, "after") == {"anna": (150, None, 0)}
+    assert await contents(shop) == before  # type: ignore[arg-type]
+
+
+async def test_what_the_topics_have_no_more_counts_as_it_did(
+    shop: Shop, couponry: Command, tmp_path: Path
+) -> None:
+    """Points that were earned by records which are gone stay in both worlds, and are counted as such."""
+    await a_program(shop.database, shop.partner_id, cashback=OTHER_CASHBACK)
+    await shop.happens([ordered("o-1", "10", partner_id=shop.partner_id)])
+    admin = AIOKafkaAdminClient(**client_options(shop.settings))
+    await admin.start()
+    place = await shop.database.fetchrow('SELECT topic, partition, "offset" FROM decisions')
+    assert place is not None
+    partition = TopicPartition(place["topic"], place["partition"])
+    await admin.delete_records({partition: RecordsToDelete(before_offset=place["offset"] + 1)})
+    await admin.close()
+    await shop.happens([ordered("o-2", "5", partner_id=shop.partner_id)])
+    report = await tried(couponry, shop, tmp_path, cashback=OTHER_CASHBACK)
+    assert (report["customers"], report["events_without_record"]) == ([], 1)
+    double = {**OTHER_CASHBACK, "defaultCashbackRule": {"amountRewardThreshold": 1, "rewardWalletFactor": 6, "rewardRankFactor": 1}}  # fmt: skip
+    report = await tried(couponry, shop, tmp_path, cashback=double)
+    assert ends_of(report, "before") == {"anna": (45, None, 0)}
+    assert ends_of(report, "after") == {"anna": (60, None, 0)}
+
+
+async def test_people_see_the_largest_differences(
+    shop: Shop, couponry: Command, tmp_path: Path
+) -> None:
+    """Totals, tiers, and who would gain and lose, by name."""
+    await a_program(shop.database, shop.partner_id, **PROGRAM)
+    await shop.happens([ordered("o-1", "120", partner_id=shop.partner_id), ordered("o-2", "10", "bert", partner_id=shop.partner_id)])  # fmt: skip
+    file = tmp_path / "program.json"
+    file.write_text(write({"partner_id": shop.partner_id, "cashback": OTHER_CASHBACK}))
+    said = (await couponry("what-if", "--partner-id", shop.partner_id, "--program", file)).out
+    words = [line.split() for line in said.splitlines()]
+    points = await shop.ends()
+    anna, bert = points["anna"][0], points["bert"][0]
+    assert [
+        "anna",
+        f"{anna:,}",
+        f"{anna + 240:,}",
+        "+240",
+        "Roast",
+        "the",
+        "same",
+        "0",
+        "0",
+    ] in words
+    assert ["bert", f"{bert:,}", f"{bert + 20:,}", "+20", "Bean", "the", "same", "0", "0"] in words
+    assert said.index("anna") < said.index("bert")
+    assert "changed        cashback" in said
+    assert "Nothing was written." in said
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("--program", "nowhere.json"), "--partner-id"),
+        (("--partner-id", "1"), "--game-id"),
+        (("--partner-id", "1", "--program", "nowhere.json"), "nowhere.json"),
+        (("--partner-id", "1", "--program", "nowhere.json", "--set", "is_active=true"), "--json alone"),
+    ],
+)  # fmt: skip
+async def test_options_that_make_no_sense_are_one_line(
+    topics: Settings, couponry: Command, options: Sequence[str], named: str
+) -> None:
+    """Exit 2, and what is wrong."""
+    result = await couponry("what-if", *options)
+    assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
+    assert named in result.err
+
+
+async def test_wrong_file_is_refused_by_its_place(
+    shop: Shop, couponry: Command, tmp_path: Path
+) -> None:
+    """A program of somebody else, or with an unknown field: exit 2, one line."""
+    for document, named in (
+        ({"partner_id": shop.partner_id + 1}, "partner_id"),
+        ({"partner_id": shop.partner_id, "cashback": {"colour": 1}}, "cashback.colour"),
+    ):
+        file = tmp_path / "program.json"
+        file.write_text(write(document))
+        result = await couponry("what-if", "--partner-id", shop.partner_id, "--program", file)
+        assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
+        assert named in result.err
