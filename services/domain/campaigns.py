@@ -42,7 +42,7 @@ class CampaignOutcome(StrEnum):
     REFUSED = "refused"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quickly_made(frozen=True, slots=True, kw_only=True)
 class CampaignResult:
     """What an event did for one campaign, and why if nothing."""
 
@@ -90,7 +90,7 @@ class Campaign:
         return any(self.applies_to(line) for line in lines)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quickly_made(frozen=True, slots=True, kw_only=True)
 class Progress:
     """Of a customer in one campaign: achievements that count, and the steps of the round under way."""
 
@@ -102,7 +102,7 @@ class Progress:
 NO_PROGRESS = Progress()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quickly_made(frozen=True, slots=True, kw_only=True)
 class CampaignProgress:
     """A family of the customer's state: progress by campaign id."""
 
@@ -178,7 +178,7 @@ def laid_over(stored: CampaignProgress, changes: CampaignProgress) -> CampaignPr
     return CampaignProgress(by_id={**stored.by_id, **changes.by_id})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quickly_made(frozen=True, slots=True, kw_only=True)
 class Standpoint:
     """From where a campaign is judged: the event's own time, and the customer's tier and tags before the event."""
 

@@ -6,7 +6,7 @@ An order is one for (partner, order id), whoever told of it: the first that earn
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from decimal import Decimal
 from typing import assert_never
 
@@ -57,7 +57,7 @@ class Purchase:
         return not self.is_closed and not self.refunded
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quickly_made(frozen=True, slots=True, kw_only=True)
 class Purchases:
     """Orders at hand by id. `refunded_before`: of orders that have not come yet, how much was refunded by part."""
 

@@ -7,7 +7,7 @@ built anew field by field: what no effect concerns stays as it is.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import assert_never
 
 from services.domain import campaigns, closed_orders, profiles, purchases, stamps, tiers
@@ -37,9 +37,10 @@ from services.domain.purchases import NO_PURCHASES, CountOrder, NoteRefund, Purc
 from services.domain.referrals import NOBODY, Others, RewardReferral
 from services.domain.stamps import NO_STAMPS, AddStamp, Stamps, TakeStampBack
 from services.domain.tiers import NO_STANDING, ChangeTier, GrantTier, Standing
+from services.domain.values import quickly_made
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quickly_made(frozen=True, slots=True, kw_only=True)
 class CustomerState:
     """One customer, as far as the events at hand can touch."""
 

@@ -46,7 +46,7 @@ class TierRef:
     name: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quickly_made(frozen=True, slots=True, kw_only=True)
 class Standing:
     """The tier recorded last, None where there were no tiers; and the tiers that have granted, for ever, by id and
     name. `is_recorded` is False until the first decision."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import assert_never
 
@@ -15,9 +15,10 @@ from services.domain.coupons.effects import (
     GrantCoupon,
     IssueCoupon,
 )
+from services.domain.values import quickly_made
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quickly_made(frozen=True, slots=True, kw_only=True)
 class Coupons:
     """`by_id`: the holders of single places, and coupons named by an order's codes or redeemed by it.
 

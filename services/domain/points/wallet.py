@@ -8,7 +8,7 @@ points names the lots that it takes from, so that what is left of each is known.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -91,7 +91,7 @@ class Post:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quickly_made(frozen=True, slots=True, kw_only=True)
 class Wallet:
     """Balances of one customer, how many entries led to them, and the lots that the events at hand may touch."""
 
