@@ -10,8 +10,9 @@ import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 
-from services.domain.campaigns import NO_CAMPAIGNS, CampaignProgress
+from services.domain.campaigns import CampaignProgress, Progress
 from services.domain.coupons.coupon import Coupon
 from services.domain.origins import Source, SourceKind
 from services.domain.points.wallet import NO_POINTS, Lot, Wallet
@@ -20,30 +21,55 @@ from services.domain.tiers import NO_STANDING, Standing
 from services.insight.what_if.holdings import instant_of, microseconds
 
 _LOT = struct.Struct("<qqqqqq")
+_PROGRESS = struct.Struct("<qiii")
 _NEVER = 2**63 - 1
 _SOURCE = Source(SourceKind.ORDER, "")
 
+
+@lru_cache(maxsize=20_000)  # customers are alike: few things can have been achieved
+def _campaigns(progress: bytes) -> CampaignProgress:
+    by_id = {
+        id_: Progress(achieved=achieved, round=round_, steps=steps)
+        for id_, achieved, round_, steps in _PROGRESS.iter_unpack(progress)
+    }
+    return CampaignProgress(by_id=by_id)
+
+
 NO_LOTS: Mapping[int, Lot] = {}
-NO_COUPONS: Mapping[str, Coupon] = {}
 
 
 @dataclass(slots=True)
 class Kept:
-    """`next_end`: when the first of the lots ends, in microseconds. `watched`: lots that reversals may ask for.
+    """`progress` is that of `campaigns`, packed. `next_end`: when the first of the lots ends, in microseconds.
 
-    `coupons` are those that something was really done with, or that a reversal may cancel; `granted` counts all.
+    `watched`: lots that reversals may ask for. `coupons` are those that something was really done with; `granted`
+    counts all.
     """
 
     profile: Profile = UNKNOWN
     wallet: Wallet = NO_POINTS
     standing: Standing = NO_STANDING
-    campaigns: CampaignProgress = NO_CAMPAIGNS
+    progress: bytes = b""
     lots: bytearray = field(default_factory=bytearray)
     next_end: int = _NEVER
     watched: set[int] | None = None
     coupons: dict[str, Coupon] | None = None
     used_by: dict[str, tuple[str, ...]] | None = None
     granted: int = 0
+
+    @property
+    def campaigns(self) -> CampaignProgress:
+        """How far each has come."""
+        return _campaigns(self.progress)
+
+    @campaigns.setter
+    def campaigns(self, campaigns: CampaignProgress) -> None:
+        self.progress = b"".join(
+            [
+                _PROGRESS.pack(id_, each.achieved, each.round, each.steps)
+                for id_, each in sorted(campaigns.by_id.items())
+            ]
+        )
 
     def is_due(self, at: datetime) -> bool:
         """Whether a lot is over by then."""

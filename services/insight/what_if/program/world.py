@@ -34,6 +34,7 @@ from services.domain.purchases import NO_PURCHASES, CountOrder, NoteRefund, Purc
 from services.domain.referrals import NOBODY, Others
 from services.domain.stamps import AddStamp, TakeStampBack
 from services.domain.state import NEW_CUSTOMER, CustomerState, evolve
+from services.domain.tiers import Standing
 from services.insight.what_if.program.history import Known
 from services.insight.what_if.program.kept import NO_LOTS, Kept
 
@@ -55,6 +56,8 @@ class World:
     _noted: dict[tuple[str, int], Decimal] = field(default_factory=dict)
     _reversed: set[tuple[str, int]] = field(default_factory=set)
     _ended: dict[str, datetime] = field(default_factory=dict)
+    _standings: dict[Standing, Standing] = field(default_factory=dict)
+    """Each once, for customers are alike."""
     _drawn: int = 0
 
     def customer(self, number: int) -> Kept:
@@ -108,7 +111,10 @@ class World:
                 case _:
                     pass
         after = evolve(state, moving)
-        kept.profile, kept.standing, kept.campaigns = after.profile, after.standing, after.campaigns
+        kept.profile = after.profile
+        kept.standing = self._standings.setdefault(after.standing, after.standing)
+        if after.campaigns is not state.campaigns:
+            kept.campaigns = after.campaigns
         self._keep_orders(number, after, moving)
         self._keep_coupons(kept, moving, key)
         lots = after.wallet.lots
