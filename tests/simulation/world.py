@@ -16,6 +16,7 @@ from schemas.events.types import CUSTOMER_BIRTHDAY, REFERRAL_COMPLETED
 from schemas.topics import FOLLOW_UPS_SOURCE
 from services.adapters.draws import Drawing
 from services.adapters.postgres.failures import LostRace
+from services.decisions.account_time import settle_lots
 from services.decisions.accounts_by_hand import Booked, ByHand, book_points, hand_over_card
 from services.decisions.follow_ups import birthday_cause
 from services.decisions.manner import Manner, Writing
@@ -284,6 +285,8 @@ class World:
                     actor="sweeper",
                     limit=3,
                 )
+            async with self.pool.acquire() as connection, connection.transaction():
+                await settle_lots(connection, self._manner, limit=3)
         except LostRace:
             pass
 
