@@ -87,16 +87,15 @@ def decide_game_completed(
 ) -> Decision:
     """A won game inside its dates completes; every other completion is declined with its reason.
 
-    Under a program campaigns hear of it, won or lost, if the game is known and open.
+    Under a program campaigns hear of it, won or lost, if the game is known and open; the tier is settled in any case.
     """
     game = program.game_of(event.partner_id, event.game_id)
+    effects: tuple[CouponEffect, ...]
     if game is None:
         reason = DeclineReason.GAME_NOT_FOUND
-        return _answer(game, (DeclineIssuance(game_id=event.game_id, reason=reason),), at)
-    if reason_against := ineligible(event, game):
-        effects: tuple[CouponEffect, ...] = (
-            DeclineIssuance(game_id=game.id, reason=reason_against),
-        )
+        effects = (DeclineIssuance(game_id=event.game_id, reason=reason),)
+    elif reason_against := ineligible(event, game):
+        effects = (DeclineIssuance(game_id=game.id, reason=reason_against),)
     else:
         effects = complete(game, state.coupons, quota, at=at, draw=draws[0])
     decision = _answer(game, effects, at)
@@ -106,10 +105,12 @@ def decide_game_completed(
     return _set_off(decision, event, game, Course(partner, state, at=at, draws=draws[1:]))
 
 
-def _set_off(decision: Decision, event: GameCompleted, game: Game, course: Course) -> Decision:
+def _set_off(
+    decision: Decision, event: GameCompleted, game: Game | None, course: Course
+) -> Decision:
     """The same decision, with what the program makes of the completion."""
     done, referral = NOTHING_SET_OFF, None
-    if game.is_open(event.occurred_at):
+    if game is not None and game.is_open(event.occurred_at):
         happening = Happening(
             name=GAME_COMPLETED,
             metadata={

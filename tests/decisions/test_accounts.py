@@ -118,6 +118,23 @@ async def test_tier_is_reached_and_told_once(
     ]
 
 
+async def test_tier_is_settled_whatever_is_decided(
+    database: asyncpg.Connection, pipeline: Pipeline, partner_id: int
+) -> None:
+    """Tiers that have changed are recorded at the next decision, that of an unknown game among them, which names its version."""
+    await a_program(database, partner_id, cashback=CASHBACK)
+    await pipeline.process([ordered("o-1", "190", partner_id=partner_id)])
+    changed = await a_program(database, partner_id, cashback=CASHBACK, tiers=TIERS)
+    await pipeline.process([told("game.completed", partner_id=partner_id, game_id=999_999)])
+    wallet = await wallet_of(database)
+    assert (wallet["balance"], wallet["tier_name"]) == (3190, "Silver")
+    decision = await database.fetchrow("SELECT * FROM decisions ORDER BY seq DESC LIMIT 1")
+    assert decision is not None
+    assert (decision["reason"], decision["program_version"]) == ("game_not_found", changed.version)
+    types = [type_ for type_, _ in await told_of(database, PROGRAM_EVENTS)]
+    assert types == ["points.earned", "points.earned", "tier.changed"]
+
+
 async def test_campaign_is_achieved_with_its_coupon(
     database: asyncpg.Connection, pipeline: Pipeline, partner_id: int
 ) -> None:
