@@ -94,8 +94,8 @@ def _described(
     profile = replace(profile, registered_at=course.at)
     course.add(Describe(profile=profile, registers=True))
     course.tags = profile.tags
-    card = program.card_to_assign(event.partner_id)
-    if profile.card_id is None and card is not None:
+    card = program.card_to_assign(event.partner_id, profile.card_id)
+    if card is not None:
         hold_card(course, card.id)
     happening = Happening(
         name=SIGN_UP,

@@ -109,10 +109,11 @@ class Program:
         found = self.partners.get(partner_id)
         return found if found is not None and found.version else None
 
-    def card_to_assign(self, partner_id: int) -> CardRules | None:
-        """The card that who registers without one is given, also where no program is in force."""
+    def card_to_assign(self, partner_id: int, held: int | None) -> CardRules | None:
+        """The card that who registers is given, also where no program is in force; none to who holds one already. A
+        deleted one is nobody's."""
         found = self.partners.get(partner_id)
-        return found.assigned_card() if found is not None else None
+        return found.assigned_card() if found is not None and held not in found.cards else None
 
     def products_of(self, partner_id: int, skus: Iterable[str]) -> frozenset[int]:
         """The partner's products that have these SKUs, as far as any game asks."""

@@ -141,7 +141,7 @@ class Book:
         if not registers:
             return
         turn.tags = set(customer.tags)
-        if customer.card is None and (card_id := rules.card_for_new()) is not None:
+        if rules.card(customer.card) is None and (card_id := rules.card_for_new()) is not None:
             self._hand_over(turn, card_id)
         metadata = {**customer.attributes, "locale": customer.locale}
         turn.set_off("sign_up", metadata, [], set())
