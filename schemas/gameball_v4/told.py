@@ -12,7 +12,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Final, TypeVar
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from schemas.events import types
 from schemas.events.customers import MAX_TAGS
@@ -111,10 +111,18 @@ class LineItem(Part):
     price: SignedAmount
 
 
-class OrderTold(Part):
-    """An order. `totalPrice` is the value of its goods before the discounts of `redeemedCoupons`; without a `currency`
-    it is in that of the settings. `shipping` is another name of `totalShipping`."""
+def _price_or_paid(schema: dict[str, Any]) -> None:
+    """One of the two is enough, which fields alone cannot say."""
+    schema["required"].remove("totalPrice")
+    schema["anyOf"] = [{"required": ["totalPrice"]}, {"required": ["totalPaid"]}]
 
+
+class OrderTold(Part):
+    """An order. `totalPrice` is the value of its goods before the discounts of `redeemedCoupons`, and what was paid
+    where only `totalPaid` is told; without a `currency` it is in that of the settings. `shipping` is another name of
+    `totalShipping`."""
+
+    model_config = ConfigDict(json_schema_extra=_price_or_paid)
     order_id: OrderId
     customer_id: CustomerId
     total_price: Amount
@@ -130,6 +138,8 @@ class OrderTold(Part):
     def settle(cls, sent: dict[str, Any], refused: Refused) -> None:
         if "shipping" in sent:
             unite(sent, "totalShipping", sent.pop("shipping"), refused, other="shipping")
+        if sent.get("totalPrice") is None and sent.get("totalPaid") is not None:
+            sent["totalPrice"] = sent["totalPaid"]
 
 
 def customer_happening(sent: Mapping[str, Any], partner_id: int) -> Happening:
