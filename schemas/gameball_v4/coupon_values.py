@@ -16,6 +16,7 @@ from schemas.gameball_v4.values import (
     moment,
     storable,
     whole,
+    whole_of,
 )
 
 SPELLINGS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -59,6 +60,7 @@ def _type(value: Any, info: ValidationInfo) -> str:
 def _outside_id(value: Any, info: ValidationInfo) -> int | str:
     """An id that the partner's shop gives: a number or a text."""
     says = "Must be an id: a whole number, or 1 to 255 characters"
+    value = whole_of(value)
     if type(value) is int and 0 <= value < 2**63:
         return value
     if not 1 <= len(storable(value, says)) <= 255:
@@ -89,6 +91,7 @@ def collection_id_of(item: Any) -> Any:
 
 def _expiry(value: Any, info: ValidationInfo) -> int | str:
     """Days, or an instant or a date as it was sent."""
+    value = whole_of(value)
     if type(value) is int and 1 <= value <= 3650:
         return value
     text = refusal("Must be days from 1 to 3650, or an instant such as 2026-12-31T23:59:59Z")

@@ -33,6 +33,7 @@ from schemas.gameball_v4.values import (
     PositiveMoney,
     Text,
     is_address,
+    whole_of,
 )
 
 
@@ -198,7 +199,9 @@ def _unite_collections(sent: dict[str, Any], refused: Refused) -> None:
             refused.at("collections").add("Must be a list")
             return
         for item in place or ():
-            key = str(collection_id_of(item))
+            id_ = whole_of(collection_id_of(item))
+            # What is no id stays, to be refused by its place.
+            key = str(id_) if type(id_) in (int, str) else f"\0{len(united)}"
             if key not in united or isinstance(item, dict):
                 united[key] = item
     lines = sent.get("applicableTo")

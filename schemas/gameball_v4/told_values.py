@@ -15,7 +15,7 @@ from schemas.definitions import refusal
 from schemas.events.customers import MAX_LIST, MAX_MEMBERS, MAX_TEXT, OURS
 from schemas.fields import CUSTOMER_ID_PATTERN, MAX_DECIMAL_DIGITS, MAX_ID, exact
 from schemas.gameball_v4.reading import refused_at
-from schemas.gameball_v4.values import Reads, matching, storable, text, whole
+from schemas.gameball_v4.values import Reads, matching, storable, text, whole, whole_of
 
 LONGEST_ID: Final = 128
 LONGEST_NAME: Final = 100
@@ -139,7 +139,7 @@ def _collections(value: Any, info: ValidationInfo) -> list[str]:
     """Ids as texts, as they are compared; a single one is a list of one."""
     listed = value if isinstance(value, list) else [value]
     found = []
-    for each in listed:
+    for each in map(whole_of, listed):
         if type(each) is not int and not 1 <= len(storable(each, _COLLECTION)) <= 255:
             raise refusal(_COLLECTION)
         found.append(str(each))

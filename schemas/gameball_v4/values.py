@@ -71,13 +71,19 @@ def _circumstances(info: ValidationInfo) -> Circumstances:
     return info.context if isinstance(info.context, Circumstances) else Circumstances()
 
 
+def whole_of(value: Any) -> Any:
+    """`100.0` as 100, anything else as it is."""
+    if type(value) is Decimal and value == value.to_integral_value() and abs(value) < 2**63:
+        return int(value)
+    return value
+
+
 def whole(least: int, most: int) -> Reads:
     """A whole number between these, both among them; `100.0` is 100."""
     text = f"Must be a whole number between {least} and {most}"
 
     def read(value: Any, info: ValidationInfo) -> int:
-        if type(value) is Decimal and value == value.to_integral_value():
-            value = int(value) if abs(value) <= MAX_ITEM_ID else None
+        value = whole_of(value)
         if type(value) is not int or not least <= value <= most:
             raise refusal(text)
         return int(value)

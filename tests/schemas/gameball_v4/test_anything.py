@@ -33,7 +33,7 @@ scalars = st.one_of(
     st.none(), st.booleans(), st.integers(), st.decimals(allow_nan=False, allow_infinity=False), st.text(max_size=5),
     st.sampled_from([
         "2026-02-30", "9998-12-31", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-12:00", "Any", "Percentage", "Gold",
-        10**12, -1, 0, 11, "https://[", "\ud800", "\0", "\u202e", Decimal("1E-400"), Decimal("1E+400"),
+        10**12, -1, 0, 11, "https://[", "\ud800", "\0", "\u202e", Decimal("1E-400"), Decimal("1E+400"), Decimal("7.0"),
     ]),
 )  # fmt: skip
 names = st.sampled_from([

@@ -246,6 +246,15 @@ def test_whole_numbers_may_be_written_with_a_fraction_of_nothing() -> None:
     ) == (3, 3)
 
 
+def test_whole_ids_and_days_may_be_written_with_a_fraction_of_nothing() -> None:
+    """Days until a coupon ends, and ids of the shop's: 7.0 and 7 are one collection."""
+    sent = '{"friendReward": {"coupon": {"couponType": "Free Shipping", "collections": [7, 7.0, "7", {"collectionId": 8.0}], "applicableTo": {"productIds": [5.0]}, "options": {"expiryAfter": 14.0}}}}'
+    coupon = shown_referrals(put_referrals(NOW, read(sent)))["friendReward"]["coupon"]
+    assert coupon["applicableTo"] == {"collections": [7, 8], "productIds": [5]}
+    assert [type(each) for each in coupon["collections"]] == [int, int]
+    assert (coupon["options"]["expiryAfter"], type(coupon["options"]["expiryAfter"])) == (14, int)
+
+
 def test_bare_dates_are_the_partners_days() -> None:
     """As a start the first instant, as an end the last whole second; instants without a zone are UTC."""
     sent = f'{{{GIVEN}, "activation": {{"startDate": "2026-10-01", "endDate": "2026-10-31"}}}}'

@@ -78,6 +78,7 @@ LINES: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"quantity": Decimal("2.0"), "price": Decimal("-0.5"), "title": "Bread"}, {"quantity": 2, "unit_price": "-0.5"}),
     ({"productId": 12, "sku": "s"}, {"product_id": 12, "sku": "s"}),
     ({"productId": "12"}, {"product_id": 12}),
+    ({"productId": Decimal("12.0"), "collection": [Decimal("7.0")]}, {"product_id": 12, "collection_ids": ["7"]}),
     ({"productId": "012"}, {"sku": "012"}),
     ({"productId": "p-12"}, {"sku": "p-12"}),
     ({"productId": "p-12", "sku": "s"}, {"sku": "s"}),
