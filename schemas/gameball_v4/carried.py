@@ -33,6 +33,8 @@ def _read(value: Any, info: ValidationInfo) -> dict[str, Any]:
         return dict(read(value))
     if not isinstance(value, dict) or len(value) > MOST_NAMES:
         raise refusal(_SAYS)
+    if not all(_fits(name, 0) for name in value):
+        raise refusal(_SAYS)  # by the whole: an answer could not name the place
     wrong = {name: _SAYS for name, each in value.items() if not _fits(each, DEEPEST)}
     if wrong:
         raise refused_at(wrong)

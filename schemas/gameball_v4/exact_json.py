@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from json.encoder import encode_basestring
 from typing import Any, Final, NoReturn
 
 LONGEST_WHOLE: Final = 100
 """Digits of a whole number that are read as an int; a longer one fits no field and costs too much."""
+FARTHEST: Final = 1_000
+"""Places from the point that a first digit may stand. Arithmetic, and whoever writes it out, would fail beyond."""
+_BEYOND: Final = Decimal(f"1E+{FARTHEST}")
 
 
 def read(text: bytes | str) -> Any:
     """The document. Raises ValueError for what is no JSON, `NaN` among it, and RecursionError for one too deep."""
     if isinstance(text, bytes):
         text = text.decode()
-    return json.loads(text, parse_float=Decimal, parse_int=_whole, parse_constant=_no_number)
+    return json.loads(text, parse_float=_fraction, parse_int=_whole, parse_constant=_no_number)
 
 
 def write(document: Any, *, indent: int | None = None) -> str:
@@ -31,6 +34,17 @@ def digits(number: Decimal) -> str:
 
 def _whole(text: str) -> int | Decimal:
     return int(text) if len(text) <= LONGEST_WHOLE else Decimal(text)
+
+
+def _fraction(text: str) -> Decimal:
+    """The number; of one too large or too small for any field another such."""
+    try:
+        number = Decimal(text)
+    except InvalidOperation:  # an exponent of more digits than it can have
+        return _BEYOND
+    if abs(number.adjusted()) <= FARTHEST:
+        return number
+    return _BEYOND if number else Decimal(0)
 
 
 def _no_number(text: str) -> NoReturn:

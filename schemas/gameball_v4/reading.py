@@ -138,12 +138,21 @@ def unite(
 
 
 def same(one: Any, other: Any) -> bool:
-    """Equal as JSON: true is not 1."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(same(one[name], other[name]) for name in one)
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(same, one, other))
-    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
+    """Equal as JSON: true is not 1. However deep: nobody has measured yet what was sent."""
+    pairs = [(one, other)]
+    while pairs:
+        this, that = pairs.pop()
+        if isinstance(this, dict) and isinstance(that, dict):
+            if this.keys() != that.keys():
+                return False
+            pairs += [(this[name], that[name]) for name in this]
+        elif isinstance(this, list) and isinstance(that, list):
+            if len(this) != len(that):
+                return False
+            pairs += zip(this, that, strict=True)
+        elif isinstance(this, bool) != isinstance(that, bool) or this != that:
+            return False
+    return True
 
 
 def _inside(annotation: Any, value: Any, refused: Refused, *, strict: bool) -> Any:

@@ -37,6 +37,12 @@ def _customer_of_path(
 CustomerOfPath = Annotated[str, Depends(_customer_of_path)]
 CustomerAsked = Annotated[
     str | None,
-    Query(alias="customerId", min_length=1, max_length=128, description="What concerns them."),
+    Query(
+        alias="customerId",
+        min_length=1,
+        max_length=128,
+        pattern=r"^[^\x00]*$",
+        description="What concerns them.",
+    ),
 ]
 """Somebody unknown is a new customer."""

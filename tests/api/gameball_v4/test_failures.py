@@ -63,6 +63,42 @@ async def test_v4_names_fields_that_are_wrong(partner: Partner) -> None:
     assert (await partner.v4("GET", SETTINGS)).json()["version"] == 0
 
 
+DEEP = "[" * 700 + "]" * 700
+COUPON = '{"friendReward": {"coupon": {"couponType": "Free Shipping", %s}}}'
+HOSTILE: list[tuple[str, str, int, str | None]] = [
+    # path, body, status, the place that is named
+    (SETTINGS, '{"unknown": 1e99999999999999999999}', 200, None),
+    (SETTINGS, '{"unknown": -1e-99999999999999999999}', 200, None),
+    (SETTINGS, f'{{"unknown": {DEEP}, "Unknown": {DEEP}}}', 200, None),
+    (SETTINGS, f'{{"unknown": {DEEP}, "Unknown": {DEEP[1:-1]}}}', 422, "unknown"),
+    ("/referrals", '{"friendReward": {"point": 1e1000001}}', 422, "friendReward.point"),
+    ("/referrals", COUPON % '"minOrderValue": 1e99999999999999999999', 422, "friendReward.coupon.minOrderValue"),
+    ("/referrals", COUPON % '"options": {"note": 1e99999999999999999999}', 422, "friendReward.coupon.options.note"),
+    ("/referrals", COUPON % '"options": {"\\ud800": 1}', 422, "friendReward.coupon.options"),
+    ("/referrals", COUPON % '"options": {"\\u0000": 1}', 422, "friendReward.coupon.options"),
+    ("/referrals", COUPON % f'"minOrderValue": {DEEP}, "options": {{"minOrderValue": {DEEP}}}', 422,
+     "friendReward.coupon.minOrderValue"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "body", "status", "place"), HOSTILE)
+async def test_v4_answers_whatever_is_sent(
+    partner: Partner, path: str, body: str, status: int, place: str | None
+) -> None:
+    """Numbers, depths and names that nothing can hold are ignored where nobody knows them, else refused by place."""
+    answer = await partner.v4("PUT", path, content=body.encode())
+    assert answer.status_code == status, answer.text
+    assert place is None or place in answer.json()["errors"]
+
+
+@pytest.mark.parametrize("path", ["/reward-campaigns", "/cashback", "/redemption", "/transactions"])
+async def test_v4_knows_no_customer_with_a_nul(partner: Partner, path: str) -> None:
+    """Nobody has such an id, and the database could not be asked for it."""
+    base = "" if path == "/transactions" else "/configurations"
+    answer = await partner.v4("GET", f"{path}?customerId=a%00b", base=base)
+    assert (answer.status_code, list(answer.json()["errors"])) == (422, ["customerId"])
+
+
 @pytest.mark.parametrize(
     ("problem", "code", "kind", "reason"),
     [
