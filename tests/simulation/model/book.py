@@ -13,6 +13,8 @@ from tests.simulation.model.customer import Customer, Purchase, Said, Turn
 from tests.simulation.model.exactly import as_number, down, number
 from tests.simulation.model.rules import Document, Rules
 
+_OF_THE_ACCOUNT = {"customer.created", "customer.updated", "points.manual", "card.assign"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
@@ -77,13 +79,17 @@ class Book:
         return turn.said
 
     def _without_program(self, told: Told, customer: Customer) -> Said:
-        """A profile is kept; a reversal closes its order, whatever it says of amounts."""
+        """A profile is kept; a reversal closes its order, whatever it says of amounts.
+
+        What looks at the customer's account ends what is over in it, as under a program; nothing else looks there.
+        """
+        if told.type in _OF_THE_ACCOUNT:
+            customer.account.end(told.at)
         if told.type in {"customer.created", "customer.updated"}:
             self._describe(customer, told)
         elif told.type in {"order.cancelled", "order.refunded"}:
             customer.cancelled.add(told.data["order_id"])
         elif told.type == "points.manual":
-            customer.account.end(told.at)
             self._booked(customer, told, None)
         elif told.type == "card.assign":
             customer.card = told.data["card_id"]
