@@ -6,7 +6,7 @@ whoever notices it, by the id of the entry that opened the lot.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +22,7 @@ from services.decisions.follow_ups import referral_cause
 from services.domain.arrival import Verdict
 from services.domain.campaigns import Achieve, Revoke
 from services.domain.coupons.effects import DeclineReward, GrantCoupon
-from services.domain.decision import ProgramAnswer
+from services.domain.decision import Effect, ProgramAnswer
 from services.domain.events import Cause
 from services.domain.points.wallet import Post
 from services.domain.profiles import CompleteReferral
@@ -32,8 +32,12 @@ from services.domain.tiers import ChangeTier
 POINTS_SOURCE = "/couponry/points"
 
 
-def program_text(answer: ProgramAnswer) -> str:
-    """What the program made of an event, as its decision keeps it."""
+def program_text(answer: ProgramAnswer, effects: Iterable[Effect]) -> str:
+    """What the program made of an event, as its decision keeps it.
+
+    `rewarded` and `declined`, where there is any: whom of a referral subscribers are told of, and of how many coupons
+    that could not be issued. Nothing else keeps either.
+    """
     referral = answer.referral
     value: dict[str, Any] = {
         "tier": {
@@ -61,6 +65,17 @@ def program_text(answer: ProgramAnswer) -> str:
             "referrer_id": referral.referrer_id,
         },
     }
+    declined = 0
+    for effect in effects:
+        match effect:
+            case RewardReferral():
+                value["rewarded"] = effect.role
+            case DeclineReward():
+                declined += 1
+            case _:
+                pass
+    if declined:
+        value["declined"] = declined
     return orjson.dumps(value).decode()
 
 

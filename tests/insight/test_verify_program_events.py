@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import asyncpg
 import pytest
+from aiokafka import ConsumerRecord
 
 from schemas.topics import FOLLOW_UPS, FOLLOW_UPS_SOURCE, PROGRAM_EVENTS
 from services.adapters.event_keys import event_key
 from services.insight.verify.messages import KINDS, Foreign, Message, read_message
 from services.runtime.settings import Settings
 from tests.insight.test_verify_topics import published, say, verified
+from tests.stand.real_shop import RealShop
 from tests.stand.telling import a_program, ordered, told
 from tests.stand.world import at_work, send, until_settled
 
@@ -80,13 +83,37 @@ async def test_verify_holds_what_a_program_told(topics: Settings, shop: int) -> 
     assert any(name.startswith(f"{came}.achieved.") for name in names)
 
 
+FORGED = (
+    ("tier.changed", "looked", "tier"),
+    ("campaign.achieved", "bought", "achieved.99"),
+    ("campaign.revoked", "bought", "revoked.99.1"),
+    ("referral.rewarded", "bought", "rewarded.friend"),
+    ("referral.rewarded", "bought", "rewarded.customer"),
+    ("reward.declined", "bought", "reward.1"),
+)
+"""Types, events that were decided otherwise, and what the names of the messages say beside their keys."""
+
+
+def _forged(type_: str, event_id: str, rest: str) -> tuple[dict[str, bytes], dict[str, Any], str]:
+    """Headers and data of such a message, and what must be said of it."""
+    cause = {"source": "/shop", "id": event_id, "type": "order.placed"}
+    headers = {
+        "ce_type": type_.encode(),
+        "ce_id": f"{event_key('/shop', event_id)}.{rest}".encode(),
+    }
+    said = (
+        f"was {type_.partition('.')[2]} by event {event_id} of /shop, whose decision says nothing"
+    )
+    return headers, {"cause": cause}, said
+
+
 async def test_verify_finds_program_events_that_nobody_sent(topics: Settings, shop: int) -> None:
     """A second time, under a name of nobody's, of another customer, version or instant, of an event that never was."""
     records = {dict(one.headers)["ce_id"]: one for one in await published(topics, PROGRAM_EVENTS)}
     entry, tier = records[f"{KEY}.1.earned".encode()], records[f"{KEY}.tier".encode()]
     stranger = event_key("/shop", "never")
     before: set[str] = set()
-    for record, headers, data, words in (
+    forgeries: tuple[tuple[ConsumerRecord, dict[str, bytes], dict[str, Any], str], ...] = (
         (entry, {}, {}, f"points of entry 1 of the decision {KEY} was published 2 times"),
         (tier, {"ce_id": b"mine"}, {}, "with the ce_id 'mine', which is none of ours"),
         (tier, {"ce_id": f"{KEY}.tier.2".encode()}, {}, "which is none of ours"),
@@ -106,7 +133,10 @@ async def test_verify_finds_program_events_that_nobody_sent(topics: Settings, sh
             {"cause": {"source": "/shop", "id": "never", "type": "order.placed"}},
             "tells of event never of /shop, which the database does not know",
         ),
-    ):  # fmt: skip
+        (entry, {"ce_id": f"{KEY}.9.earned".encode()}, {}, f"points of entry 9 of the decision {KEY} are told"),
+        *((tier, *_forged(*one)) for one in FORGED),
+    )  # fmt: skip
+    for record, headers, data, words in forgeries:
         await say(topics, record, headers, **data)
         (new,) = await new_of_i3(topics, before)
         assert words in new
@@ -185,3 +215,86 @@ async def test_verify_misses_program_events_that_are_lost(
         f"event bought of /shop has no message {KEY}.achieved.6 {lacking}",
         f"event looked of /shop has no message {event_key('/shop', 'looked')}.tier {lacking}",
     ]
+
+
+GIFT = {"couponType": "fixed_discount", "discountValue": 5}
+NO_MORE = {"couponType": "custom", "group": {"handle": "over"}}
+
+
+async def missed_of(topics: Settings, database: asyncpg.Connection, *types: str) -> list[str]:
+    """What `verify` says once all of these types are lost: nothing before, and then of each."""
+    assert await new_of_i3(topics, set()) == []
+    rows = await database.fetch(
+        "DELETE FROM outbox WHERE ce_type = ANY($1::text[]) RETURNING ce_id", types
+    )
+    missed = await new_of_i3(topics, set())
+    for row in rows:
+        said = f"has no message {row['ce_id']} among {PROGRAM_EVENTS}, neither published nor queued"
+        assert [said in one for one in missed].count(True) == 1, row
+    assert len(missed) == len(rows)
+    return sorted(row["ce_id"].partition(".")[2] for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("rewards", "lost"),
+    [
+        (
+            {"friendReward": {"coupon": GIFT}, "customerReward": {"coupon": NO_MORE}},
+            ["reward.1", "rewarded.customer", "rewarded.friend"],
+        ),
+        (
+            {"friendReward": {"score": 5}, "customerReward": {"coupon": GIFT}},
+            ["rewarded.customer", "rewarded.friend"],
+        ),
+        (
+            {"friendReward": {"coupon": NO_MORE}, "extraReward": {"forEvery": 1, "point": 5}},
+            ["reward.1", "rewarded.customer"],
+        ),
+    ],
+)
+async def test_verify_misses_what_was_told_of_a_referral(
+    topics: Settings,
+    database: asyncpg.Connection,
+    partner_id: int,
+    rewards: dict[str, Any],
+    lost: list[str],
+) -> None:
+    """Whatever the reward: points, score or a coupon alone, and a coupon that could not be granted."""
+    shop = RealShop(connection=database, partner_id=partner_id)
+    nothing: dict[str, Any] = {"customerReward": {}, "friendReward": {}, "extraReward": None}
+    method = {"referralMethod": "CustomerAndFriend", "eventName": "look"}
+    await shop.set(
+        referrals=method | nothing | rewards,
+        couponGroups=[{"handle": "over", "expiryDate": "2020-12-31"}],
+    )
+    await shop.register("ona")
+    await shop.register("jonas", referred_by="ona")
+    await shop.did("look", customer="jonas")
+    await shop.follow()
+    assert await missed_of(topics, database, "referral.rewarded", "reward.declined") == lost
+
+
+async def test_verify_misses_what_was_told_of_a_campaign(
+    topics: Settings, database: asyncpg.Connection, partner_id: int
+) -> None:
+    """One that gave a coupon alone, or score alone, or a coupon that could not be granted; and each that counts no more."""
+    shop = RealShop(connection=database, partner_id=partner_id)
+    given = ({"couponReward": GIFT}, {"rankReward": 5}, {"couponReward": NO_MORE})
+    campaigns = [
+        {
+            "name": f"Buy {n}",
+            "type": "EventBased",
+            "trigger": {"eventName": "place_order"},
+            "rewards": [reward],
+        }
+        for n, reward in enumerate(given)
+    ]
+    await shop.set(
+        campaigns=campaigns, couponGroups=[{"handle": "over", "expiryDate": "2020-12-31"}]
+    )
+    await shop.order("10", order_id="o-1")
+    await shop.refund(None, "o-1")
+    lost = await missed_of(
+        topics, database, "campaign.achieved", "campaign.revoked", "reward.declined"
+    )
+    assert len(lost) == 7

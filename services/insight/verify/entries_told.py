@@ -20,6 +20,13 @@ async def entries_told(scan: Scan, told: Told, kind: Kind, earliest: datetime | 
     for each in kind.expected:
         async for after, up_to in scan.pages(each.bound, each.first, each.last):
             for row in await connection.fetch(PUBLISHED["entries_told_otherwise"], after, up_to):
+                if row["number"] is None:
+                    said = (
+                        f"{kind.called} {row['place']} of the decision {row['event_key']} are told"
+                    )
+                    said = f"{said}, and it made no such entry"
+                    told.unknown.add(said, str(row["event_key"]), account(row["customer_no"]))
+                    continue
                 scan.echoed(
                     Rank.OF_THE_MESSAGES,
                     "I3",

@@ -1,11 +1,11 @@
 """I3, beyond the database: what happened is published or still queued, as far as it is retained, and as it happened.
 
 Every coupon has its `coupon.issued`, every step its `coupon-lifecycle` event, every completion that earned nothing its
-`issuance.declined`; every entry that moves points, every achievement and every change of tier its event among
-`program-events`; every completed referral and every birthday its record among `follow-ups`. The relay first
-publishes, then deletes the outbox row, so an event is at every moment in one of the two. Hence the order, for each
-kind: the topic up to now; what is not in it; of that what is not queued either; and for the rest the topic again,
-because it was published in the meantime, if at all.
+`issuance.declined`; every entry that moves points, every achievement, every change of tier, everybody rewarded for a
+referral and every coupon that could not be granted its event among `program-events`; every completed referral and every
+birthday its record among `follow-ups`. The relay first publishes, then deletes the outbox row, so an event is at every
+moment in one of the two. Hence the order, for each kind: the topic up to now; what is not in it; of that what is not
+queued either; and for the rest the topic again, because it was published in the meantime, if at all.
 
 What a partition keeps no more is not missed. How far back each goes is its own matter: one that was emptied says
 nothing of the others, and of its own customers nothing can be checked.

@@ -98,7 +98,8 @@ WITH entries AS MATERIALIZED (
 SELECT count(*) FROM page WHERE at <= $3;
 
 -- name: entries_told_otherwise
--- Entries of customers after $1 up to $2 that subscribers were told of otherwise, at the same instant.
+-- Entries of customers after $1 up to $2 that subscribers were told of otherwise, at the same instant; and of events that made
+-- some, what was told as an entry and is none that moves points: without a number.
 WITH entries AS MATERIALIZED (
     SELECT l.customer_no, l.number, l.event_key, l.points,
            row_number() OVER (PARTITION BY l.customer_no, l.event_key ORDER BY l.number) AS n,
@@ -112,7 +113,12 @@ WITH entries AS MATERIALIZED (
 SELECT e.event_key, e.n AS place, e.customer_no, e.number FROM entries e
 WHERE e.points <> 0 AND EXISTS (
     SELECT FROM verify_told t WHERE t.id = e.event_key AND t.number = e.n
-      AND starts_with(t.said, e.began || '|') AND t.said <> e.began || e.rest);
+      AND starts_with(t.said, e.began || '|') AND t.said <> e.began || e.rest)
+UNION ALL
+SELECT e.event_key, t.number, e.customer_no, NULL
+FROM (SELECT DISTINCT event_key, customer_no FROM entries) AS e
+CROSS JOIN LATERAL (SELECT DISTINCT t.number FROM verify_told t WHERE t.id = e.event_key AND t.number > 0) AS t
+WHERE NOT EXISTS (SELECT FROM entries m WHERE m.event_key = e.event_key AND m.n = t.number AND m.points <> 0);
 
 -- name: entries_of_time
 -- Entries of customers after $1 up to $2 that no event made, and what is told of each.
@@ -150,26 +156,17 @@ WHERE t.number = -1 AND (o.id IS NULL OR o.said <> t.said) ORDER BY t.id LIMIT $
 DROP TABLE verify_of_time;
 
 -- name: expect_of_ledger
--- The same of achievements that count no more, which the entry that takes their order off the meter tells; and of referrals
--- that brought points or score.
-WITH entries AS MATERIALIZED (
-    SELECT l.customer_no, l.partner_id, l.event_key, l.at, l.kind, l.source_kind, l.points, l.score, l.orders, l.referrals, l.order_id
-    FROM ledger l WHERE l.customer_no > $1 AND l.customer_no <= $2 AND l.event_key IS NOT NULL
-      AND (l.kind = 'reversed' AND l.orders < 0 OR l.kind = 'earned' AND l.source_kind = 'referral' AND (l.points, l.score) <> (0, 0))
-), page AS MATERIALIZED (
-    SELECT e.event_key, (done ->> 'campaign_id')::bigint AS number,
-           'revoked.' || (done ->> 'campaign_id') || '.' || (done ->> 'achievement') AS rest, e.customer_no, e.at
-    FROM entries e
+-- The same of achievements that count no more, which the entry that takes their order off the meter tells.
+WITH page AS MATERIALIZED (
+    SELECT l.event_key, (done ->> 'campaign_id')::bigint AS number,
+           'revoked.' || (done ->> 'campaign_id') || '.' || (done ->> 'achievement') AS rest, l.customer_no, l.at
+    FROM ledger l
     CROSS JOIN LATERAL (
         SELECT p.achievements FROM purchases p
-        WHERE p.partner_id = e.partner_id AND p.order_id = e.order_id AND p.customer_no = e.customer_no LIMIT 1
+        WHERE p.partner_id = l.partner_id AND p.order_id = l.order_id AND p.customer_no = l.customer_no LIMIT 1
     ) AS p
     CROSS JOIN LATERAL jsonb_array_elements(p.achievements) AS listed (done)
-    WHERE e.kind = 'reversed'
-    UNION ALL
-    SELECT event_key, CASE WHEN referrals > 0 THEN -1 ELSE -2 END,
-           'rewarded.' || CASE WHEN referrals > 0 THEN 'customer' ELSE 'friend' END, customer_no, at
-    FROM entries WHERE kind = 'earned'
+    WHERE l.customer_no > $1 AND l.customer_no <= $2 AND l.event_key IS NOT NULL AND l.kind = 'reversed' AND l.orders < 0
 ), missing AS (
     INSERT INTO verify_missing
     SELECT p.event_key, p.number, p.event_key || '.' || p.rest, p.customer_no, p.at FROM page p
@@ -202,8 +199,8 @@ WITH page AS MATERIALIZED (
 SELECT count(*) FROM page WHERE at <= $3;
 
 -- name: expect_of_program
--- The same of achievements, and of changes of tier, by what decisions keep of the program. A clock that is ahead says
--- nothing of when that was.
+-- The same of achievements, of changes of tier, of who was rewarded for a referral, and of coupons that could not be issued,
+-- by what decisions keep of the program. A clock that is ahead says nothing of when that was.
 WITH decided AS MATERIALIZED (
     SELECT d.event_key, d.customer_no, d.program,
            CASE WHEN d.decided_at < now() + interval '1 day' THEN d.decided_at ELSE '-infinity' END AS at
@@ -215,6 +212,13 @@ WITH decided AS MATERIALIZED (
     SELECT event_key, (campaign ->> 'id')::bigint, 'achieved.' || (campaign ->> 'id'), customer_no, at
     FROM decided CROSS JOIN LATERAL jsonb_array_elements(program -> 'campaigns') AS listed (campaign)
     WHERE campaign ->> 'outcome' = 'achieved'
+    UNION ALL
+    SELECT event_key, CASE program ->> 'rewarded' WHEN 'customer' THEN -1 ELSE -2 END, 'rewarded.' || (program ->> 'rewarded'),
+           customer_no, at
+    FROM decided WHERE program ? 'rewarded'
+    UNION ALL
+    SELECT event_key, -2 - n, 'reward.' || n, customer_no, at
+    FROM decided CROSS JOIN LATERAL generate_series(1, (program ->> 'declined')::integer) AS n
 ), missing AS (
     INSERT INTO verify_missing
     SELECT p.event_key, p.number, p.event_key || '.' || p.rest, p.customer_no, p.at FROM page p

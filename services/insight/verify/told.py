@@ -87,10 +87,14 @@ class Told:
         unknown = []
         for row in await self._faulty(messages, kind):
             message = messages[row["place"] - 1]
+            about = (str(message.id), str(row["event_key"]))
+            if row["is_unknown"] and row["event_key"] and kind.topic == topics.PROGRAM_EVENTS:
+                said = f"record {message.place} tells that something was {message.word} by {_subject(message, kind)}"
+                self.unknown.add(f"{said}, whose decision says nothing of it", *about)
+                continue
             if row["is_unknown"]:
                 unknown.append(message)
                 continue
-            about = (str(message.id), str(row["event_key"]))
             differing = ", ".join([*row["other"], *row["since"]])
             said = f"record {message.place} says otherwise than the database of {_subject(message, kind)}: {differing}"
             if row["is_later"] and not row["other"]:

@@ -141,8 +141,8 @@ WHERE d.event_key IS NULL OR judged.other <> '{}' OR judged.since <> '{}';
 
 -- name: program_told
 -- $1 keys of events, $2 numbers, $3 words, $4 when; then the fields. What time alone did is of no decision, and has an
--- instant of its own.
-SELECT t.place, d.event_key IS NULL AS is_unknown, judged.other, judged.since,
+-- instant of its own; and points are held against their entries.
+SELECT t.place, d.event_key IS NULL OR NOT made.it AS is_unknown, judged.other, judged.since,
        d.decided_at > t.told_at - interval '5 minutes'
        AND written.decided_at > t.at COLLATE "C" AS is_later, d.event_key
 FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[],
@@ -151,6 +151,20 @@ FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[], $5::text[],
 LEFT JOIN LATERAL (SELECT * FROM decisions d WHERE d.event_key = t.id LIMIT 1) AS d ON true
 LEFT JOIN LATERAL (SELECT * FROM customers cu WHERE cu.customer_no = d.customer_no LIMIT 1) AS cu ON true
 CROSS JOIN LATERAL (SELECT to_char(d.decided_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS decided_at) AS written
+CROSS JOIN LATERAL (
+    SELECT coalesce(CASE t.word
+        WHEN 'changed' THEN d.program #> '{tier,before,id}' IS DISTINCT FROM d.program #> '{tier,after,id}'
+        WHEN 'achieved' THEN EXISTS (
+            SELECT FROM jsonb_array_elements(d.program -> 'campaigns') AS listed (campaign)
+            WHERE campaign ->> 'id' = t.number::text AND campaign ->> 'outcome' = 'achieved')
+        WHEN 'revoked' THEN EXISTS (
+            SELECT FROM purchases p CROSS JOIN LATERAL jsonb_array_elements(p.achievements) AS listed (done)
+            WHERE p.partner_id = d.partner_id AND p.order_id = d.order_id AND p.customer_no = d.customer_no AND p.is_closed
+              AND done ->> 'campaign_id' = t.number::text)
+        WHEN 'rewarded' THEN d.program ->> 'rewarded' = CASE t.number WHEN -1 THEN 'customer' ELSE 'friend' END
+        WHEN 'declined' THEN (d.program ->> 'declined')::integer >= -2 - t.number
+        ELSE true END, false) AS it
+) AS made
 CROSS JOIN LATERAL (
     SELECT array_remove(ARRAY[
                CASE WHEN t.partner_id IS DISTINCT FROM d.partner_id::text THEN 'partner' END,
@@ -164,7 +178,7 @@ CROSS JOIN LATERAL (
            ], NULL) AS since
 ) AS judged
 WHERE NOT (t.word = 'expiring' OR t.word = 'expired' AND t.number < 0)
-  AND (d.event_key IS NULL OR judged.other <> '{}' OR judged.since <> '{}');
+  AND (d.event_key IS NULL OR NOT made.it OR judged.other <> '{}' OR judged.since <> '{}');
 
 -- name: not_ours
 -- $1 ids, $2 numbers, $3 words, $4 not used; then the fields: of what stands where we tell ourselves something, what does not
