@@ -77,12 +77,15 @@ _BEGIN = "SELECT clock_timestamp() FROM set_config('couponry.partner_id', $1, tr
 
 @asynccontextmanager
 async def reading(pool: asyncpg.Pool, partner_id: int) -> AsyncIterator[asyncpg.Connection]:
-    """A read-only transaction of this partner, in two round trips besides its queries."""
+    """A read-only transaction of this partner, in two round trips besides its queries, which all see the same instant.
+
+    A balance and the lots that it is made of are read one after the other, and somebody may be writing.
+    """
     async with lent(pool, partner_id) as connection:
         try:
             # One message: a partner id is a number of ours, so it can stand in the text.
             await connection.execute(
-                f"BEGIN READ ONLY; SET LOCAL couponry.partner_id = '{int(partner_id)}'"
+                f"BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL couponry.partner_id = '{int(partner_id)}'"
             )
             yield cast(asyncpg.Connection, connection)
         finally:
