@@ -89,7 +89,7 @@ FORGED = (
     ("campaign.revoked", "bought", "revoked.99.1"),
     ("referral.rewarded", "bought", "rewarded.friend"),
     ("referral.rewarded", "bought", "rewarded.customer"),
-    ("reward.declined", "bought", "reward.1"),
+    ("reward.declined", "looked", "reward.1"),
 )
 """Types, events that were decided otherwise, and what the names of the messages say beside their keys."""
 

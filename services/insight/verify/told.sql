@@ -141,7 +141,8 @@ WHERE d.event_key IS NULL OR judged.other <> '{}' OR judged.since <> '{}';
 
 -- name: program_told
 -- $1 keys of events, $2 numbers, $3 words, $4 when; then the fields. What time alone did is of no decision, and has an
--- instant of its own; and points are held against their entries.
+-- instant of its own; and points are held against their entries. Early decisions keep neither who was rewarded nor how many
+-- coupons could not be issued: there it is enough that there may have been some.
 SELECT t.place, d.event_key IS NULL OR NOT made.it AS is_unknown, judged.other, judged.since,
        d.decided_at > t.told_at - interval '5 minutes'
        AND written.decided_at > t.at COLLATE "C" AS is_later, d.event_key
@@ -152,6 +153,11 @@ LEFT JOIN LATERAL (SELECT * FROM decisions d WHERE d.event_key = t.id LIMIT 1) A
 LEFT JOIN LATERAL (SELECT * FROM customers cu WHERE cu.customer_no = d.customer_no LIMIT 1) AS cu ON true
 CROSS JOIN LATERAL (SELECT to_char(d.decided_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS decided_at) AS written
 CROSS JOIN LATERAL (
+    SELECT d.event_type = 'referral.completed' OR d.program #>> '{referral,outcome}' = 'completed'
+           OR d.program #> '{tier,before,id}' IS DISTINCT FROM d.program #> '{tier,after,id}'
+           OR d.program -> 'campaigns' @> '[{"outcome": "achieved"}]' AS it
+) AS grants
+CROSS JOIN LATERAL (
     SELECT coalesce(CASE t.word
         WHEN 'changed' THEN d.program #> '{tier,before,id}' IS DISTINCT FROM d.program #> '{tier,after,id}'
         WHEN 'achieved' THEN EXISTS (
@@ -161,8 +167,10 @@ CROSS JOIN LATERAL (
             SELECT FROM purchases p CROSS JOIN LATERAL jsonb_array_elements(p.achievements) AS listed (done)
             WHERE p.partner_id = d.partner_id AND p.order_id = d.order_id AND p.customer_no = d.customer_no AND p.is_closed
               AND done ->> 'campaign_id' = t.number::text)
-        WHEN 'rewarded' THEN d.program ->> 'rewarded' = CASE t.number WHEN -1 THEN 'customer' ELSE 'friend' END
-        WHEN 'declined' THEN (d.program ->> 'declined')::integer >= -2 - t.number
+        WHEN 'rewarded' THEN coalesce(
+            d.program ->> 'rewarded' = CASE t.number WHEN -1 THEN 'customer' ELSE 'friend' END,
+            CASE t.number WHEN -1 THEN d.event_type = 'referral.completed' ELSE d.program #>> '{referral,outcome}' = 'completed' END)
+        WHEN 'declined' THEN coalesce((d.program ->> 'declined')::integer >= -2 - t.number, grants.it)
         ELSE true END, false) AS it
 ) AS made
 CROSS JOIN LATERAL (
