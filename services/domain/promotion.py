@@ -38,7 +38,7 @@ def _settle_tier(course: Course, program: PartnerProgram) -> tuple[TierRef | Non
     """
     standing = course.state.standing
     before = program.tier_of(standing)
-    passed = before.order if before is not None else None
+    passed = _order_now(program, before)
     while (now := course.tier_now()) is not None:
         reached = [tier for tier in program.tiers[1:] if _is_reached(tier, passed, now)]
         passed = now.order if passed is None else max(passed, now.order)
@@ -59,6 +59,14 @@ def _settle_tier(course: Course, program: PartnerProgram) -> tuple[TierRef | Non
             )
         )
     return before, after
+
+
+def _order_now(program: PartnerProgram, before: TierRef | None) -> int | None:
+    """Of the tier before the event as it is numbered now, whatever it was then; None where it is there no more: then
+    every tier that the customer has not been in is a new one."""
+    if before is None:
+        return None
+    return next((tier.order for tier in program.tiers if tier.id == before.id), None)
 
 
 def _is_reached(tier: Tier, passed: int | None, now: Tier) -> bool:

@@ -185,7 +185,8 @@ class Turn:
         customer, tiers = self.customer, self.rules.tiers
         first = (tiers[0]["id"], tiers[0]["order"]) if tiers else None
         before = customer.tier if customer.is_recorded else first
-        passed = before[1] if before is not None else 0
+        was = before[0] if before is not None else None
+        passed = next((tier["order"] for tier in tiers if tier["id"] == was), 0)
         while True:
             now = self.rules.tier_at(customer.account.progress(self.rules.method))
             reached = [
