@@ -46,6 +46,7 @@ class StoredAccount:
     campaigns: CampaignProgress = NO_CAMPAIGNS
     purchases: dict[str, Purchase] = field(default_factory=dict)
     refunded_before: dict[str, Decimal] = field(default_factory=dict)
+    used_for: dict[str, Decimal] = field(default_factory=dict)
     registered: set[str] = field(default_factory=set)
 
     def wallet(self) -> Wallet:
@@ -85,7 +86,9 @@ class _Gathered:
             standing=self.account.standing,
             campaigns=self.account.campaigns,
             purchases=Purchases(
-                by_id=self.account.purchases, refunded_before=self.account.refunded_before
+                by_id=self.account.purchases,
+                refunded_before=self.account.refunded_before,
+                used_for=self.account.used_for,
             ),
             others=Others(registered=frozenset(self.account.registered)),
         )
@@ -125,6 +128,11 @@ class Gathering:
         self._keep(self._by_number[row["customer_no"]], row)
         used_by = self._of_number(row["customer_no"]).used_by
         used_by[order_id] = (*used_by.get(order_id, ()), str(row["id"]))
+        if row["used_for"] is not None:
+            # The decision made first comes first.
+            self.account_of_number(row["customer_no"]).used_for.setdefault(
+                order_id, Decimal(row["used_for"])
+            )
 
     def keep_coupons(self, rows: Rows) -> None:
         """Coupons of the customers at hand, from whichever look-up."""

@@ -6,7 +6,7 @@ whoever notices it, by the id of the entry that opened the lot.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -22,22 +22,27 @@ from services.decisions.follow_ups import referral_cause
 from services.domain.arrival import Verdict
 from services.domain.campaigns import Achieve, Revoke
 from services.domain.coupons.effects import DeclineReward, GrantCoupon
-from services.domain.decision import Effect, ProgramAnswer
+from services.domain.decision import Decision, OrderReason
 from services.domain.events import Cause
 from services.domain.points.wallet import Post
 from services.domain.profiles import CompleteReferral
+from services.domain.purchases import NoteUse
 from services.domain.referrals import RewardReferral
 from services.domain.tiers import ChangeTier
 
 POINTS_SOURCE = "/couponry/points"
 
 
-def program_text(answer: ProgramAnswer, effects: Iterable[Effect]) -> str:
-    """What the program made of an event, as its decision keeps it.
+def program_text(decision: Decision) -> str | None:
+    """What the program made of an event, as its decision keeps it; None where there was none.
 
-    `rewarded` and `declined`, where there is any: whom of a referral subscribers are told of, and of how many coupons
-    that could not be issued. Nothing else keeps either.
+    Where there is any, also what nothing else keeps: whom of a referral subscribers are told of (`rewarded`), of how
+    many coupons that could not be issued (`declined`), and what an order that used coupons and earned nothing was worth
+    (`used_for`).
     """
+    answer = decision.program
+    if answer is None:
+        return None
     referral = answer.referral
     value: dict[str, Any] = {
         "tier": {
@@ -66,12 +71,14 @@ def program_text(answer: ProgramAnswer, effects: Iterable[Effect]) -> str:
         },
     }
     declined = 0
-    for effect in effects:
+    for effect in decision.effects:
         match effect:
             case RewardReferral():
                 value["rewarded"] = effect.role
             case DeclineReward():
                 declined += 1
+            case NoteUse() if isinstance(decision.reason, OrderReason):
+                value["used_for"] = amount_text(effect.amount)
             case _:
                 pass
     if declined:

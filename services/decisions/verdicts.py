@@ -140,7 +140,7 @@ def _decision(verdict: Verdict) -> DecisionRow:
         cause.source, cause.type, position.topic, decision.outcome, decision.reason, order_id,
         codes, incoming.traceparent,
         None if program is None else program.version,
-        None if program is None else program_text(program, decision.effects),
+        program_text(decision),
     )  # fmt: skip
 
 

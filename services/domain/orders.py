@@ -30,7 +30,7 @@ from services.domain.points.earning import earned_by
 from services.domain.points.ledger import Earning
 from services.domain.program import Program
 from services.domain.promotion import settled
-from services.domain.purchases import CountOrder, NoteRefund, Purchase
+from services.domain.purchases import CountOrder, NoteRefund, NoteUse, Purchase
 from services.domain.referrals import ReferralResult
 from services.domain.reversals import take_back
 from services.domain.stamps import add_stamp, stamped_games
@@ -73,6 +73,8 @@ def decide_order_placed(
         return _already_reversed(course, event)
     issue = None if is_reversed else _stamp_cards(course, event, program, quota)
     reason, done, referral = _earn(course, event, redeemed, amount, refunded)
+    if reason is not None and redeemed.discounts and not is_mine:
+        course.add(NoteUse(order_id=event.order_id, amount=amount))
     answer = settled(course, done.results, redeemed.discounts, referral)
     return Decision(
         outcome=Outcome.RECORDED,

@@ -59,10 +59,12 @@ class Purchase:
 
 @quickly_made(frozen=True, slots=True, kw_only=True)
 class Purchases:
-    """Orders at hand by id. `refunded_before`: of orders that have not come yet, how much was refunded by part."""
+    """Orders at hand by id. `refunded_before`: of orders that have earned nothing, most often since they have not come,
+    how much was refunded by part. `used_for`: of those that have come and used coupons, what they were worth."""
 
     by_id: Mapping[str, Purchase] = field(default_factory=dict)
     refunded_before: Mapping[str, Decimal] = field(default_factory=dict)
+    used_for: Mapping[str, Decimal] = field(default_factory=dict)
 
 
 NO_PURCHASES = Purchases()
@@ -84,7 +86,16 @@ class NoteRefund:
     closes: bool = False
 
 
-PurchaseEffect = CountOrder | NoteRefund
+@quickly_made(frozen=True, slots=True, kw_only=True)
+class NoteUse:
+    """An order that has earned nothing used coupons, which come back once so much of it is refunded. The first that is
+    told of it counts."""
+
+    order_id: str
+    amount: Decimal
+
+
+PurchaseEffect = CountOrder | NoteRefund | NoteUse
 
 
 def after(purchases: Purchases, effect: PurchaseEffect) -> Purchases:
@@ -110,6 +121,9 @@ def after(purchases: Purchases, effect: PurchaseEffect) -> Purchases:
                 is_closed=purchase.is_closed or effect.closes,
             )
             return replace(purchases, by_id={**purchases.by_id, effect.order_id: noted})
+        case NoteUse():
+            used_for = {effect.order_id: effect.amount, **purchases.used_for}
+            return replace(purchases, used_for=used_for)
         case _:
             assert_never(effect)
 
@@ -120,6 +134,7 @@ def laid_over(stored: Purchases, changes: Purchases) -> Purchases:
         stored,
         by_id={**stored.by_id, **changes.by_id},
         refunded_before={**stored.refunded_before, **changes.refunded_before},
+        used_for={**changes.used_for, **stored.used_for},
     )
 
 

@@ -94,20 +94,24 @@ def _not_earned(
 ) -> OrderReason | None:
     """A reversal of an order that has earned nothing, most often since it has not come yet.
 
-    Under a program a part of it is remembered until then; the whole closes it. Without one every reversal does.
+    Under a program a part of it is remembered until then; the whole closes it, which is known of an order that has used
+    coupons. Without a program every reversal does.
     """
     if course.program is None:
         return None if is_first else OrderReason.ORDER_ALREADY_REVERSED
     noted = course.state.purchases.refunded_before.get(event.order_id)
     if not is_first and noted is None:
         return OrderReason.ORDER_ALREADY_REVERSED
-    if event.refunded_total is None:
-        results += _uses_back(course, event)
-        if noted is not None:
-            course.add(NoteRefund(order_id=event.order_id, refunded=noted, closes=True))
+    refunded = event.refunded_total
+    if refunded is not None:
+        refunded = max(refunded.copy_abs(), noted or ZERO)
+    worth = course.state.purchases.used_for.get(event.order_id)
+    if refunded is not None and (worth is None or refunded < worth):
+        course.add(NoteRefund(order_id=event.order_id, refunded=refunded))
         return None
-    refunded = max(event.refunded_total.copy_abs(), noted or ZERO)
-    course.add(NoteRefund(order_id=event.order_id, refunded=refunded))
+    results += _uses_back(course, event)
+    if noted is not None:
+        course.add(NoteRefund(order_id=event.order_id, refunded=noted, closes=True))
     return None
 
 

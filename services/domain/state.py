@@ -33,7 +33,7 @@ from services.domain.decision import Effect
 from services.domain.points import wallet
 from services.domain.points.wallet import NO_POINTS, Post, Wallet
 from services.domain.profiles import UNKNOWN, CompleteReferral, Describe, HoldCard, Profile
-from services.domain.purchases import NO_PURCHASES, CountOrder, NoteRefund, Purchases
+from services.domain.purchases import NO_PURCHASES, CountOrder, NoteRefund, NoteUse, Purchases
 from services.domain.referrals import NOBODY, Others, RewardReferral
 from services.domain.stamps import NO_STAMPS, AddStamp, Stamps, TakeStampBack
 from services.domain.tiers import NO_STANDING, ChangeTier, GrantTier, Standing
@@ -94,7 +94,7 @@ def evolve(state: CustomerState, effects: Iterable[Effect]) -> CustomerState:
                 state = replace(state, campaigns=campaigns.after(state.campaigns, effect))
             case Describe() | HoldCard() | CompleteReferral():
                 state = replace(state, profile=profiles.after(state.profile, effect))
-            case CountOrder() | NoteRefund():
+            case CountOrder() | NoteRefund() | NoteUse():
                 state = replace(state, purchases=purchases.after(state.purchases, effect))
             case DeclineReward() | RewardReferral():
                 pass  # told, and nothing else

@@ -43,6 +43,7 @@ FOUND: dict[str, Any] = {
         campaigns=CampaignProgress(**SAMPLES[CampaignProgress]),
         purchases=SAMPLES[Purchases]["by_id"],
         refunded_before=SAMPLES[Purchases]["refunded_before"],
+        used_for=SAMPLES[Purchases]["used_for"],
         registered={"bert"},
     ),
 }

@@ -38,7 +38,7 @@ from services.domain.decision import Effect
 from services.domain.origins import Source, SourceKind
 from services.domain.points.wallet import EntryKind, Lot, Post, Take, Wallet
 from services.domain.profiles import CompleteReferral, Describe, HoldCard, Profile
-from services.domain.purchases import CountOrder, NoteRefund, Purchase, Purchases
+from services.domain.purchases import CountOrder, NoteRefund, NoteUse, Purchase, Purchases
 from services.domain.referrals import Others, RewardReferral, Role
 from services.domain.stamps import AddStamp, Stamp, StampCard, Stamps, TakeStampBack
 from services.domain.state import NEW_CUSTOMER, CustomerState, evolve, laid_over, with_effects
@@ -112,6 +112,7 @@ SAMPLES: dict[type, dict[str, Any]] = {
     Purchases: {
         "by_id": {"o-1": Purchase(order_id="o-1", amount=Decimal(9))},
         "refunded_before": {"o-8": Decimal(1)},
+        "used_for": {"o-8": Decimal(7)},
     },
 }
 """Something in every field of every family."""
@@ -217,6 +218,7 @@ EFFECTS: dict[type, tuple[Effect, dict[str, set[str]]]] = {
         NoteRefund(order_id="o-1", refunded=Decimal(2)),
         {"purchases": {"by_id"}},
     ),
+    NoteUse: (NoteUse(order_id="o-7", amount=Decimal(5)), {"purchases": {"used_for"}}),
     CompleteReferral: (CompleteReferral(referrer_id="bert"), {}),
     RewardReferral: (
         RewardReferral(

@@ -179,6 +179,27 @@ async def test_without_a_change_nothing_differs(
     }
 
 
+async def test_use_that_came_back_can_be_used_again(
+    shop: Shop, couponry: Command, tmp_path: Path
+) -> None:
+    """Of an order that earned nothing and was refunded: the coupon serves the next one in this world, too."""
+    gift = {
+        "name": "A look", "type": "EventBased", "trigger": {"eventName": "look"},
+        "rewards": [{"couponReward": {"couponType": "percentage_discount", "discountValue": 10}}],
+    }  # fmt: skip
+    sections = {"settings": {"currency": "EUR"}, "cashback": OTHER_CASHBACK, "campaigns": [gift]}
+    await a_program(shop.database, shop.partner_id, **sections)
+    of_shop: dict[str, Any] = {"partner_id": shop.partner_id}
+    await shop.happens([told("customer.event", name="look", **of_shop)])
+    codes = await shop.codes()
+    await shop.happens([ordered("o-1", "50", currency="USD", coupon_codes=codes, **of_shop)])
+    await shop.happens([refunded("o-1", "45", **of_shop)])
+    await shop.happens([ordered("o-2", "50", coupon_codes=codes, **of_shop)])
+    assert (await shop.ends())["anna"][0] == 45 * 3
+    report = await tried(couponry, shop, tmp_path, cashback=OTHER_CASHBACK)
+    assert (report["customers"], report["reproduced"]) == ([], True)
+
+
 @pytest.mark.parametrize("name", CHANGES)
 async def test_changed_program_agrees_with_a_real_run(
     name: str, shop: Shop, couponry: Command, tmp_path: Path

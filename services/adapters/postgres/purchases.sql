@@ -20,16 +20,22 @@ CROSS JOIN LATERAL (
 ) AS found;
 
 -- name: uses
--- Coupons with terms of which these orders have a use, as they are now.
+-- Coupons with terms of which these orders have a use, as they are now; with what the order was worth where it has earned
+-- nothing, by the decision that used the coupon, the first one first.
 SELECT found.*
 FROM unnest($1::bigint[], $2::text[]) AS named (customer_no, order_id)
 CROSS JOIN LATERAL (
     SELECT u.order_id, c.customer_no, c.id, c.code, c.code_prefix, c.game_id, c.status, c.issued_at, c.expires_at,
            c.holds_single_place, c.steps, c.notice_at, c.reserved_until, c.reserved_shop_id, c.redeemed_at,
-           c.redeemed_order_id, c.source_kind, c.source_id, c.terms, c.used_count, c.program_version
-    FROM coupon_uses u JOIN coupons c ON c.id = u.coupon_id
+           c.redeemed_order_id, c.source_kind, c.source_id, c.terms, c.used_count, c.program_version,
+           d.seq, d.program ->> 'used_for' AS used_for
+    FROM coupon_uses u
+    JOIN coupons c ON c.id = u.coupon_id
+    LEFT JOIN coupon_history h ON h.coupon_id = u.coupon_id AND h.step = u.step
+    LEFT JOIN decisions d ON d.event_key = h.event_key
     WHERE u.customer_no = named.customer_no AND u.order_id = named.order_id AND NOT u.given_back OFFSET 0
-) AS found;
+) AS found
+ORDER BY found.seq;
 
 -- name: note_refunds
 -- What has been refunded in all.

@@ -148,3 +148,37 @@ def test_capping_is_rounded_with_the_rest(capping: str, discount: str) -> None:
     answer = shop.decisions[-1].program
     assert answer is not None
     assert [each.amount for each in answer.discounts] == [Decimal(discount)]
+
+
+@pytest.mark.parametrize("is_counted", [False, True], ids=["another currency", "another's order"])
+@pytest.mark.parametrize(
+    ("refunds", "uses_left"),
+    [(["44.99"], 1), (["45"], 0), (["20", "45"], 0), (["20", "10"], 1), ([None], 0)],
+)
+def test_use_of_an_order_that_has_earned_nothing_comes_back_with_the_whole_of_it(
+    is_counted: bool, refunds: list[str | None], uses_left: int
+) -> None:
+    """Its codes worked, so all that was paid for it gives them back, however it was refunded; a part does not."""
+    shop = SmallShop()
+    coupon = shop.given(TEN_PERCENT)
+    if is_counted:
+        with_order_of_somebody_else(shop, "o")
+    currency = "EUR" if is_counted else "USD"
+    assert shop.order("50", order_id="o", currency=currency, codes=[shown(coupon)]) == 0
+    for refund in refunds:
+        shop.refund(refund, "o")
+    assert shop.coupon(coupon).used_count == uses_left
+    shop.order("50", order_id="o", currency="USD")
+    is_over = shop.decisions[-1].reason is OrderReason.ORDER_ALREADY_REVERSED
+    assert is_over is (uses_left == 0)
+
+
+def test_first_that_is_told_of_an_order_says_what_it_was_worth() -> None:
+    """A second event works its codes against its own total; the whole gives back the uses of both."""
+    shop = SmallShop()
+    coupon = shop.given(TEN_PERCENT)
+    for total in ("50", "100"):
+        shop.order(total, order_id="o", currency="USD", codes=[shown(coupon)])
+    assert shop.coupon(coupon).status is CouponStatus.REDEEMED
+    shop.refund("45", "o")
+    assert (shop.coupon(coupon).used_count, len(shop.decisions[-1].codes)) == (0, 2)

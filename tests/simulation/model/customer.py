@@ -85,6 +85,8 @@ class Customer:
     cancelled: set[str] = field(default_factory=set)
     """Orders that were reversed before they came."""
     refunded_before: dict[str, Fraction] = field(default_factory=dict)
+    used_for: dict[str, Fraction] = field(default_factory=dict)
+    """What orders were worth that used coupons and earned nothing."""
 
 
 class Turn:

@@ -45,6 +45,8 @@ def placed(turn: Turn, order: Document, purchases: Purchases, by_code: ByCode) -
         purchases[order_id] = _earn(turn, order, amount, off_goods(given))
         if before:
             _take_back(turn, order_id, purchases[order_id], before, closes=False)
+    if uses and said.reason is not None and not is_mine:
+        customer.used_for.setdefault(order_id, amount)
 
 
 def _codes(
@@ -128,13 +130,16 @@ def _before_it_came(turn: Turn, order_id: str, refunded: Fraction | None) -> Non
     customer = turn.customer
     if order_id in customer.cancelled:
         turn.said.reason = "order_already_reversed"
-    elif refunded is None:
+        return
+    if refunded is not None:
+        refunded = max(customer.refunded_before.get(order_id, Fraction(0)), refunded)
+    worth = customer.used_for.get(order_id)
+    if refunded is None or (worth is not None and refunded >= worth):
         customer.cancelled.add(order_id)
         customer.refunded_before.pop(order_id, None)
         _give_uses_back(turn, order_id)
     else:
-        known = customer.refunded_before.get(order_id, Fraction(0))
-        customer.refunded_before[order_id] = max(known, refunded)
+        customer.refunded_before[order_id] = refunded
 
 
 def _give_uses_back(turn: Turn, order_id: str) -> None:

@@ -30,7 +30,14 @@ from services.domain.needs import needs
 from services.domain.points.ledger import ended
 from services.domain.profiles import CompleteReferral, Describe
 from services.domain.program import Program
-from services.domain.purchases import NO_PURCHASES, CountOrder, NoteRefund, Purchase, Purchases
+from services.domain.purchases import (
+    NO_PURCHASES,
+    CountOrder,
+    NoteRefund,
+    NoteUse,
+    Purchase,
+    Purchases,
+)
 from services.domain.referrals import NOBODY, Others
 from services.domain.stamps import AddStamp, TakeStampBack
 from services.domain.state import NEW_CUSTOMER, CustomerState, evolve
@@ -54,6 +61,7 @@ class World:
     _registered: set[str] = field(default_factory=set)
     _orders: dict[str, tuple[int, Purchase]] = field(default_factory=dict)
     _noted: dict[tuple[str, int], Decimal] = field(default_factory=dict)
+    _used_for: dict[tuple[str, int], Decimal] = field(default_factory=dict)
     _reversed: set[tuple[str, int]] = field(default_factory=set)
     _ended: dict[str, datetime] = field(default_factory=dict)
     _standings: dict[Standing, Standing] = field(default_factory=dict)
@@ -166,12 +174,14 @@ class World:
 
     def _purchases(self, order_id: str, number: int) -> Purchases:
         noted = self._noted.get((order_id, number))
+        used_for = self._used_for.get((order_id, number))
         owner, purchase = self._orders.get(order_id, (number, None))
         if purchase is not None and owner != number:
             purchase = Purchase(order_id=order_id, is_mine=False)
         return Purchases(
             by_id={order_id: purchase} if purchase is not None else {},
             refunded_before={order_id: noted} if noted is not None else {},
+            used_for={order_id: used_for} if used_for is not None else {},
         )
 
     def _watch(self, kept: Kept, purchase: Purchase) -> None:
@@ -187,6 +197,9 @@ class World:
 
     def _keep_orders(self, number: int, after: CustomerState, moving: Sequence[Effect]) -> None:
         for effect in moving:
+            if isinstance(effect, NoteUse):
+                self._used_for.setdefault((effect.order_id, number), effect.amount)
+                continue
             if not isinstance(effect, (CountOrder, NoteRefund)):
                 continue
             order_id = (
