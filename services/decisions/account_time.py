@@ -27,10 +27,9 @@ from services.decisions.manner import Manner
 from services.decisions.passing_time import settling
 from services.decisions.recording import write
 from services.decisions.rows import Rows
-from services.decisions.telling import entry_id_of_time, points_row
+from services.decisions.telling import end_row, lot_id
 from services.domain.coupons.notices import next_notice
 from services.domain.points.ledger import ended
-from services.domain.points.wallet import Lot
 from services.domain.state import NEW_CUSTOMER, evolve
 
 
@@ -129,9 +128,7 @@ def _end(
     if entries:
         account = Account(customer_no=number, partner_id=about.partner_id, event_key=None)
         rows.accounts.add(account, entries, evolve(before, entries), at=about.at)
-    for entry in entries:
-        id_ = entry_id_of_time(about.partner_id, about.customer_id, entry.number)
-        rows.outbox.append(points_row(entry, id_, about))
+    rows.outbox.extend(end_row(entry, about) for entry in entries)
     return len(entries)
 
 
@@ -149,7 +146,7 @@ def _announce(
             event_row(
                 PROGRAM_EVENTS,
                 POINTS_EXPIRING,
-                f"{_lot_id(lot, about)}.expiring.{int(notice_at.timestamp())}",
+                f"{lot_id(about.partner_id, about.customer_id, lot.number)}.expiring.{int(notice_at.timestamp())}",
                 at=about.at,
                 subject=None,
                 customer_id=about.customer_id,
@@ -163,7 +160,3 @@ def _announce(
         )
         moved.append((number, lot.number, following))
     return moved
-
-
-def _lot_id(lot: Lot, about: About) -> str:
-    return entry_id_of_time(about.partner_id, about.customer_id, lot.number)

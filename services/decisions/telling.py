@@ -1,7 +1,8 @@
 """What subscribers are told of a decision beyond games: coupons with terms, points, tiers, campaigns, referrals.
 
-Ids are fixed here, for ever. An entry is `<event_key>.<n>`, the n-th of its decision; the end of a lot is told once,
-whoever notices it, by the id of the entry that opened the lot.
+Ids are fixed here, for ever. An entry is `<event_key>.<n>`, the n-th of its decision. What time does to a lot, its end
+and notices of it, goes by the lot's own id: the same fact has one name, whoever notices it. Points that go back to a
+lot which is over end again at once, and an event is the cause of that: it is an entry of its decision like any other.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from services.domain.campaigns import Achieve, Revoke
 from services.domain.coupons.effects import DeclineReward, GrantCoupon
 from services.domain.decision import Decision, OrderReason
 from services.domain.events import Cause
-from services.domain.points.wallet import Post
+from services.domain.points.wallet import EntryKind, Post
 from services.domain.profiles import CompleteReferral
 from services.domain.purchases import NoteUse
 from services.domain.referrals import RewardReferral
@@ -144,13 +145,18 @@ def program_rows(verdict: Verdict) -> Iterator[OutboxRow]:
     )
     key, traceparent = incoming.event_key, incoming.traceparent
     entries = declined = 0
+    gave_back = False
     for effect in decision.effects:
         match effect:
             case Post():
                 entries += 1
+                gave_back = gave_back or effect.kind is EntryKind.RESTORED
                 if not effect.points:
                     continue
-                yield points_row(effect, f"{key}.{entries}", about, traceparent)
+                if effect.kind is EntryKind.EXPIRED and not gave_back:
+                    yield end_row(effect, about, traceparent)
+                else:
+                    yield points_row(effect, f"{key}.{entries}", about, traceparent)
             case ChangeTier(is_told=True):
                 value = program_wire.tier_changed_value(effect, about)
                 yield _row("tier.changed", f"{key}.tier", value, about, traceparent)
@@ -185,8 +191,16 @@ def points_row(
     return _row(f"points.{entry.kind}", f"{entry_id}.{entry.kind}", value, about, traceparent)
 
 
-def entry_id_of_time(partner_id: int, customer_id: str, number: int) -> str:
-    """The id of an entry that no event made: the same whenever it is found out."""
+def end_row(entry: Post, about: About, traceparent: str | None = None) -> OutboxRow:
+    """The end of a lot that time alone has brought."""
+    (ended,) = entry.takes
+    return points_row(
+        entry, lot_id(about.partner_id, about.customer_id, ended.lot), about, traceparent
+    )
+
+
+def lot_id(partner_id: int, customer_id: str, number: int) -> str:
+    """The id of a customer's lot, by which time's doing is told."""
     return event_key(POINTS_SOURCE, f"{partner_id}/{customer_id}/{number}")
 
 

@@ -220,6 +220,29 @@ async def test_referral_and_what_follows_are_explained(
     assert [(each["type"], each["outcome"]) for each in listing] == [
         ("customer.created", "recorded"), ("order.placed", "recorded"),
     ]  # fmt: skip
+    await database.execute("DELETE FROM outbox")
+    told_ = "points.earned, referral.rewarded in program-events"
+    assert told_ in (await couponry("explain", order)).out
+    assert told_ in (await couponry("explain", followed)).out
+
+
+async def test_end_that_an_event_found_is_explained(
+    database: asyncpg.Connection,
+    owner: asyncpg.Connection,
+    pipeline: Pipeline,
+    shop: int,
+    couponry: Command,
+) -> None:
+    """The message goes by the lot's id, and waits or is told with the event that found it to be over."""
+    await pipeline.process([ordered("o-1", "10", partner_id=shop)])
+    await owner.execute("DELETE FROM outbox; UPDATE lots SET expires_at = now()")
+    await pipeline.process([visit(shop)])
+    _, found = await event_ids(database)
+    said = (await couponry("explain", found)).out
+    assert "-10 points (order o-1); balance 0" in said
+    assert "points.expired: waits in the outbox to be published in program-events" in said
+    await database.execute("DELETE FROM outbox")
+    assert "points.expired in program-events" in (await couponry("explain", found)).out
 
 
 async def test_event_without_a_program_has_none(

@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 
 from schemas.topics import PROGRAM_EVENTS
+from services.adapters.event_keys import event_key
 from services.adapters.postgres.coupons import BEGINNING
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
@@ -152,8 +153,14 @@ async def accounts(
 
 
 async def ends_told(database: asyncpg.Connection) -> list[str]:
-    """Of whom `points.expired` was told."""
-    rows = await database.fetch("SELECT key FROM outbox WHERE ce_type = 'points.expired'")
+    """Of whom `points.expired` was told: of the one lot that each has, by its id, whoever ended it."""
+    rows = await database.fetch(
+        "SELECT key, ce_id, value::jsonb ->> 'partner_id' AS partner_id, value::jsonb ->> 'entry_id' AS entry_id"
+        " FROM outbox WHERE ce_type = 'points.expired'"
+    )
+    for row in rows:
+        lot = event_key("/couponry/points", f"{row['partner_id']}/{row['key']}/1")
+        assert (row["ce_id"], row["entry_id"]) == (f"{lot}.expired", lot)
     return sorted(row["key"] for row in rows)
 
 

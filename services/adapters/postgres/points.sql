@@ -98,7 +98,7 @@ WHERE l.customer_no = n.customer_no AND l.number = n.number;
 -- What these events wrote into the ledger, each entry with what the customer's meters and debt had come to by then.
 SELECT * FROM (
     SELECT event_key, at, kind, source_kind, source_id, points, balance, owed, points_earned, score, spent, orders, referrals,
-           base_points, factor, expires_at, reason, number,
+           base_points, factor, expires_at, reason, number, takes,
            sum(owed) OVER running AS owed_then, sum(points_earned) OVER running AS points_earned_then,
            sum(score) OVER running AS score_then, sum(spent) OVER running AS spent_then,
            sum(orders) OVER running AS orders_then, sum(referrals) OVER running AS referrals_then

@@ -18,7 +18,9 @@ from services.adapters.postgres import points
 from services.adapters.postgres.dead_letters import position_of
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
+from services.decisions.telling import lot_id
 from services.domain.events import Position
+from services.domain.points.wallet import EntryKind
 from services.insight.explain.known import Known
 from services.insight.explain.records import Arrival, arrivals
 from services.runtime.settings import Settings
@@ -70,17 +72,25 @@ async def gather(connection: Connection, settings: Settings, known: Sequence[Kno
     keys += [f"{coupon['id']}.issued" for coupon in coupons]
     keys += [f"{step['coupon_id']}.{step['step']}.{step['word']}" for step in steps]
     by_program = [row for row in decisions if row["program_version"] is not None]
+    parties = {
+        row["customer_no"]: row
+        for row in await connection.fetch(
+            _SQL["parties"], _some(row["customer_no"] for row in decisions)
+        )
+    }
+    entries = await points.entries_of_events(
+        connection, list(parties), [row["event_key"] for row in decisions]
+    )
+    ends = _ends(decisions, parties, entries)
     queued = await connection.fetch(
-        _SQL["still_queued"], keys, letters, [str(row["event_key"]) for row in by_program]
+        _SQL["still_queued"],
+        [*keys, *ends],
+        letters,
+        [str(row["event_key"]) for row in by_program],
     )
     return Gathered(
         rules=await _rules(connection, [*decisions, *coupons]),
-        parties={
-            row["customer_no"]: row
-            for row in await connection.fetch(
-                _SQL["parties"], _some(row["customer_no"] for row in decisions)
-            )
-        },
+        parties=parties,
         coupons={coupon["id"]: coupon for coupon in coupons},
         coupons_of_event=_by("event_key", coupons),
         steps_of_coupon=_by("coupon_id", steps),
@@ -88,11 +98,7 @@ async def gather(connection: Connection, settings: Settings, known: Sequence[Kno
         stamps_of_event=_by("event_key", await connection.fetch(
             _SQL["stamps"], *([row[name] for row in orders] for name in ("partner_id", "order_id", "event_key"))
         )),
-        entries_of_event=_by("event_key", await points.entries_of_events(
-            connection,
-            _some(row["customer_no"] for row in decisions),
-            [row["event_key"] for row in decisions],
-        )),
+        entries_of_event=_by("event_key", entries),
         campaigns=await _campaigns(connection, by_program),
         by_hand={row["subject_id"]: row for row in await connection.fetch(
             _SQL["issued_by_hand"],
@@ -100,7 +106,7 @@ async def gather(connection: Connection, settings: Settings, known: Sequence[Kno
             [str(coupon["id"]) for coupon in coupons],
         )},
         queued=_by("ce_id", queued) | _by("dead_letter_id", queued),
-        told=_told(queued),
+        told=_told(queued, ends),
         handled=_by("dead_letter_id", await connection.fetch(_SQL["handled"], letters)),
         arrived=await arrivals(
             settings,
@@ -112,12 +118,27 @@ async def gather(connection: Connection, settings: Settings, known: Sequence[Kno
     )  # fmt: skip
 
 
-def _told(queued: Iterable[Row]) -> By:
+def _ends(
+    decisions: Iterable[Row], parties: Mapping[int, Row], entries: Iterable[Row]
+) -> dict[str, str]:
+    """Lots that these decisions found to be over: the `ce_id` of what is told of each, and the key of its event."""
+    customers = {row["event_key"]: parties[row["customer_no"]] for row in decisions}
+    ends: dict[str, str] = {}
+    for row in entries:
+        if row["kind"] == EntryKind.EXPIRED:
+            ((lot, *_),), who = orjson.loads(row["takes"]), customers[row["event_key"]]
+            id_ = lot_id(who["partner_id"], who["customer_id"], lot)
+            ends[f"{id_}.{row['kind']}"] = str(row["event_key"])
+    return ends
+
+
+def _told(queued: Iterable[Row], ends: Mapping[str, str]) -> By:
     """What is of the program alone: coupons' events are told one by one."""
     told: dict[Any, list[Row]] = defaultdict(list)
     for row in queued:
         if row["topic"] in (PROGRAM_EVENTS, FOLLOW_UPS):
-            told[row["ce_id"].partition(".")[0]].append(row)
+            key = ends.get(row["ce_id"]) or row["ce_id"].partition(".")[0]
+            told[key].append(row)
     return dict(told)
 
 

@@ -74,7 +74,7 @@ def _campaigns(
 
 
 def told(decision: asyncpg.Record, entries: Sequence[asyncpg.Record]) -> Iterator[str]:
-    """Types of what subscribers hear of it, without repeats; of a referral the decision does not keep who got what."""
+    """Types of what subscribers hear of it, without repeats."""
     kept = orjson.loads(decision["program"] or "{}")
     types = dict.fromkeys(f"points.{row['kind']}" for row in entries if row["points"])
     tier = kept.get("tier", {"before": None, "after": None})
@@ -82,6 +82,10 @@ def told(decision: asyncpg.Record, entries: Sequence[asyncpg.Record]) -> Iterato
         types["tier.changed"] = None
     if any(each["outcome"] == "achieved" for each in kept.get("campaigns", ())):
         types["campaign.achieved"] = None
+    if kept.get("rewarded"):
+        types["referral.rewarded"] = None
+    if kept.get("declined"):
+        types["reward.declined"] = None
     yield from types
 
 

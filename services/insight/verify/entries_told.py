@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from services.decisions.telling import entry_id_of_time
+from services.decisions.telling import lot_id
 from services.insight.verify.messages import Kind
 from services.insight.verify.scan import MOST_KEPT, Rank, Scan, account
 from services.insight.verify.told import PUBLISHED, Told
@@ -38,7 +38,7 @@ async def entries_told(scan: Scan, told: Told, kind: Kind, earliest: datetime | 
             rows = await connection.fetch(PUBLISHED["entries_of_time"], after, up_to)
             older += await connection.fetchval(
                 PUBLISHED["expect_of_time"],
-                [entry_id_of_time(row["partner_id"], row["customer_id"], row["number"]) for row in rows],
+                [lot_id(row["partner_id"], row["customer_id"], row["lot"]) for row in rows],
                 [row["customer_no"] for row in rows],
                 [row["at"] for row in rows],
                 [row["said"] for row in rows],

@@ -114,7 +114,7 @@ def _declined(rest: str) -> Name:
 
 
 def _entry(rest: str) -> Name:
-    """`<n>.<kind>`: the n-th of its decision; a kind alone is of an entry that no event made."""
+    """`<n>.<kind>`: the n-th of its decision; a kind alone is of a lot, which time has ended."""
     number, _, word = rest.rpartition(".")
     return (int(number) if number else -1), word
 

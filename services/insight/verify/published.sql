@@ -80,14 +80,15 @@ WITH filled AS MATERIALIZED (
 SELECT count(*) FROM declined WHERE at <= $1;
 
 -- name: expect_entries
--- The same of entries that move points, of customers after $1 up to $2: an entry is the n-th of its decision. Those that
--- no event made have names of their own, see `expect_of_time`.
+-- The same of entries that move points, of customers after $1 up to $2: an entry is the n-th of its decision. Ends that time
+-- alone has brought have names of their own, see `expect_of_time`.
 WITH entries AS MATERIALIZED (
-    SELECT l.event_key, row_number() OVER (PARTITION BY l.customer_no, l.event_key ORDER BY l.number) AS n, l.kind, l.points,
-           l.customer_no, l.at
+    SELECT l.event_key, row_number() OVER decision AS n, l.kind, l.points, l.customer_no, l.at,
+           l.kind = 'expired' AND NOT bool_or(l.kind = 'restored') OVER decision AS is_of_time
     FROM ledger l WHERE l.customer_no > $1 AND l.customer_no <= $2 AND l.event_key IS NOT NULL
+    WINDOW decision AS (PARTITION BY l.customer_no, l.event_key ORDER BY l.number)
 ), page AS MATERIALIZED (
-    SELECT * FROM entries WHERE points <> 0
+    SELECT * FROM entries WHERE points <> 0 AND NOT is_of_time
 ), missing AS (
     INSERT INTO verify_missing
     SELECT p.event_key, p.n, p.event_key || '.' || p.n || '.' || p.kind, p.customer_no, p.at FROM page p
@@ -101,14 +102,15 @@ SELECT count(*) FROM page WHERE at <= $3;
 -- Entries of customers after $1 up to $2 that subscribers were told of otherwise, at the same instant; and of events that made
 -- some, what was told as an entry and is none that moves points: without a number.
 WITH entries AS MATERIALIZED (
-    SELECT l.customer_no, l.number, l.event_key, l.points,
-           row_number() OVER (PARTITION BY l.customer_no, l.event_key ORDER BY l.number) AS n,
+    SELECT l.customer_no, l.number, l.event_key, l.points, row_number() OVER decision AS n,
+           l.kind = 'expired' AND NOT bool_or(l.kind = 'restored') OVER decision AS is_of_time,
            l.kind || '|' || to_char(l.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS began,
            concat_ws('|', '', abs(l.points), l.balance, l.source_kind, l.source_id) || '|'
            || coalesce(to_char(CASE WHEN l.kind = 'earned' THEN l.expires_at END AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '')
            || '|' || coalesce(l.order_id, '') || '|' || coalesce(trim_scale(l.base_points)::text, '')
            || '|' || coalesce(trim_scale(l.factor)::text, '') AS rest
     FROM ledger l WHERE l.customer_no > $1 AND l.customer_no <= $2 AND l.event_key IS NOT NULL
+    WINDOW decision AS (PARTITION BY l.customer_no, l.event_key ORDER BY l.number)
 )
 SELECT e.event_key, e.n AS place, e.customer_no, e.number FROM entries e
 WHERE e.points <> 0 AND EXISTS (
@@ -118,16 +120,22 @@ UNION ALL
 SELECT e.event_key, t.number, e.customer_no, NULL
 FROM (SELECT DISTINCT event_key, customer_no FROM entries) AS e
 CROSS JOIN LATERAL (SELECT DISTINCT t.number FROM verify_told t WHERE t.id = e.event_key AND t.number > 0) AS t
-WHERE NOT EXISTS (SELECT FROM entries m WHERE m.event_key = e.event_key AND m.n = t.number AND m.points <> 0);
+WHERE NOT EXISTS (SELECT FROM entries m WHERE m.event_key = e.event_key AND m.n = t.number AND m.points <> 0
+                    AND NOT m.is_of_time);
 
 -- name: entries_of_time
--- Entries of customers after $1 up to $2 that no event made, and what is told of each.
-SELECT l.customer_no, l.number, l.partner_id, cu.customer_id, l.at,
-       concat_ws('|', l.kind, to_char(l.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), abs(l.points), l.balance,
-                 l.source_kind, l.source_id) || '||||' AS said
-FROM ledger l
-CROSS JOIN LATERAL (SELECT customer_id FROM customers cu WHERE cu.customer_no = l.customer_no LIMIT 1) AS cu
-WHERE l.customer_no > $1 AND l.customer_no <= $2 AND l.event_key IS NULL;
+-- Ends of lots of customers after $1 up to $2 that time alone has brought, whoever noticed, and what is told of each.
+WITH entries AS MATERIALIZED (
+    SELECT l.customer_no, l.partner_id, (l.takes -> 0 ->> 0)::bigint AS lot, l.at, l.kind,
+           bool_or(l.kind = 'restored') OVER (PARTITION BY l.customer_no, l.event_key ORDER BY l.number) AS gave_back,
+           concat_ws('|', l.kind, to_char(l.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), abs(l.points), l.balance,
+                     l.source_kind, l.source_id) || '||||' AS said
+    FROM ledger l WHERE l.customer_no > $1 AND l.customer_no <= $2
+)
+SELECT e.customer_no, e.lot, e.partner_id, cu.customer_id, e.at, e.said
+FROM entries e
+CROSS JOIN LATERAL (SELECT customer_id FROM customers cu WHERE cu.customer_no = e.customer_no LIMIT 1) AS cu
+WHERE e.kind = 'expired' AND NOT e.gave_back AND e.lot IS NOT NULL;
 
 -- name: begin_time
 -- Messages that time alone leads to: a table of this session.
@@ -147,7 +155,7 @@ WITH page AS MATERIALIZED (
 SELECT count(*) FROM page WHERE at <= $5;
 
 -- name: of_no_time
--- Messages of entries that no event made, of which there is no such entry, or another one.
+-- Messages of ends that time has brought, of which there is no such end, or another one.
 SELECT t.id, o.customer_no FROM verify_told t LEFT JOIN verify_of_time o ON o.id = t.id
 WHERE t.number = -1 AND (o.id IS NULL OR o.said <> t.said) ORDER BY t.id LIMIT $1;
 
