@@ -26,7 +26,8 @@ PACKAGES = Path(__file__).parents[2]
 def child(name: str, settings: Settings, state: StateDir) -> Server:
     """One of `PROCESSES` on its remembered health port. It answers when its `/startupz` does.
 
-    Everything it needs reaches it through its environment; `settings` has to carry all addresses.
+    Everything it needs reaches it through its environment; `settings` has to carry all addresses. Their clock is the
+    process's, whatever clock this one has.
     """
     log = state.path / f"{name}.log"
     port = state.port(f"{name}-health")
@@ -34,6 +35,8 @@ def child(name: str, settings: Settings, state: StateDir) -> Server:
     own = {
         PREFIX + "STATE_DIR": str(state.path),
         PREFIX + "HEALTH_PORT": str(port),
+        PREFIX + "ALLOW_TEST_CLOCK": str(settings.allow_test_clock),
+        PREFIX + "CLOCK_OFFSET_SECONDS": str(settings.clock_offset_seconds),
         **_made_once(state, "JWT_SECRET", SECRET_FILE, lambda: secrets.token_urlsafe(48)),
         **_made_once(state, "CODE_SECRET", CODE_SECRET_FILE, new_code_secret),
         **(
