@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,39 +25,12 @@ from services.stage.demo.records import ISSUED, REPEAT, Fate, Record
 from services.stage.demo.stage import PROCESSES
 from services.stage.demo.workload import KINDS, Game, Workload
 from tests.local.processes import runs
+from tests.stage.demos import ADDRESSES, COUPONRY, TIMEOUT_SECONDS, demo
 
 pytestmark = pytest.mark.alone("whole systems start, and have to stop in time")
 
-COUPONRY = Path(sys.executable).with_name("couponry")
-ADDRESSES = ("kafka_bootstrap_servers", "postgres_dsn", "redis_url")
-TIMEOUT_SECONDS = 110
 BLOCKED = Fate("declined", "active_coupon_exists")
 COUNTED = ("sent", "issued", "declined", "repeats", "dead_lettered", "expected")
-
-
-@pytest.fixture
-def given(settings: Settings) -> dict[str, str]:
-    """An environment in which all servers are this test's own."""
-    addresses = {PREFIX + name.upper(): str(getattr(settings, name)) for name in ADDRESSES}
-    own = {
-        PREFIX + "TOPIC_PREFIX": settings.topic_prefix,
-        PREFIX + "STATE_DIR": str(settings.state_dir),
-    }
-    return {**os.environ, **addresses, **own}
-
-
-def demo(environ: dict[str, str], *options: str) -> tuple[int, dict[str, Any]]:
-    """Exit code and JSON document of a run."""
-    run = subprocess.run(
-        [COUPONRY, "demo", "--json", *options],
-        env=environ,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_SECONDS,
-        check=False,
-    )
-    assert run.stdout, run.stderr
-    return run.returncode, json.loads(run.stdout)
 
 
 def test_demo_accounts_for_every_record_the_same_each_time(given: dict[str, str]) -> None:
@@ -120,18 +92,20 @@ def test_demo_interrupted_stops_what_it_started(given: dict[str, str]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_demo_on_local_servers_leaves_commands_that_work(run_dir: Path, tmp_path: Path) -> None:
-    """Nothing keeps running; `up` brings the same data back, and each suggested command then answers."""
+    """After both acts nothing keeps running; `up` brings the same data back, and each suggested command then answers."""
     unset = {PREFIX + name.upper() for name in ADDRESSES}
     environ = {name: value for name, value in os.environ.items() if name not in unset}
-    code, document = demo(
-        environ | {PREFIX + "STATE_DIR": str(run_dir / tmp_path.name)}, "--events", "300"
-    )
+    own = environ | {PREFIX + "STATE_DIR": str(run_dir / tmp_path.name)}
+    code, document = demo(own, "--events", "300", timeout_seconds=2 * TIMEOUT_SECONDS)
     assert (code, document["ok"]) == (0, True)
+    assert document["shop"]["balanced"]
     left = json.loads((run_dir / tmp_path.name / "demo" / "servers.json").read_text())
     assert left["processes"] == {}
     up, *others = document["next"]
     assert any(" explain " in command for command in others)
+    assert any(" customers show " in command for command in others)
     with _shell(f"{up} --json", environ) as process:
         assert process.stdout
         assert process.stderr

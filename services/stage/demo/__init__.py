@@ -3,7 +3,8 @@
 In order of reading: `command` (options and exit code), `story` (what happens, step by step), `stage` (what it needs
 before it can send), `catalogue` (the games), `records` and `workload` (what is sent and what must become of it),
 `traffic` (both ends of Kafka), `ledger` (what was sent beside what was seen), `play` (the action), `reconciliation`
-(wait for the rest), `live` (the view), `account` (do all parties agree?), `summary` (the account in the end).
+(wait for the rest), `live` (the view), `account` (do all parties agree?); then `shop/`, the second act; `summary` (the
+accounts in the end).
 """
 
 from services.stage.demo.command import demo

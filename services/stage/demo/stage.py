@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Collection, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -16,6 +16,7 @@ from services.adapters.postgres.partners import add_partner
 from services.admin.games import load_games, read_file
 from services.local.process import Processes
 from services.local.servers import Servers, start_servers
+from services.runtime import processes
 from services.runtime.settings import Settings
 from services.stage.children import start_together
 from services.stage.demo import catalogue
@@ -59,7 +60,7 @@ async def running_servers(settings: Settings) -> AsyncIterator[Servers]:
         yield servers
     finally:
         tell("\nstopping what was started")
-        await servers.processes.stop(PROCESSES)
+        await servers.processes.stop(processes.PROCESSES)
         await servers.stop()
 
 
@@ -91,20 +92,24 @@ async def set_the_scene(settings: Settings) -> Scene:
     )
 
 
-async def start_processes(servers: Servers, settings: Settings) -> None:
-    """Start them as `up` does, and return when they are ready. Raises LocalServerError."""
-    await start_together(PROCESSES, servers.processes, settings)
+async def start_processes(
+    servers: Servers, settings: Settings, names: Collection[str] = PROCESSES
+) -> None:
+    """Start them as `up` does, anew where they run, and return when they are ready. Raises LocalServerError."""
+    await start_together(names, servers.processes, settings)
 
 
-async def while_alive(processes: Processes, work: Coroutine[Any, Any, T]) -> T:
-    """The work's result. Raises CommandError as soon as a process of the service ends."""
+async def while_alive(
+    started: Processes, work: Coroutine[Any, Any, T], names: Collection[str] = PROCESSES
+) -> T:
+    """The work's result. Raises CommandError as soon as one of these processes ends."""
     task = asyncio.ensure_future(work)
-    ends = {asyncio.ensure_future(processes.ended(name)): name for name in PROCESSES}
+    ends = {asyncio.ensure_future(started.ended(name)): name for name in names}
     try:
         await asyncio.wait({task, *ends}, return_when=asyncio.FIRST_COMPLETED)
         for end, name in ends.items():
             if end.done() and not task.done():
-                log = processes.state.path / f"{name}.log"
+                log = started.state.path / f"{name}.log"
                 raise CommandError(f"{name} has ended with exit code {end.result()}: see {log}")
         return await task
     finally:

@@ -1,4 +1,4 @@
-"""The end of the demo: the account as a table or JSON document on stdout, and what to try next."""
+"""The end of each act and of the demo: accounts as tables or a JSON document on stdout, and what to try next."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -17,6 +17,8 @@ from services.insight.verify.run import Report
 from services.runtime.settings import Settings
 from services.stage.demo.account import Account
 from services.stage.demo.records import ISSUED, Fate
+from services.stage.demo.shop.agreement import MonthAccount
+from services.stage.demo.shop.arithmetic import Line
 from services.terminal.output import PIPED_WIDTH, print_json
 
 Suggestion = tuple[str, str]
@@ -27,7 +29,9 @@ EXPLAINED = (
 )
 
 
-def suggestions(account: Account, local: Settings | None) -> list[Suggestion]:
+def suggestions(
+    account: Account | None, month: MonthAccount | None, local: Settings | None
+) -> list[Suggestion]:
     """Commands that work after the demo. `local`: the settings of servers that were started and are stopped now."""
     couponry = _program()
     if local is not None:
@@ -35,18 +39,26 @@ def suggestions(account: Account, local: Settings | None) -> list[Suggestion]:
     lines = []
     if local is not None:
         lines.append((f"{couponry} up", "first: the same servers and data again, until Ctrl-C"))
-    for fate, why in EXPLAINED:
-        if fate in account.examples:
-            lines.append((f"{couponry} explain {account.examples[fate]}", why))
-    customer = shlex.quote(account.coupon["customer_id"])
-    lines.append(
-        (
-            f"{couponry} coupons list --partner-id {account.partner_id} --customer {customer}",
-            "what a customer holds",
-        )
-    )
+    if account is not None:
+        lines += _of_games(account, couponry)
+    if month is not None:
+        lines += [
+            (f"{couponry} customers show --partner-id {month.partner_id} {name}", f"{name}, {who}")
+            for name, who in month.names.items()
+        ]
     lines.append((f"{couponry} status", "lag, outbox, dead letters"))
     return lines
+
+
+def _of_games(account: Account, couponry: str) -> Iterator[Suggestion]:
+    for fate, why in EXPLAINED:
+        if fate in account.examples:
+            yield f"{couponry} explain {account.examples[fate]}", why
+    customer = shlex.quote(account.coupon["customer_id"])
+    yield (
+        f"{couponry} coupons list --partner-id {account.partner_id} --customer {customer}",
+        "what a customer holds",
+    )
 
 
 def _program() -> str:
@@ -59,30 +71,30 @@ def _program() -> str:
     return shlex.quote(relative if len(relative) < len(str(called)) else str(called))
 
 
-def print_document(account: Account, verified: Report, commands: Sequence[Suggestion]) -> None:
-    """One JSON document."""
+def print_document(
+    account: Account | None,
+    month: MonthAccount | None,
+    verified: Report,
+    commands: Sequence[Suggestion],
+) -> None:
+    """One JSON document: the first act's account, the second act's as `shop`, null where it was not played."""
+    problems = [each.problems for each in (account, month) if each is not None]
     print_json(
         {
-            "ok": not account.problems and verified.ok,
-            **account.document(),
+            "ok": verified.ok and not any(problems),
+            **({} if account is None else account.document()),
+            "shop": None if month is None else month.document(),
             "verify": as_document(verified),
             "next": [command for command, _ in commands],
         }
     )
 
 
-def print_summary(account: Account, verified: Report, commands: Sequence[Suggestion]) -> None:
-    """For people."""
-    console = Console(
-        highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH, soft_wrap=True
-    )
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(f"What became of {account.sent:,} records")
-    table.add_column("must be", justify="right")
-    table.add_column("seen", justify="right")
-    for label, expected, seen in _rows(account):
-        table.add_row(label, f"{expected:,}", f"{seen:,}")
-    console.print(table)
+def print_account(account: Account) -> None:
+    """The first act's, for people."""
+    console = _console()
+    console.print()
+    console.print(_table(f"What became of {account.sent:,} records", _rows(account)))
     console.print(
         f"\nRush: {account.rush_records:,} records in {account.rush_seconds:.1f} s,"
         f" {account.events_per_second:,.0f} per second."
@@ -91,6 +103,22 @@ def print_summary(account: Account, verified: Report, commands: Sequence[Suggest
     )
     for problem in account.problems:
         console.print(f"[red]Does not balance:[/red] {problem}")
+
+
+def print_month(month: MonthAccount) -> None:
+    """The second act's, for people."""
+    console = _console()
+    console.print()
+    lines = ((line, month.must[line], month.seen[line]) for line in Line)
+    console.print(_table("What became of a month", lines))
+    for problem in month.problems:
+        console.print(f"[red]Does not agree:[/red] {problem}")
+
+
+def print_end(verified: Report, commands: Sequence[Suggestion]) -> None:
+    """What the proof says, and what to try next."""
+    console = _console()
+    console.print()
     for violation in verified.violations:
         console.print(f"[red]Violated:[/red] {violation.invariant} {violation.detail}")
     if verified.ok:
@@ -100,6 +128,22 @@ def print_summary(account: Account, verified: Report, commands: Sequence[Suggest
     console.print("\nTry next:")
     for command, why in commands:
         console.print(f"  {command}    [dim]# {why}[/dim]")
+
+
+def _console() -> Console:
+    return Console(
+        highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH, soft_wrap=True
+    )
+
+
+def _table(title: str, lines: Iterable[tuple[str, int, int]]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(title)
+    table.add_column("must be", justify="right")
+    table.add_column("seen", justify="right")
+    for label, expected, seen in lines:
+        table.add_row(label, f"{expected:,}", f"{seen:,}")
+    return table
 
 
 def _rows(account: Account) -> Iterator[tuple[str, int, int]]:

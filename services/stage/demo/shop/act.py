@@ -1,0 +1,177 @@
+"""The second act's action: the shop opens, the clock stops five times, and in the end every party is asked."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import asyncpg
+from rich.console import Console
+
+from services.adapters.postgres.partners import NewPartner, add_partner
+from services.admin.program import load_program
+from services.local.servers import Servers
+from services.runtime.settings import Settings
+from services.stage.children import announced_url
+from services.stage.demo.live import step
+from services.stage.demo.reconciliation import STANDSTILL_SECONDS
+from services.stage.demo.shop.agreement import MonthAccount, disagreements, seen_by_all
+from services.stage.demo.shop.arithmetic import Line, Reckoning
+from services.stage.demo.shop.month import BROUGHT, NAMES, RASA, Buys, GetsBack, Joins, Week, month
+from services.stage.demo.shop.news import News, news
+from services.stage.demo.shop.program import PARTNER, TIME_ZONE, program_file
+from services.stage.demo.shop.standing import decisions, everything_decided, must_stand, stands
+from services.stage.demo.shop.telling import Teller, pay, teller
+from services.stage.demo.stage import start_processes, while_alive
+from services.terminal.addresses import postgres
+from services.terminal.program_file import read_file
+
+BY_THE_CLOCK: Final = ("issuer", "sweeper")
+"""What decides and ends by the clock, and is started again when it is moved. The relay does not look at it."""
+
+
+def may_move_the_clock(servers: Servers, settings: Settings) -> bool:
+    """Of servers that are our own, or where the settings permit it: others may be at work, by the clock as it is."""
+    own = servers.pids
+    return settings.allow_test_clock or bool(own["kafka"] and own["postgres"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Month:
+    """What one run plays with."""
+
+    servers: Servers
+    settings: Settings
+    connection: asyncpg.Connection
+    partner: NewPartner
+    teller: Teller
+    news: News
+    console: Console
+
+
+async def play_month(
+    servers: Servers, settings: Settings, seed: int, console: Console
+) -> MonthAccount:
+    """All of it. `settings` have every address; their clock is that of the month's end. Raises CommandError."""
+    prefix = f"shop-{secrets.token_hex(3)}-"
+    weeks, reckoning, began = month(seed, prefix), Reckoning(), time.monotonic()
+    async with postgres(settings, "demo") as connection:
+        partner = await add_partner(connection, PARTNER, TIME_ZONE)
+        await _open(settings, partner, console)
+        async with (
+            news(settings, partner.id) as heard,
+            teller(settings, partner, prefix) as shop,
+        ):
+            played = Month(
+                servers=servers,
+                settings=settings,
+                connection=connection,
+                partner=partner,
+                teller=shop,
+                news=heard,
+                console=console,
+            )
+            undecided: list[str] = []
+            for week in weeks:
+                reckoning.reckon(week)
+                if not await _stop_at(played, week):
+                    undecided.append(f"{_when(week)}: {_words(shop.told)}")
+                    break
+        return await _account(played, reckoning, undecided, seed, time.monotonic() - began)
+
+
+async def _open(settings: Settings, partner: NewPartner, console: Console) -> None:
+    """Load the shop's program from a file, as `program load` does."""
+    file = settings.state_dir / "program.json"
+    document = program_file(partner.id)
+    file.write_text(json.dumps(document, indent=2, ensure_ascii=False), encoding="utf-8")
+    await load_program(settings, str(file), read_file(file))
+    step(console, 6, "A small shop", f"partner {partner.id} and its program, from {file}")
+    tiers = ", ".join(
+        f"{tier['name']} from {tier['minProgress']} EUR" for tier in document["tiers"]
+    )
+    for what, text in (
+        ("tiers", tiers),
+        ("campaigns", ", ".join(each["name"] for each in document["campaigns"])),
+        ("referrals", "who brings a friend, and the friend"),
+        ("points", f"end after {document['redemption']['pointsExpiryPeriod']} days"),
+    ):
+        console.print(f"      {what:<11}{text}", soft_wrap=True)
+    step(
+        console, 7, "A month",
+        f"{len(NAMES)} customers; issuer and sweeper start with their clock four weeks back, and again each week",
+    )  # fmt: skip
+
+
+async def _stop_at(played: Month, week: Week) -> bool:
+    """Move the clock to the week's end and let it happen. False: something is not decided, and nothing moves."""
+    offset = played.settings.clock_offset - timedelta(days=week.days_ago)
+    moved = played.settings.model_copy(
+        update={"allow_test_clock": True, "clock_offset_seconds": offset.total_seconds()}
+    )
+    processes = played.servers.processes
+    names = (*BY_THE_CLOCK, *(("api",) if week.payments else ()))
+    relay = () if processes.pid("relay") else ("relay",)
+    await start_processes(played.servers, moved, (*names, *relay))
+    is_decided = await while_alive(processes, _live(played, moved, week), (*names, "relay"))
+    await processes.stop(["api"])
+    if is_decided:
+        played.console.print(f"      {_line(played.news, week)}", soft_wrap=True)
+    return is_decided
+
+
+async def _live(played: Month, moved: Settings, week: Week) -> bool:
+    if week.payments:
+        log = played.servers.processes.state.path / "api.log"
+        await pay(announced_url(log, "api"), played.partner, week.payments)
+    await played.teller.tell(week, datetime.now(UTC) + played.settings.clock_offset)
+    return await everything_decided(played.connection, moved, played.news, played.teller.told)
+
+
+async def _account(
+    played: Month, reckoning: Reckoning, undecided: Sequence[str], seed: int, seconds: float
+) -> MonthAccount:
+    partner_id = played.partner.id
+    standing = await stands(played.connection, played.settings, partner_id, NAMES)
+    decided = await decisions(played.connection, partner_id)
+    must, seen = reckoning.totals(), seen_by_all(played.news.counts, decided, standing)
+    must_be = {name: must_stand(each) for name, each in reckoning.customers.items()}
+    anna, brought = Counter(BROUGHT.values()).most_common(1)[0]
+    return MonthAccount(
+        seed=seed,
+        partner_id=partner_id,
+        seconds=seconds,
+        must=must,
+        seen=seen,
+        problems=[*undecided, *disagreements(must, seen, must_be, standing)],
+        names={anna: f"who brought {brought} friends", RASA: "who owes points"},
+    )
+
+
+def _when(week: Week) -> str:
+    return f"{week.days_ago} days ago" if week.days_ago else "today"
+
+
+def _words(told: int) -> str:
+    return f"not all of {told:,} events are decided, and nothing has moved for {STANDSTILL_SECONDS:.0f} s"
+
+
+def _line(heard: News, week: Week) -> str:
+    """What the week brought, and what everything has come to."""
+    kinds = Counter(type(each) for each in week.happenings)
+    happened = ", ".join(
+        f"{kinds[kind]} {word}"
+        for kind, word in ((Joins, "joined"), (Buys, "orders"), (GetsBack, "refunds"))
+        if kinds[kind]
+    )
+    counts = heard.counts
+    return (
+        f"{_when(week):<13}{happened:<33}so far {counts[Line.EARNED]:,} points earned, {counts[Line.ENDED]:,} ended;"
+        f" {counts[Line.ROAST]} reached Roast, {counts[Line.ESPRESSO]} Espresso"
+    )

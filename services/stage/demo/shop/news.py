@@ -1,0 +1,101 @@
+"""What subscribers of committed records hear of the shop, counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import orjson
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from schemas.events import types
+from schemas.topics import COUPON_ISSUED, FOLLOW_UPS, PROGRAM_EVENTS
+from services.adapters.records import bounds_of, partitions_of, read_parts, side_reader
+from services.runtime.settings import Settings
+from services.stage.demo.shop.arithmetic import REACHED, Line
+
+TYPE: Final = "ce_type"
+POINTS: Final = {
+    "points.earned": Line.EARNED,
+    "points.expired": Line.ENDED,
+    "points.spent": Line.PAID,
+    "points.reversed": Line.TAKEN,
+}
+assert POINTS.keys() <= set(types.POINTS)
+BIG_BASKET_TYPE: Final = "EventBased"
+
+
+@dataclass(slots=True, kw_only=True)
+class News:
+    """Everything of one partner since the beginning. `follow_ups` are what the service has told itself."""
+
+    partner_id: int
+    reader: AIOKafkaConsumer
+    ends: AIOKafkaConsumer
+    positions: dict[TopicPartition, int]
+    counts: Counter[Line] = field(default_factory=Counter)
+    follow_ups: int = 0
+    _reached: set[tuple[str, int]] = field(default_factory=set)
+    _big_basket: int | None = None
+
+    async def read(self) -> None:
+        """On to where the topics end now; waits for what is on its way to be committed."""
+        bounds = await bounds_of(self.ends, list(self.positions))
+        ends = {partition: kept.end for partition, kept in bounds.items()}
+        async for records in read_parts(self.reader, self.positions, ends):
+            for record in records:
+                data = orjson.loads(record.value)
+                if data["partner_id"] == self.partner_id:
+                    self.hear(dict(record.headers)[TYPE].decode(), data)
+        self.positions = ends
+
+    def hear(self, type_: str, data: Mapping[str, Any]) -> None:
+        """One message of this partner's."""
+        if type_ in POINTS:
+            self.counts[POINTS[type_]] += data["points"]
+            return
+        match type_:
+            case types.COUPON_ISSUED:
+                self.counts[Line.COUPONS] += 1
+            case types.REFERRAL_COMPLETED:
+                self.follow_ups += 1
+            case types.REFERRAL_REWARDED:
+                self.counts[Line.REFERRALS] += data["role"] == "customer"
+            case types.CAMPAIGN_ACHIEVED if data["campaign_type"] == BIG_BASKET_TYPE:
+                self._big_basket = data["campaign_id"]
+                self.counts[Line.BIG_BASKETS] += 1
+            case types.CAMPAIGN_REVOKED if data["campaign_id"] == self._big_basket:
+                self.counts[Line.REVOKED] += 1
+            case types.TIER_CHANGED:
+                self._moved(data["customer_id"], data["from"]["order"], data["to"]["order"])
+            case _:
+                pass
+
+    def _moved(self, customer_id: str, before: int, after: int) -> None:
+        """A tier counts once for each customer; who rises by two has reached both."""
+        self.counts[Line.FELL] += after < before
+        for place, line in REACHED.items():
+            if before <= place < after and (customer_id, place) not in self._reached:
+                self._reached.add((customer_id, place))
+                self.counts[line] += 1
+
+
+@asynccontextmanager
+async def news(settings: Settings, partner_id: int) -> AsyncIterator[News]:
+    """A subscriber that stands at the end of what is published. An end is also told where a transaction is open."""
+    topics = [settings.topic(name) for name in (COUPON_ISSUED, FOLLOW_UPS, PROGRAM_EVENTS)]
+    partitions = await partitions_of(settings, topics)
+    async with (
+        side_reader(settings) as reader,
+        side_reader(settings, "read_uncommitted") as ends,
+    ):
+        now = await bounds_of(ends, partitions)
+        yield News(
+            partner_id=partner_id,
+            reader=reader,
+            ends=ends,
+            positions={partition: kept.end for partition, kept in now.items()},
+        )
