@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -55,6 +55,7 @@ class Terms:
     `product_ids` and `collection_ids` are compared as texts with an order's lines; both empty: the whole order.
     `combines_with` None combines with everything. `lifetime_of`: of a Lifetime Reward the order of its tier, below
     which it cannot be used. Ends by `expires_after` or at `expires_at`, whichever is given; neither: never.
+    `is_fixed_rate`: an amount that is called a fixed rate, which makes no difference to what it is worth.
     """
 
     type: TermsType
@@ -72,6 +73,7 @@ class Terms:
     expires_after: timedelta | None = None
     expires_at: datetime | None = None
     lifetime_of: int | None = None
+    is_fixed_rate: bool = field(default=False, compare=False)
 
     @property
     def needs_group(self) -> bool:
@@ -95,6 +97,10 @@ class Terms:
                 return DiscountClass.SHIPPING
             case TermsType.CUSTOM:
                 return None
+
+    def serves(self, tier_order: int) -> bool:
+        """Whether it may be used in that tier; what is no Lifetime Reward in any."""
+        return self.lifetime_of is None or tier_order >= self.lifetime_of
 
     def is_for(self, channel: str) -> bool:
         """Whether it may be used there; without platforms everywhere."""

@@ -9,11 +9,13 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from services.adapters.postgres.pool import connect
+from services.adapters.postgres.pool import connect, open_pool
+from services.adapters.redis_locks import CustomerLocks
 from services.api.app import build_app
 from services.api.edge.limits import Limits
 from services.api.edge.tenant import open_tenant_pool
 from services.api.partners.keys import Secret
+from services.issuer.pipeline import Pipeline
 from services.runtime.settings import Settings
 from tests.api.stand import SECRET, URL, Partner, a_tenant
 from tests.stand.copies import Copies
@@ -65,3 +67,12 @@ async def stranger(
 ) -> Partner:
     """Another partner."""
     return await a_tenant(api_settings, http, database)
+
+
+@pytest.fixture
+async def issuing(api_settings: Settings) -> AsyncIterator[Pipeline]:
+    """The pipeline as the issuer builds it, on the database of these tests."""
+    pool, locks = await open_pool(api_settings, "couponry-issuer"), CustomerLocks(api_settings)
+    yield Pipeline(pool, locks)
+    await locks.close()
+    pool.terminate()

@@ -40,6 +40,7 @@ def stored_terms(terms: Terms) -> dict[str, Any]:
         else terms.expires_after // _SECONDS,
         "expires_at": None if terms.expires_at is None else terms.expires_at.isoformat(),
         "lifetime_of": terms.lifetime_of,
+        "is_fixed_rate": terms.is_fixed_rate or None,
     }
     return {name: value for name, value in found.items() if value not in (None, [], "")}
 
@@ -64,6 +65,7 @@ def terms_from(stored: Mapping[str, Any]) -> Terms:
         expires_after=None if seconds is None else timedelta(seconds=seconds),
         expires_at=None if ends is None else datetime.fromisoformat(ends),
         lifetime_of=stored.get("lifetime_of"),
+        is_fixed_rate=stored.get("is_fixed_rate", False),
     )
 
 

@@ -84,6 +84,7 @@ def terms(stored: Mapping[str, Any], by: Denominated, *, lifetime_of: int | None
         expires_after=timedelta(days=expiry) if isinstance(expiry, int) else None,
         expires_at=_end(expiry, by.zone) if isinstance(expiry, str) else None,
         lifetime_of=lifetime_of,
+        is_fixed_rate=stored["couponType"] == "fixed_rate",
     )
 
 

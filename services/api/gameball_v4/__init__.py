@@ -6,5 +6,6 @@ with), `parameters` (what queries share), `description` (what a route answers).
 
 Its resources are the sections of a partner's program, all read and changed by way of `sections`: `settings`, `tiers`,
 `campaigns`, `referrals`, `cashback`, `redemption` with `shown_rules` (as v4 has them), and `groups` of coupons. Then
-customers, each as an account (`accounts`): `customers`, `transactions`; and `events`, which partners tell of them.
+customers, each as an account (`accounts`): `customers`, `customer_coupons`, `campaign_progress`, `friends` (whom they
+brought), `transactions`; and `events`, which partners tell of them.
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -14,7 +14,8 @@ from services.adapters.postgres.programs import stored_programs
 from services.adapters.postgres.queries import queries
 from services.adapters.postgres.stored_program import program_from
 from services.api.edge.call import Call
-from services.domain.campaigns import ineligible
+from services.api.edge.problems import not_found
+from services.domain.campaigns import ANY_NUMBER, Campaign, Standpoint, ineligible
 from services.domain.coupons.granting import refused
 from services.domain.course import Course
 from services.domain.exact import ONE, minor_digits
@@ -43,8 +44,13 @@ class Account:
         return self.course.state
 
     @property
+    def view(self) -> Standpoint:
+        """From where campaigns are judged now."""
+        return standpoint(self.course, self.course.at)
+
+    @property
     def card(self) -> CardRules | None:
-        """The card that is held."""
+        """The card that is held; one that was deleted is nobody's."""
         return self.program.cards.get(self.state.profile.card_id or 0)
 
     @property
@@ -85,6 +91,23 @@ async def account_of(connection: asyncpg.Connection, call: Call, customer_id: st
     )
 
 
+async def known_account(connection: asyncpg.Connection, call: Call, customer_id: str) -> Account:
+    """The account of a customer who is known. Raises Problem 404."""
+    account = await account_of(connection, call, customer_id)
+    if account.number is None:
+        raise not_found("customerId")
+    return account
+
+
+async def number_of(connection: asyncpg.Connection, call: Call, customer_id: str) -> int | None:
+    """The number of a customer; None of nobody who is known."""
+    offset = call.api.manner.clock_offset
+    number: int | None = await connection.fetchval(
+        _SQL["customer"], call.partner_id, customer_id, offset
+    )
+    return number
+
+
 async def _state_of(connection: asyncpg.Connection, number: int) -> CustomerState:
     state = NEW_CUSTOMER
     known: dict[str, Any] = {}
@@ -102,14 +125,20 @@ async def _state_of(connection: asyncpg.Connection, number: int) -> CustomerStat
 
 def open_campaigns(account: Account) -> set[int]:
     """Ids of campaigns that this customer can achieve now."""
-    course = account.course
-    view = standpoint(course, course.at)
-    progress = course.state.campaigns
+    view, progress = account.view, account.state.campaigns
     return {
         campaign.id
         for campaign in account.program.campaigns
         if ineligible(campaign, view, progress.of(campaign.id).achieved) is None
     }
+
+
+def is_unlocked(account: Account, campaign: Campaign) -> bool:
+    """Whether the customer's tier and tags would do, if it were on now and could be achieved ever again."""
+    open_to_all = replace(
+        campaign, is_active=True, starts_at=None, ends_at=None, max_achievement=ANY_NUMBER
+    )
+    return ineligible(open_to_all, account.view, 0) is None
 
 
 def usable_rules(account: Account) -> set[int]:

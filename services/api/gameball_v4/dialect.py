@@ -8,10 +8,13 @@ from urllib.parse import unquote
 
 from services.api.edge.dialect import Dialect
 from services.api.gameball_v4 import (
+    campaign_progress,
     campaigns,
     cashback,
+    customer_coupons,
     customers,
     events,
+    friends,
     groups,
     redemption,
     referrals,
@@ -63,6 +66,9 @@ GAMEBALL_V4: Final = Dialect(
         redemption.router,
         groups.router,
         customers.router,
+        customer_coupons.router,
+        campaign_progress.router,
+        friends.router,
         transactions.router,
         events.router,
     ),

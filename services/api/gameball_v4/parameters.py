@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Depends, Header, Path, Query
+from pydantic import StringConstraints
+
+from services.api.edge.parameters import Whole
+
+MOST_PER_PAGE: Final = 200
+PER_PAGE: Final = 50
+
+PageLimit = Annotated[int, Query(alias="limit", ge=1, le=MOST_PER_PAGE), Whole]
+"""How many rows a page has at most; `PER_PAGE` where nothing is asked for."""
 
 
 def _lang(
@@ -35,6 +44,7 @@ def _customer_of_path(
 
 
 CustomerOfPath = Annotated[str, Depends(_customer_of_path)]
+CustomerId = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00]*$")]
 CustomerAsked = Annotated[
     str | None,
     Query(

@@ -22,13 +22,12 @@ from services.api.edge.idempotency import once
 from services.api.edge.parameters import Whole
 from services.api.edge.problems import invalid
 from services.api.edge.reply import Reply
-from services.api.gameball_v4.accounts import Account
+from services.api.gameball_v4.accounts import Account, known_account
 from services.api.gameball_v4.call import Writing
-from services.api.gameball_v4.customers import known_account
 from services.api.gameball_v4.description import gives
 from services.api.gameball_v4.documents import sent_object, shown
 from services.api.gameball_v4.failures import Refusal
-from services.api.gameball_v4.parameters import CustomerAsked
+from services.api.gameball_v4.parameters import PER_PAGE, CustomerAsked, PageLimit
 from services.decisions.accounts_by_hand import Booked, ByHand, TransactionExists, book_points
 from services.decisions.transaction import Deciding
 from services.domain.origins import SourceKind
@@ -36,8 +35,6 @@ from services.domain.points.wallet import EntryKind
 
 router = APIRouter(prefix="/api/v4/integrations/transactions", tags=["transactions"])
 
-MOST_PER_PAGE: Final = 200
-PER_PAGE: Final = 50
 SOURCE: Final = "couponry/api/v4/transactions"
 Kind = Literal[
     "PaymentReward", "AchievementReward", "Redemption", "Refund", "Expiry", "Cancel", "ManualReward",
@@ -75,7 +72,7 @@ _KINDS: Final = {
 async def list_transactions(
     call: Writing,
     customer_id: CustomerAsked = None,
-    limit: Annotated[int, Query(ge=1, le=MOST_PER_PAGE), Whole] = PER_PAGE,
+    limit: PageLimit = PER_PAGE,
     start_after: Annotated[int, Query(alias="startAfter", ge=0, le=MAX_ITEM_ID), Whole] = 0,
     direction: Annotated[Literal["+", "-"] | None, Query()] = None,
     kind: Annotated[Kind | None, Query(alias="type")] = None,

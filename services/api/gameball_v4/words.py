@@ -47,7 +47,10 @@ PARAMETERS: Final[Mapping[str, str]] = {
     "productSku": "Must be an SKU",
     "customerId": "Must be between 1 and 128 characters",
     "limit": "Must be between 1 and 200",
-    "startAfter": "Must be the id of a transaction",
+    "startAfter": "Must be the id of the last one of the page before",
+    "campaignId": "Must be the id of a campaign",
+    "campaignType": "Must be reward, game or a type of campaigns",
+    "expand": "Must be tier, referrals, or both with a comma between",
     "direction": "Must be + or -",
     "type": "Must be a type of transactions",
 }

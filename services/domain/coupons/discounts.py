@@ -53,7 +53,7 @@ def refusal(
     terms: Terms, order: OrderPlaced, tier_order: int, given: Sequence[Discount]
 ) -> TermsReason | None:
     """The first reason against it."""
-    if terms.lifetime_of is not None and tier_order < terms.lifetime_of:
+    if not terms.serves(tier_order):
         return TermsReason.TIER_TOO_LOW
     if order.channel is not None and not terms.is_for(order.channel):
         return TermsReason.PLATFORM_NOT_ALLOWED

@@ -12,7 +12,7 @@ CROSS JOIN LATERAL (
            || substr(c.code, 13) AS code,
            named.prefix || '****-****-****-' || substr(c.code, 13) AS masked,
            nothing_listed || jsonb_strip_nulls(t.terms::jsonb) - 'used_count' AS terms_told,
-           nothing_listed || c.terms - '{code_prefix,expires_after_seconds,expires_at,lifetime_of}'::text[] AS terms
+           nothing_listed || c.terms - '{code_prefix,expires_after_seconds,expires_at,lifetime_of,is_fixed_rate}'::text[] AS terms
     FROM (VALUES ('{"product_ids": [], "collection_ids": [], "platforms": []}'::jsonb)) AS one (nothing_listed)
 ) AS shown;
 

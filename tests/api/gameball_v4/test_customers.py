@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
@@ -11,10 +10,8 @@ from urllib.parse import quote
 import pytest
 
 from schemas.gameball_v4.exact_json import read
-from services.adapters.postgres.pool import open_pool
-from services.adapters.redis_locks import CustomerLocks
 from services.issuer.pipeline import Pipeline
-from services.runtime.settings import Settings
+from tests.api.partners.test_cards import a_card
 from tests.api.stand import Partner
 from tests.stand.telling import a_program, ordered, refunded, told
 
@@ -35,15 +32,6 @@ EMPTY = {
     "totalEarnedPoints": 0, "score": 0, "pointsOwed": 0,
 }  # fmt: skip
 READS = ["/customers/{id}", "/customers/{id}/balance", "/customers/{id}/tier-progress"]
-
-
-@pytest.fixture
-async def issuing(api_settings: Settings) -> AsyncIterator[Pipeline]:
-    """The pipeline as the issuer builds it, on the database of these tests."""
-    pool, locks = await open_pool(api_settings, "couponry-issuer"), CustomerLocks(api_settings)
-    yield Pipeline(pool, locks)
-    await locks.close()
-    pool.terminate()
 
 
 async def ask(partner: Partner, path: str, **more: Any) -> Any:
@@ -151,6 +139,15 @@ async def test_customer_is_shown_as_described(partner: Partner, issuing: Pipelin
     shown = await ask(partner, "/customers/anna")
     assert (shown["isRegistered"], shown["tags"]) == (True, ["a", "b"])
     assert (shown["dateOfBirth"], shown["preferredLanguage"]) == ("1990-02-28", "lt")
+
+
+async def test_deleted_card_is_nobodys(partner: Partner, issuing: Pipeline) -> None:
+    """Who was given one by registering holds none once it is gone."""
+    card_id = await a_card(partner)
+    await issuing.process([told("customer.created", partner_id=partner.id)])
+    assert (await ask(partner, "/customers/anna"))["cardId"] == card_id
+    assert (await partner.ask("DELETE", f"/cards/{card_id}")).status_code == 200
+    assert (await ask(partner, "/customers/anna"))["cardId"] is None
 
 
 async def test_points_that_are_over_are_not_shown(partner: Partner) -> None:
