@@ -22,6 +22,8 @@ from services.runtime.processes import PROCESSES
 from services.runtime.settings import PREFIX, Settings
 from services.stage.demo.catalogue import game_file
 from services.stage.demo.records import Fate
+from services.stage.demo.shop.arithmetic import Line, Reckoning
+from services.stage.demo.shop.month import month
 from services.stage.demo.workload import Game, Workload
 from tests.house.packages import modules
 from tests.house.readme import TEXT, block, console, links, quoted, table
@@ -151,20 +153,42 @@ def test_readme_shows_what_the_demo_counts() -> None:
     """The numbers below `make demo` are those that its default seed gives; only speeds differ by machine."""
     games = [_game(number, entry) for number, entry in enumerate(game_file(1, _today()), start=1)]
     workload = Workload(tags="", partner_id=1, games=games, count=20_000, seed=1)
-    shown = {
-        label: (int(must.replace(",", "")), int(seen.replace(",", "")))
-        for label, must, seen in re.findall(
-            r"^(.+?) +([\d,]+) +([\d,]+)$", console("make demo"), re.MULTILINE
-        )
-    }
+    shown = _counts_shown("make demo")
     counts = Tally(_label(record.fate) for record in workload.records())
     assert shown == {label: (count, count) for label, count in counts.items()}
+
+
+def test_readme_shows_what_the_month_comes_to() -> None:
+    """So are those below the second act, week by week and in the end."""
+    reckoning, weeks = Reckoning(), month(1, "")
+    shown = console(".venv/bin/couponry demo --act 2")
+    for week in weeks:
+        reckoning.reckon(week)
+        counts = reckoning.counts
+        assert (
+            f"so far {counts[Line.EARNED]:,} points earned, {counts[Line.ENDED]:,} ended;"
+            f" {counts[Line.ROAST]} reached Roast, {counts[Line.ESPRESSO]} Espresso\n"
+        ) in shown
+    totals = reckoning.totals()
+    assert _counts_shown(".venv/bin/couponry demo --act 2") == {
+        line: (totals[line], totals[line]) for line in Line
+    }
 
 
 @pytest.mark.parametrize("name", ["producer.py", "subscriber.py"])
 def test_readme_program_is_short(name: str) -> None:
     """Producer and subscriber take 15 lines of code at most."""
     assert len([line for line in block(name).splitlines() if line.strip()]) <= 15
+
+
+def _counts_shown(command: str) -> dict[str, tuple[int, int]]:
+    """Must be and seen, by label."""
+    return {
+        label: (int(must.replace(",", "")), int(seen.replace(",", "")))
+        for label, must, seen in re.findall(
+            r"^(.+?) +([\d,]+) +([\d,]+)$", console(command), re.MULTILINE
+        )
+    }
 
 
 def _today() -> date:
