@@ -15,6 +15,7 @@ from services.domain.course import Course
 from services.domain.decision import CodeDiscount, CodeOutcome, CodeReason, CodeResult
 from services.domain.events import OrderPlaced
 from services.domain.exact import ZERO, total
+from services.domain.partner_program import serves
 
 _REASONS: Final = {
     StepRefusal.EXPIRED: CodeReason.EXPIRED,
@@ -107,8 +108,8 @@ def _redeem(
     if coupon.id in used:
         return CodeReason.NOT_ACTIVE
     if coupon.terms is not None:
-        tier_order = course.tier.order if course.tier is not None else 1
-        taken = discount(coupon.terms, event, tier_order, given)
+        has_tier = serves(coupon, course.tier, course.program)
+        taken = discount(coupon.terms, event, given, has_tier=has_tier)
         if isinstance(taken, TermsReason):
             return CodeReason(taken.value)
         given.append(taken)

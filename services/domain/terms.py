@@ -53,8 +53,8 @@ class Terms:
     """`value` is a percentage or an amount in `currency`, which null lets fit any; None of what has no value.
 
     `product_ids` and `collection_ids` are compared as texts with an order's lines; both empty: the whole order.
-    `combines_with` None combines with everything. `lifetime_of`: of a Lifetime Reward the order of its tier, below
-    which it cannot be used. Ends by `expires_after` or at `expires_at`, whichever is given; neither: never.
+    `combines_with` None combines with everything. `lifetime_of`: of a Lifetime Reward the order that its tier had then;
+    below the tier it cannot be used. Ends by `expires_after` or at `expires_at`, whichever is given; neither: never.
     `is_fixed_rate`: an amount that is called a fixed rate, which makes no difference to what it is worth.
     """
 
@@ -97,10 +97,6 @@ class Terms:
                 return DiscountClass.SHIPPING
             case TermsType.CUSTOM:
                 return None
-
-    def serves(self, tier_order: int) -> bool:
-        """Whether it may be used in that tier; what is no Lifetime Reward in any."""
-        return self.lifetime_of is None or tier_order >= self.lifetime_of
 
     def is_for(self, channel: str) -> bool:
         """Whether it may be used there; without platforms everywhere."""

@@ -23,6 +23,7 @@ from services.domain.coupons.codes import display
 from services.domain.coupons.coupon import Coupon, CouponStatus
 from services.domain.coupons.lifecycle import settle
 from services.domain.origins import SourceKind
+from services.domain.partner_program import serves
 from services.domain.terms import Terms, TermsType
 
 router = APIRouter(prefix="/api/v4/integrations/customers/{customerId}/coupons", tags=["customers"])
@@ -78,7 +79,7 @@ def _coupon(
         "isExpired": coupon.status is CouponStatus.EXPIRED,
         "isActive": coupon.is_active(at),
         "isAvailableToUse": coupon.status is CouponStatus.ACTIVE
-        and (terms is None or terms.serves(account.view.tier_order)),
+        and serves(coupon, account.course.tier_now(), account.program),
     }
 
 

@@ -36,10 +36,10 @@ class Discount:
 
 
 def discount(
-    terms: Terms, order: OrderPlaced, tier_order: int, given: Sequence[Discount]
+    terms: Terms, order: OrderPlaced, given: Sequence[Discount], *, has_tier: bool
 ) -> Discount | TermsReason:
-    """What it takes off this order beside what was given already."""
-    if reason := refusal(terms, order, tier_order, given):
+    """What it takes off this order beside what was given already. `has_tier`: no tier that it serves in is lost."""
+    if reason := refusal(terms, order, given, has_tier=has_tier):
         return reason
     off_goods = total(each.amount for each in given if each.is_off_goods)
     amount = _amount(terms, order)
@@ -50,10 +50,10 @@ def discount(
 
 
 def refusal(
-    terms: Terms, order: OrderPlaced, tier_order: int, given: Sequence[Discount]
+    terms: Terms, order: OrderPlaced, given: Sequence[Discount], *, has_tier: bool
 ) -> TermsReason | None:
     """The first reason against it."""
-    if not terms.serves(tier_order):
+    if not has_tier:
         return TermsReason.TIER_TOO_LOW
     if order.channel is not None and not terms.is_for(order.channel):
         return TermsReason.PLATFORM_NOT_ALLOWED

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
+from services.domain.decision import CodeReason
 from services.domain.rewards import Reward
 from services.domain.tiers import ChangeTier, Tier
-from tests.domain.program.rules import tier
-from tests.stand.small_shop import BASE, SmallShop
+from tests.domain.program.rules import percentage, reasons, tier
+from tests.stand.small_shop import BASE, SmallShop, shown
 
 FIRST, SECOND, THIRD = tier(1, "0"), tier(2, "100", entry=Reward(points=150)), tier(3, "250", entry=Reward(points=40))  # fmt: skip
 FOURTH = tier(4, "400", entry=Reward(points=6))
@@ -52,3 +54,28 @@ def test_tier_that_takes_the_place_of_a_higher_one_is_reached() -> None:
     (change,) = [each for each in shop.decisions[-1].effects if isinstance(each, ChangeTier)]
     assert (change.before and change.before.id, change.after and change.after.id) == (4, 9)
     assert shop.wallet().balance == 250 + 300 + 40 + 6 + 7
+
+
+@pytest.mark.parametrize(
+    ("number", "least", "reason"),
+    [
+        (20, "100", None),
+        (2, "100", None),
+        (30, "100", None),
+        (2, "900", CodeReason.TIER_TOO_LOW),
+        (30, "900", CodeReason.TIER_TOO_LOW),
+    ],
+)
+def test_lifetime_reward_serves_in_its_tier_however_that_is_numbered(
+    number: int, least: str, reason: CodeReason | None
+) -> None:
+    """The tier counts, not the number that it had when the coupon was issued: who is still in it has not lost it."""
+    lasting = Reward(coupons=(replace(percentage("10"), lifetime_of=20),))
+    best = replace(SECOND, order=20, lifetime=lasting, entry=Reward())
+    shop = SmallShop(program=replace(BASE, tiers=(FIRST, best)))
+    shop.order("100")
+    (coupon,) = shop.state().coupons.by_id.values()
+    changed = replace(best, order=number, min_progress=Decimal(least))
+    shop.program = replace(shop.program, tiers=(FIRST, changed))
+    shop.order("10", codes=[shown(coupon)])
+    assert reasons(shop.decisions[-1]) == [reason]

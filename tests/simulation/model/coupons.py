@@ -118,13 +118,11 @@ def value_of(lines: Sequence[Document]) -> Fraction:
 
 
 def judge(
-    coupon: Coupon, order: Document, tier_order: int, given: Sequence[tuple[Coupon, Fraction]]
+    coupon: Coupon, order: Document, given: Sequence[tuple[Coupon, Fraction]]
 ) -> Fraction | str:
     """What it takes off beside what others have, or why it does not."""
     terms, total = coupon.terms, number(order["total"])
     options = terms["options"] or {}
-    if coupon.lifetime_of is not None and tier_order < coupon.lifetime_of:
-        return "tier_too_low"
     platforms = {each.casefold() for each in options.get("platforms", ())}
     channel = order.get("channel")
     if channel is not None and platforms and channel.casefold() not in platforms:

@@ -59,7 +59,10 @@ def _codes(
         if coupon is None:
             continue
         why = _unusable(turn, coupon, order, uses)
-        found = judge(coupon, order, turn.tier_order, given) if why is None else why
+        least = turn.rules.least_order(coupon.source, coupon.lifetime_of)
+        found = judge(coupon, order, given) if why is None else why
+        if why is None and turn.tier_order < least:
+            found = "tier_too_low"
         if isinstance(found, str):
             turn.said.codes[place] = ("refused", found)
             continue

@@ -63,6 +63,11 @@ class Rules:
         rank = default.rank if default is not None else Fraction(0)
         return Rate(Fraction(1), max(map(number, factors)), rank)
 
+    def least_order(self, source: tuple[str, str], lifetime_of: int | None) -> int:
+        """Of the tier that a Lifetime Reward is of, as it is now, else as it was."""
+        now = [tier["order"] for tier in self.tiers if ("tier", str(tier["id"])) == source]
+        return 0 if lifetime_of is None else (*now, lifetime_of)[0]
+
     def card(self, card_id: int | None) -> Document | None:
         """Of a card that is there: its settings, with `is_active` and `shop_ids`."""
         found = self.cards.get(card_id)
