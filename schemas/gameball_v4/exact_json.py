@@ -33,7 +33,7 @@ def digits(number: Decimal) -> str:
 
 
 def _whole(text: str) -> int | Decimal:
-    return int(text) if len(text) <= LONGEST_WHOLE else Decimal(text)
+    return int(text) if len(text) <= LONGEST_WHOLE else _fraction(text)
 
 
 def _fraction(text: str) -> Decimal:

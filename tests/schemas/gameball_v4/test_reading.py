@@ -246,6 +246,15 @@ def test_whole_numbers_may_be_written_with_a_fraction_of_nothing() -> None:
     ) == (3, 3)
 
 
+@pytest.mark.parametrize(
+    "number", ["1e1000001", "1" + "0" * 1_000_001, "1e99999999999999999999", "-1e-1000001"]
+)
+def test_number_beyond_everything_is_refused_by_its_place(number: str) -> None:
+    """However it is written: where arithmetic would fail, or who writes it out, it is a wrong number like any other."""
+    sent = f'{{"name": "n", "type": "SignUp", "rewards": [{{"walletReward": {number}}}]}}'
+    assert errors(post_campaign, sent).keys() == {"rewards.0.walletReward"}
+
+
 def test_whole_ids_and_days_may_be_written_with_a_fraction_of_nothing() -> None:
     """Days until a coupon ends, and ids of the shop's: 7.0 and 7 are one collection."""
     sent = '{"friendReward": {"coupon": {"couponType": "Free Shipping", "collections": [7, 7.0, "7", {"collectionId": 8.0}], "applicableTo": {"productIds": [5.0]}, "options": {"expiryAfter": 14.0}}}}'
