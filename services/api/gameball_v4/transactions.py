@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import asyncpg
 from fastapi import APIRouter, Query
+from pydantic import BeforeValidator
 
 from schemas.definitions import InvalidDefinition
 from schemas.gameball_v4.customer_answers import ShownBooking, ShownTransactions
@@ -68,13 +69,18 @@ _KINDS: Final = {
 """What an entry is called, by its kind and its source's."""
 
 
+def _sign(sent: str | None) -> str | None:
+    """A plus that nobody has encoded is a space by the rules of queries."""
+    return "+" if sent == " " else sent
+
+
 @router.get("", responses=gives(200, ShownTransactions, "Some of them."))
 async def list_transactions(
     call: Writing,
     customer_id: CustomerAsked = None,
     limit: PageLimit = PER_PAGE,
     start_after: Annotated[int, Query(alias="startAfter", ge=0, le=MAX_ITEM_ID), Whole] = 0,
-    direction: Annotated[Literal["+", "-"] | None, Query()] = None,
+    direction: Annotated[Literal["+", "-"] | None, Query(), BeforeValidator(_sign)] = None,
     kind: Annotated[Kind | None, Query(alias="type")] = None,
 ) -> Reply:
     """List what moved points, the oldest first, of all customers or of one."""

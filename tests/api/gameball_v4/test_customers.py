@@ -229,6 +229,9 @@ async def test_transactions_come_in_pages(partner: Partner) -> None:
     for query in ("direction=-", "type=ManualDeduction", "type=ManualDeduction&direction=-"):
         found = (await ask(partner, f"/transactions?{query}"))["transactions"]
         assert [each["transactionId"] for each in found] == ["t-2"]
+    for query in ("direction=+", "direction=%2B"):
+        found = (await ask(partner, f"/transactions?{query}"))["transactions"]
+        assert [each["transactionId"] for each in found] == ["t-0", "t-1", "t-3"]
     assert (await ask(partner, "/transactions?type=Redemption"))["count"] == 0
     for query in ("limit=0", "limit=201", "type=x", "direction=x", "startAfter=-1"):
         refused = await partner.v4("GET", f"/transactions?{query}", base="")
