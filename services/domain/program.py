@@ -110,8 +110,10 @@ class Program:
         return found if found is not None and found.version else None
 
     def card_to_assign(self, partner_id: int, held: int | None) -> CardRules | None:
-        """The card that who registers is given, also where no program is in force; none to who holds one already. A
-        deleted one is nobody's."""
+        """The card that who registers is given who holds none, also where no program is in force.
+
+        One that was deleted is nobody's: who `held` it holds none.
+        """
         found = self.partners.get(partner_id)
         return found.assigned_card() if found is not None and held not in found.cards else None
 

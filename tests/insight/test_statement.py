@@ -168,6 +168,22 @@ async def test_statement_tells_debts_and_the_last_twenty_entries(
     assert "60, which what comes in pays first" in told_
 
 
+async def test_statement_shows_the_card_held_until_it_is_deleted(
+    database: asyncpg.Connection, pipeline: Pipeline, partner_id: int, couponry: Command
+) -> None:
+    """A deleted card is nobody's."""
+    await database.execute(
+        "INSERT INTO cards (partner_id, title, is_active, settings) VALUES ($1, $2, true, '{}')",
+        partner_id,
+        '{"en": "Coffee", "lt": "Kava"}',
+    )
+    await pipeline.process([told("customer.created", partner_id=partner_id)])
+    card = (await shown(couponry, partner_id))["card"]
+    assert card["title"] == {"en": "Coffee", "lt": "Kava"}
+    await database.execute("UPDATE cards SET deleted_at = now()")
+    assert (await shown(couponry, partner_id))["card"] is None
+
+
 async def test_statement_of_a_partner_without_a_program(
     pipeline: Pipeline, partner_id: int, couponry: Command
 ) -> None:

@@ -44,7 +44,7 @@ def statement(stored: Stored) -> dict[str, Any]:
         "birthday": profile.birthday,
         "locale": profile.locale,
         "card": None
-        if profile.card_id is None
+        if stored.card is None
         else {"id": profile.card_id, "title": stored.card, "since": profile.card_since},
         "referred_by": profile.referred_by,
         "balance": {

@@ -1,12 +1,12 @@
 -- What there is of one customer. Every one of these goes by a key: a customer's own rows, and no others.
 
 -- name: customer
--- A partner's customer, with the card held.
+-- A partner's customer, with the card held; one that was deleted is nobody's.
 SELECT cu.customer_no, p.name AS partner, c.title AS card
 FROM customers cu
 JOIN partners p ON p.id = cu.partner_id
 LEFT JOIN profiles pr ON pr.customer_no = cu.customer_no
-LEFT JOIN cards c ON c.id = pr.card_id
+LEFT JOIN cards c ON c.id = pr.card_id AND c.deleted_at IS NULL
 WHERE cu.partner_id = $1 AND cu.customer_id = $2;
 
 -- name: coupons
