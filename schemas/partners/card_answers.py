@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, WithJsonSchema
 
-from schemas.fields import Id, Outgoing
+from schemas.fields import Id, KnownCustomerId, Outgoing
 from schemas.partners.answers import Pagination, Success
 from schemas.partners.cards import Card
 
@@ -79,4 +79,19 @@ class CardList(Success):
 
     message: str
     data: list[CardInList]
+    pagination: Pagination
+
+
+class CardHolder(Outgoing):
+    """A customer who holds a card."""
+
+    customer_id: KnownCustomerId
+    since: Instant
+
+
+class CardHolders(Success):
+    """Some of the customers who hold a card."""
+
+    message: str
+    data: list[CardHolder]
     pagination: Pagination

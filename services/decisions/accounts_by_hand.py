@@ -14,7 +14,7 @@ from typing import Final
 import asyncpg
 
 from services.adapters.event_keys import event_key
-from services.adapters.postgres import inbox, points
+from services.adapters.postgres import inbox, points, profiles
 from services.adapters.postgres.pool import Connection
 from services.decisions.transaction import Deciding
 from services.domain.arrival import Incoming, LockedCustomer
@@ -96,6 +96,15 @@ async def book_points(
     return Booked(entry=entry, balance=posts[-1].balance)
 
 
+async def card_held(connection: Connection, asked: ByHand, deciding: Deciding) -> int | None:
+    """The card that the customer holds until the caller's commit: nobody else gives them one meanwhile."""
+    locked = await _lock(connection, asked, deciding)
+    for row in await profiles.of_customers(connection, [locked.number]):
+        held: int | None = row["card_id"]
+        return held
+    return None
+
+
 async def hand_over_card(
     connection: Connection, asked: ByHand, deciding: Deciding, card_id: int | None
 ) -> None:
@@ -121,9 +130,7 @@ async def _decide(
     event: Callable[[Cause, datetime], Event],
 ) -> tuple[object, ...] | BookingReason:
     """The effects of the decision, which is recorded; or why there are none, and nothing is."""
-    key = (asked.partner_id, asked.customer_id)
-    manner = deciding.manner
-    locked = (await inbox.lock_customers(connection, {key}, manner.clock_offset, manner.guard))[key]
+    locked = await _lock(connection, asked, deciding)
     cause = Cause(source=asked.source, id=asked.event_id, type=type_)
     decided = await deciding.decide(connection, [_incoming(asked, event(cause, locked.at), locked)])
     (verdict,) = decided.verdicts
@@ -131,6 +138,12 @@ async def _decide(
         return verdict.decision.reason
     await deciding.record(connection, decided)
     return verdict.decision.effects
+
+
+async def _lock(connection: Connection, asked: ByHand, deciding: Deciding) -> LockedCustomer:
+    key, manner = (asked.partner_id, asked.customer_id), deciding.manner
+    locked = await inbox.lock_customers(connection, {key}, manner.clock_offset, manner.guard)
+    return locked[key]
 
 
 def _incoming(asked: ByHand, event: Event, locked: LockedCustomer) -> Incoming:

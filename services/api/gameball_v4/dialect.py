@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from typing import Final
-from urllib.parse import unquote
 
 from services.api.edge.dialect import Dialect
+from services.api.edge.slashes import with_slashes_kept
 from services.api.gameball_v4 import (
     campaign_progress,
     campaigns,
@@ -25,7 +25,6 @@ from services.api.gameball_v4 import (
 from services.api.gameball_v4.description import SECURITY
 from services.api.gameball_v4.failures import REPLAYED, failure
 from services.api.gameball_v4.keys import authenticate
-from services.api.gameball_v4.parameters import SLASH
 
 _version = re.compile(r"/api/v4(?:\.[01])?(?=/|$)")
 _under_rewards = re.compile(
@@ -42,16 +41,11 @@ NOWHERE: Final = "/api/v4/"
 
 
 def canonical(path: str, raw: bytes) -> str:
-    """The path that routes know: one version, and sections where they stand, whichever of its names was called.
-
-    A slash that came encoded is part of an id.
-    """
-    if SLASH in path:
+    """The path that routes know: one version, and sections where they stand, whichever of its names was called."""
+    kept = with_slashes_kept(path, raw)
+    if kept is None:
         return NOWHERE
-    if b"%2f" in raw.lower():
-        parts = raw.split(b"?")[0].decode("latin-1").split("/")
-        path = "/".join(unquote(part).replace("/", SLASH) for part in parts)
-    return _under_rewards.sub(r"\1", _version.sub("/api/v4", path, count=1))
+    return _under_rewards.sub(r"\1", _version.sub("/api/v4", kept, count=1))
 
 
 GAMEBALL_V4: Final = Dialect(

@@ -25,11 +25,11 @@ from services.api.edge.description import takes
 from services.api.edge.idempotency import is_key, once
 from services.api.edge.problems import defined, not_found
 from services.api.edge.reply import Reply
+from services.api.edge.slashes import id_of
 from services.api.edge.telling import tell
 from services.api.gameball_v4.call import Writing
 from services.api.gameball_v4.description import gives
 from services.api.gameball_v4.documents import sent_object, shown
-from services.api.gameball_v4.parameters import SLASH
 from services.decisions.explained import told_decision
 
 router = APIRouter(prefix="/api/v4/integrations", tags=["events"])
@@ -77,7 +77,7 @@ async def show_decision(
     event_id: Annotated[str, Path(alias="eventId", description="Percent-encoded.")],
 ) -> Reply:
     """Show what has become of an event that was told over HTTP. 404 until it is decided."""
-    event_id = event_id.replace(SLASH, "/")
+    event_id = id_of(event_id)
     if not is_key(event_id):
         raise not_found("eventId")
     async with call.reading() as connection:

@@ -15,12 +15,12 @@ from schemas.gameball_v4.shown import shown_group, shown_groups
 from services.api.edge.description import KEYED, takes
 from services.api.edge.problems import not_found
 from services.api.edge.reply import Reply
+from services.api.edge.slashes import id_of
 from services.api.gameball_v4 import sections
 from services.api.gameball_v4.call import Reading, Writing
 from services.api.gameball_v4.description import READS, gives
 from services.api.gameball_v4.documents import sent_object, shown
 from services.api.gameball_v4.failures import Refusal
-from services.api.gameball_v4.parameters import SLASH
 from services.decisions.program_changes import Changed
 
 router = APIRouter(
@@ -29,7 +29,7 @@ router = APIRouter(
 
 
 def _handle(handle: Annotated[str, Path(description="Percent-encoded.")]) -> str:
-    return handle.replace(SLASH, "/")
+    return id_of(handle)
 
 
 Handle = Annotated[str, Depends(_handle)]

@@ -8,6 +8,7 @@ from fastapi import Depends, Header, Path, Query
 from pydantic import StringConstraints
 
 from services.api.edge.parameters import Whole
+from services.api.edge.slashes import id_of
 
 MOST_PER_PAGE: Final = 200
 PER_PAGE: Final = 50
@@ -30,9 +31,6 @@ def _lang(
 Lang = Annotated[str | None, Depends(_lang)]
 """Texts that have no such language are as they are."""
 
-SLASH = "\0"
-"""What stands for a slash inside an id: no path has one of its own."""
-
 
 def _customer_of_path(
     customer_id: Annotated[
@@ -40,7 +38,7 @@ def _customer_of_path(
         Path(alias="customerId", min_length=1, max_length=128, description="Percent-encoded."),
     ],
 ) -> str:
-    return customer_id.replace(SLASH, "/")
+    return id_of(customer_id)
 
 
 CustomerOfPath = Annotated[str, Depends(_customer_of_path)]

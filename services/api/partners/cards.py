@@ -91,7 +91,7 @@ async def list_cards(
             limit=page.size,
         )
     for card in cards:
-        card.update({name: _instant(card[name]) for name in ("created_at", "updated_at")})
+        card.update({name: shown_instant(card[name]) for name in ("created_at", "updated_at")})
     return success(
         cards,
         message="Partner cards retrieved successfully",
@@ -141,7 +141,7 @@ async def change_card(call: Asked, card_id: CardId) -> Reply:
             after=_definition(stored),
         )
         data = {"id": card_id, **_some(stored, *_CHANGED)}
-        data["updated_at"] = _instant(stored.updated_at)
+        data["updated_at"] = shown_instant(stored.updated_at)
         return success(data, message="Partner card updated successfully")
 
     return await once(call, work, told=_deprecation)
@@ -180,10 +180,11 @@ def _some(stored: StoredCard, *names: str) -> dict[str, Any]:
 
 def _times(stored: StoredCard) -> dict[str, str]:
     return {
-        "created_at": _instant(stored.created_at),
-        "updated_at": _instant(stored.updated_at),
+        "created_at": shown_instant(stored.created_at),
+        "updated_at": shown_instant(stored.updated_at),
     }
 
 
-def _instant(at: datetime) -> str:
+def shown_instant(at: datetime) -> str:
+    """In UTC, without decimals."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -6,9 +6,27 @@ import re
 from typing import Final
 
 from services.api.edge.dialect import LARGEST_BODY_BYTES, Dialect
-from services.api.partners import cards, completions, coupons, games, products, shops
+from services.api.edge.slashes import with_slashes_kept
+from services.api.partners import (
+    card_customers,
+    cards,
+    completions,
+    coupons,
+    games,
+    products,
+    shops,
+)
 from services.api.partners.access import authenticate
 from services.api.partners.envelope import REPLAYED, failure
+
+NOWHERE: Final = "/en/partners/"
+"""Of paths that can name nothing."""
+
+
+def canonical(path: str, raw: bytes) -> str:
+    """The path that routes know."""
+    return with_slashes_kept(path, raw) or NOWHERE
+
 
 PARTNERS: Final = Dialect(
     name="partners",
@@ -17,6 +35,7 @@ PARTNERS: Final = Dialect(
         games.router,
         completions.router,
         cards.router,
+        card_customers.router,
         coupons.router,
         shops.router,
         products.router,
@@ -26,4 +45,5 @@ PARTNERS: Final = Dialect(
     replayed=REPLAYED,
     larger=((re.compile(r"/[^/]+/partners/cards(/|$)"), LARGEST_BODY_BYTES),),
     security={"partnerToken": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+    canonical=canonical,
 )

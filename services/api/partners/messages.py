@@ -40,6 +40,7 @@ NOT_FOUND: Final[Mapping[str | None, str]] = {
     "shop_id": "Shop not found",
     "product_id": "Product not found",
     "coupon_id": "Coupon not found",
+    "customer_id": "Customer not found",
 }
 """By the path parameter that names nothing, or could not name anything."""
 

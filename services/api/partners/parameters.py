@@ -1,13 +1,14 @@
-"""Query parameters that several resources share."""
+"""Parameters that several resources share."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Annotated, Final
 
-from fastapi import Depends, Query
+from fastapi import Depends, Path, Query
 
 from services.api.edge.parameters import Flag, Whole
+from services.api.edge.slashes import id_of
 
 MOST_PER_PAGE: Final = 100
 PER_PAGE: Final = 20
@@ -48,3 +49,12 @@ def _page(
 
 
 PageAsked = Annotated[Page, Depends(_page)]
+
+
+def _customer_of_path(
+    customer_id: Annotated[str, Path(min_length=1, max_length=128, description="Percent-encoded.")],
+) -> str:
+    return id_of(customer_id)
+
+
+CustomerOfPath = Annotated[str, Depends(_customer_of_path)]
