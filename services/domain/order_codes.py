@@ -9,13 +9,12 @@ from typing import Final
 
 from services.domain.coupons.codes import is_prefix, parse
 from services.domain.coupons.coupon import Coupon
-from services.domain.coupons.discounts import Discount, TermsReason, discount
+from services.domain.coupons.discounts import Discount, TermsReason, discount, serves
 from services.domain.coupons.lifecycle import StepRefusal, redeem, settle
 from services.domain.course import Course
 from services.domain.decision import CodeDiscount, CodeOutcome, CodeReason, CodeResult
 from services.domain.events import OrderPlaced
 from services.domain.exact import ZERO, total
-from services.domain.partner_program import serves
 
 _REASONS: Final = {
     StepRefusal.EXPIRED: CodeReason.EXPIRED,

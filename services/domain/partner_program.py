@@ -8,9 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from services.domain.campaigns import Campaign
-from services.domain.coupons.coupon import Coupon
 from services.domain.exact import ONE, ZERO
-from services.domain.origins import SourceKind
 from services.domain.points.earning import CardRules, CashbackRule, Rates
 from services.domain.profiles import Profile
 from services.domain.referrals import ReferralRules
@@ -127,19 +125,3 @@ class PartnerProgram:
         """The periods, in days, of which the shortest ends points that come in now."""
         card = self.cards.get(profile.card_id) if profile.card_id is not None else None
         return (self.points_days, card.expiration_days if card is not None else None)
-
-
-def serves(coupon: Coupon, tier: Tier | None, program: PartnerProgram | None) -> bool:
-    """Whether who is in this tier, where there are any, may use the coupon.
-
-    A Lifetime Reward serves in its tier and above: as that is numbered now, or as it was when the coupon was issued,
-    where it is there no more.
-    """
-    terms, source = coupon.terms, coupon.source
-    if terms is None or terms.lifetime_of is None:
-        return True
-    least = terms.lifetime_of
-    if program is not None and source is not None and source.kind is SourceKind.TIER:
-        orders = (each.order for each in program.tiers if str(each.id) == source.id)
-        least = next(orders, least)
-    return (tier.order if tier is not None else 1) >= least

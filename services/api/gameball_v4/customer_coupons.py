@@ -21,9 +21,9 @@ from services.api.gameball_v4.documents import shown
 from services.api.gameball_v4.parameters import PER_PAGE, CustomerOfPath, PageLimit
 from services.domain.coupons.codes import display
 from services.domain.coupons.coupon import Coupon, CouponStatus
+from services.domain.coupons.discounts import serves
 from services.domain.coupons.lifecycle import settle
 from services.domain.origins import SourceKind
-from services.domain.partner_program import serves
 from services.domain.terms import Terms, TermsType
 
 router = APIRouter(prefix="/api/v4/integrations/customers/{customerId}/coupons", tags=["customers"])

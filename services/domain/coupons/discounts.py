@@ -7,9 +7,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
+from services.domain.coupons.coupon import Coupon
 from services.domain.events import OrderLine, OrderPlaced
 from services.domain.exact import ZERO, Quotient, minor_digits, minus, quotient, total
+from services.domain.origins import SourceKind
+from services.domain.partner_program import PartnerProgram
 from services.domain.terms import DiscountClass, Terms, TermsType
+from services.domain.tiers import Tier
 
 
 class TermsReason(StrEnum):
@@ -47,6 +51,22 @@ def discount(
     if found.is_off_goods:
         found = Discount(terms=terms, amount=max(ZERO, min(amount, minus(order.total, off_goods))))
     return found
+
+
+def serves(coupon: Coupon, tier: Tier | None, program: PartnerProgram | None) -> bool:
+    """Whether who is in this tier, where there are any, may use the coupon.
+
+    A Lifetime Reward serves in its tier and above: as that is numbered now, or as it was when the coupon was issued,
+    where it is there no more.
+    """
+    terms, source = coupon.terms, coupon.source
+    if terms is None or terms.lifetime_of is None:
+        return True
+    least = terms.lifetime_of
+    if program is not None and source is not None and source.kind is SourceKind.TIER:
+        orders = (each.order for each in program.tiers if str(each.id) == source.id)
+        least = next(orders, least)
+    return (tier.order if tier is not None else 1) >= least
 
 
 def refusal(
