@@ -6,7 +6,8 @@ Decisions, where the seed leaves a choice:
   objects of texts by language and are replaced whole. The merged whole obeys the same rules.
 * `card_design` may be empty; of what it holds only the fields named here are kept.
 * Images are data URIs of PNG, JPEG, GIF or WebP in base64, up to 1 MiB each once decoded. Not SVG: it can hold scripts.
-* Points are whole and not negative; rates are numbers above 0.
+* Points are whole and not negative; rates are exact decimals above 0, as all money is: never a float. What was stored
+  when more digits were taken stays as it is until it is changed.
 * `default_coupon_validity_days` is deprecated: stored and returned, used for nothing. A game's own value counts.
 """
 
@@ -16,22 +17,25 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Annotated, Any, Final
 
 from pydantic import (
     BeforeValidator,
     Field,
+    PlainValidator,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
 
 from schemas.definitions import STORABLE, Definition, characters, refusal, validated
 from schemas.fields import Ids
+from schemas.gameball_v4.values import plain
 
 LARGEST_IMAGE_BYTES: Final = 1024 * 1024
 MAX_POINTS: Final = 2**31 - 1
-MAX_RATE: Final = 1e12
 LONGEST_TEXT: Final = 10_000
 LONGEST_LANGUAGE: Final = 35
 
@@ -42,6 +46,10 @@ TEXTS = f"Must be an object of texts by language, each up to {LONGEST_TEXT} char
 POINTS = f"Must be a whole number between 0 and {MAX_POINTS}"
 POINTS_OR_NULL = POINTS + ", or null"
 RATE = "Must be a number above 0"
+RATE_DIGITS = "Must have at most 12 digits before the point and 6 after it"
+RATES: Final = (
+    "points_per_currency", "currency_amount", "points_per_currency_redemption", "currency_amount_redemption",
+)  # fmt: skip
 BOOLEAN = "Must be true or false"
 MESSAGES: Final[Mapping[str, str]] = {
     "title": "Must be an object of texts by language",
@@ -97,6 +105,20 @@ def _image(value: Any) -> Any:
     return value.strip()
 
 
+def _rate(value: Any) -> Decimal:
+    if type(value) not in (int, Decimal) or not value > 0:
+        raise refusal(RATE)
+    exact = plain(Decimal(value))
+    if exact is None:
+        raise refusal(RATE_DIGITS)
+    return exact
+
+
+def _share(value: Any) -> Any:
+    """What is no money may be a float."""
+    return float(value) if type(value) is Decimal else value
+
+
 Title = Annotated[str, characters(1, 255), STORABLE]
 Texts = Annotated[
     dict[
@@ -108,7 +130,12 @@ Texts = Annotated[
 Image = Annotated[str, BeforeValidator(_image), Field(json_schema_extra={"format": "data-uri"})]
 Colour = Annotated[str, Field(pattern=r"^#[0-9A-Fa-f]{6}$")]
 Points = Annotated[int, Field(ge=0, le=MAX_POINTS)]
-Rate = Annotated[float, Field(gt=0, le=MAX_RATE)]
+Rate = Annotated[
+    Decimal,
+    PlainValidator(_rate),
+    WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 10**12}),
+]
+Share = Annotated[float, BeforeValidator(_share), Field(ge=0, le=1)]
 
 
 class CardTitle(Definition):
@@ -128,7 +155,7 @@ class CardDesign(Definition):
     qr_background_color: Colour | None = None
     qr_color: Colour | None = None
     background_color: Colour | None = None
-    background_color_opacity: Annotated[float, Field(ge=0, le=1)] | None = None
+    background_color_opacity: Share | None = None
 
 
 class Card(Definition):
@@ -191,4 +218,20 @@ def read_card(fields: Mapping[str, Any], stored: Mapping[str, Any] | None = None
     for name in ("title", "card_design"):
         if stored and isinstance(fields.get(name), dict):
             merged[name] = {**stored[name], **fields[name]}
-    return validated(Card, merged, MESSAGES)
+    kept = _unchanged_rates(fields, stored or {})
+    card = validated(Card, {name: merged[name] for name in merged.keys() - kept}, MESSAGES)
+    return card.model_copy(update=kept)
+
+
+def _unchanged_rates(fields: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Decimal]:
+    """Rates that are there and stay: however many digits they have, nobody sends them now."""
+    return {
+        name: Decimal(stored[name])
+        for name in RATES
+        if stored.get(name) is not None
+        and (name not in fields or _is_same(fields[name], stored[name]))
+    }
+
+
+def _is_same(sent: Any, rate: int | Decimal) -> bool:
+    return type(sent) in (int, Decimal) and bool(sent == rate)

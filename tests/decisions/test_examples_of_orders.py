@@ -59,7 +59,9 @@ async def test_03_decimals_are_exact(shop: RealShop) -> None:
 @pytest.mark.parametrize(("rounds_up", "points"), [(False, 14), (True, 15)])
 async def test_04_card_and_rounding(shop: RealShop, rounds_up: bool, points: int) -> None:
     """Card 1.5 per 10: 99.99 → 14; rounding up 15."""
-    await shop.card(points_per_currency=1.5, currency_amount=10, round_points_up=rounds_up)
+    await shop.card(
+        points_per_currency=Decimal("1.5"), currency_amount=10, round_points_up=rounds_up
+    )
     await shop.register()
     assert await shop.order("99.99") == points
 
@@ -67,14 +69,14 @@ async def test_04_card_and_rounding(shop: RealShop, rounds_up: bool, points: int
 async def test_05_least_and_most_per_purchase(shop: RealShop) -> None:
     """That card, min 5, max 20: 10 → 5; 200 → 20; 0 → 0."""
     limits = {"min_points_per_purchase": 5, "max_points_per_purchase": 20}
-    await shop.card(points_per_currency=1.5, currency_amount=10, **limits)
+    await shop.card(points_per_currency=Decimal("1.5"), currency_amount=10, **limits)
     await shop.register()
     assert [await shop.order(total) for total in ("10", "200", "0")] == [5, 20, 0]
 
 
 async def test_06_one_source_of_rate(shop: RealShop) -> None:
     """Default 1/1, card 0.5 per 1: 100 → 50, not 150; in a tier with 1/3 → 300."""
-    await shop.card(points_per_currency=0.5, currency_amount=1)
+    await shop.card(points_per_currency=Decimal("0.5"), currency_amount=1)
     await shop.register()
     assert await shop.order("100") == 50
     await shop.set(

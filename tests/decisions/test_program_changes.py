@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import asyncpg
@@ -29,7 +30,7 @@ from tests.stand.waiting import eventually
 CAMPAIGN = {"name": "Join us", "type": "SignUp", "rewards": [{"walletReward": 100}]}
 CARD = {
     "title": {"en": "Card", "lt": "Kortelė"}, "description": {}, "terms_conditions": {}, "card_design": {},
-    "points_per_currency": 1.5, "currency_amount": 10,
+    "points_per_currency": Decimal("1.5"), "currency_amount": 10,
 }  # fmt: skip
 
 
@@ -167,7 +168,7 @@ async def test_cards_and_zone_are_versions_of_a_program_that_is_set(
     before = await stored()
     assert (before.version, before.revision > 1) == (0, True)
     rules = program_from(before).cards[first]
-    assert (str(rules.points_per_currency), str(rules.currency_amount)) == ("1.5", "10.0")
+    assert (str(rules.points_per_currency), str(rules.currency_amount)) == ("1.5", "10")
     await changed(database, partner_id, in_euros)
     await card()
     await delete_card(database, partner_id, first)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import asyncpg
 import orjson
 
+from services.adapters.exact_json import decoded, encoded
 from services.adapters.postgres.games import Defined
 from services.adapters.postgres.queries import queries
 
@@ -92,11 +93,11 @@ def _row_of(card: Defined) -> LoyaltyCardRow:
 
 
 def _json(value: Any) -> str:
-    return orjson.dumps(value).decode()
+    return encoded(value).decode()
 
 
 def _stored(row: asyncpg.Record) -> StoredCard:
-    fields: dict[str, Any] = orjson.loads(row["settings"])
+    fields: dict[str, Any] = decoded(row["settings"])
     fields.update({column: row[column] for column in _COLUMNS})
     fields["title"] = orjson.loads(row["title"])
     return StoredCard(

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from services.adapters.exact_json import decoded
 from services.domain.points.earning import CardRules
 
 
 def cards_from(stored: str) -> dict[int, CardRules]:
     """By id, from JSON whose numbers keep their digits."""
-    cards = json.loads(stored, parse_float=Decimal)
+    cards = decoded(stored)
     return {card["id"]: _card(card) for card in cards}
 
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import asyncpg
-import orjson
 
+from services.adapters.exact_json import encoded
 from services.adapters.postgres.queries import queries
 from services.api.edge.call import Call
 
@@ -56,4 +56,4 @@ async def record(
 
 
 def _json(state: Mapping[str, Any] | None) -> str | None:
-    return None if state is None else orjson.dumps(state).decode()
+    return None if state is None else encoded(state).decode()

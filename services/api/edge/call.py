@@ -15,6 +15,7 @@ import asyncpg
 import orjson
 from fastapi import Request
 
+from schemas.gameball_v4 import exact_json
 from services.adapters import traceparent
 from services.api.edge import tenant
 from services.api.edge.asgi import HEADERS, REQUEST_ID
@@ -100,6 +101,23 @@ class Call:
             body = orjson.loads(raw)
         except orjson.JSONDecodeError as error:
             raise Problem(Reason.BODY_NOT_JSON, str(error)) from None
+        if not isinstance(body, dict):
+            raise Problem(Reason.BODY_NO_OBJECT)
+        return body
+
+    async def exact_json(self, most_names: int = MOST_NAMES) -> Any:
+        """The body, in which no number is a float: fractions are Decimals. Raises Problem 400, 413."""
+        raw = await self.body(most_names)
+        try:
+            return exact_json.read(raw)
+        except RecursionError:
+            raise Problem(Reason.BODY_NOT_JSON, "it is too deep") from None
+        except ValueError as error:
+            raise Problem(Reason.BODY_NOT_JSON, str(error)) from None
+
+    async def exact_object(self) -> dict[str, Any]:
+        """The same as one JSON object. Raises Problem 400, 413."""
+        body = await self.exact_json()
         if not isinstance(body, dict):
             raise Problem(Reason.BODY_NO_OBJECT)
         return body

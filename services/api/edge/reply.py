@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
 from starlette.responses import Response
+
+from services.adapters.exact_json import encoded
 
 
 class Reply(Response):
@@ -15,4 +16,4 @@ class Reply(Response):
 
     def render(self, content: Any) -> bytes:
         """Bytes as they are (a stored answer), anything else as JSON."""
-        return content if isinstance(content, bytes) else orjson.dumps(content)
+        return content if isinstance(content, bytes) else encoded(content)

@@ -15,7 +15,7 @@ MOST_NAMES: Final = 50_000
 
 async def sent_object(call: Call) -> dict[str, Any]:
     """The body. Raises Problem 400 unless it is one JSON object, and 413 for one of too many parts."""
-    document = await _sent(call)
+    document = await call.exact_json(MOST_NAMES)
     if not isinstance(document, dict):
         raise Problem(Reason.BODY_NO_OBJECT, "object")
     return document
@@ -23,7 +23,7 @@ async def sent_object(call: Call) -> dict[str, Any]:
 
 async def sent_list(call: Call) -> list[Any]:
     """The same of a JSON array."""
-    document = await _sent(call)
+    document = await call.exact_json(MOST_NAMES)
     if not isinstance(document, list):
         raise Problem(Reason.BODY_NO_OBJECT, "array")
     return document
@@ -32,13 +32,3 @@ async def sent_list(call: Call) -> list[Any]:
 def shown(document: Any, status: int = 200) -> Reply:
     """The document as an answer."""
     return Reply(exact_json.write(document).encode(), status_code=status)
-
-
-async def _sent(call: Call) -> Any:
-    raw = await call.body(MOST_NAMES)
-    try:
-        return exact_json.read(raw)
-    except RecursionError:
-        raise Problem(Reason.BODY_NOT_JSON, "it is too deep") from None
-    except ValueError as error:
-        raise Problem(Reason.BODY_NOT_JSON, str(error)) from None

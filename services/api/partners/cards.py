@@ -61,7 +61,7 @@ _CHANGED: Final = ("title", DEPRECATED)
 )
 async def create_card(call: Asked) -> Reply:
     """Add a card."""
-    card = defined(read_card, await call.json_object())
+    card = defined(read_card, await call.exact_object())
 
     async def work(connection: asyncpg.Connection) -> Reply:
         await require_known(connection, call, SHOPS, card.shop_ids)
@@ -122,7 +122,7 @@ async def get_card(call: Asked, card_id: CardId) -> Reply:
 )
 async def change_card(call: Asked, card_id: CardId) -> Reply:
     """Change the fields that are given, leave the others."""
-    fields = await call.json_object()
+    fields = await call.exact_object()
 
     async def work(connection: asyncpg.Connection) -> Reply:
         before = await card_by_id(connection, call.partner_id, card_id, to_change=True)
