@@ -44,13 +44,6 @@ def _customer_of_path(
 CustomerOfPath = Annotated[str, Depends(_customer_of_path)]
 CustomerId = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00]*$")]
 CustomerAsked = Annotated[
-    str | None,
-    Query(
-        alias="customerId",
-        min_length=1,
-        max_length=128,
-        pattern=r"^[^\x00]*$",
-        description="What concerns them.",
-    ),
+    CustomerId | None, Query(alias="customerId", description="What concerns them.")
 ]
 """Somebody unknown is a new customer."""

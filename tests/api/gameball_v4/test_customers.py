@@ -233,7 +233,14 @@ async def test_transactions_come_in_pages(partner: Partner) -> None:
         found = (await ask(partner, f"/transactions?{query}"))["transactions"]
         assert [each["transactionId"] for each in found] == ["t-0", "t-1", "t-3"]
     assert (await ask(partner, "/transactions?type=Redemption"))["count"] == 0
-    for query in ("limit=0", "limit=201", "type=x", "direction=x", "startAfter=-1"):
+    for query in (
+        "limit=0",
+        "limit=201",
+        "type=x",
+        "direction=x",
+        "startAfter=-1",
+        "customerId=a%00b",
+    ):
         refused = await partner.v4("GET", f"/transactions?{query}", base="")
         assert (refused.status_code, list(refused.json()["errors"])) == (422, [query.split("=")[0]])
 
