@@ -19,6 +19,7 @@ from services.api.edge.tenant import open_tenant_pool
 from services.api.partners.keys import Secret
 from services.runtime.settings import Settings
 from tests.api.games import a_game
+from tests.api.partners.test_cards import a_card
 from tests.api.stand import SECRET, URL, Partner, a_tenant
 from tests.stand.commands import Command
 from tests.stand.processes import issuer, relay
@@ -80,7 +81,8 @@ async def letters(connection: asyncpg.Connection) -> int:
 async def test_what_is_told_is_decided_and_explained(
     deciding: None, shops: tuple[Partner, Partner], couponry: Command
 ) -> None:
-    """Registered, an order that earns, a completion; `explain` says the same of it, `verify` finds no fault with it.
+    """Registered, an order that earns, a completion; `explain` says the same of it, `verify` finds no fault with it, nor
+    with a card that was given by hand.
 
     No other partner sees it. Two may use the same ids, also where only their own producers may speak for them.
     """
@@ -107,6 +109,13 @@ async def test_what_is_told_is_decided_and_explained(
     assert issued["coupon_id"]
     for partner in shops:
         assert (await decided(partner, "c/1"))["type"] == "customer.created"
+    await a_card(shop, initial_bonus_points=7)
+    card_id = await a_card(shop, initial_bonus_points=5, auto_assign=False)
+    for method in ("PUT", "PUT", "DELETE", "PUT"):
+        handed = await shop.ask(method, f"/cards/{card_id}/customers/anna")
+        assert handed.status_code == 200, handed.text
+    balance = await shop.v4("GET", "/customers/anna/balance", base="")
+    assert balance.json()["totalPointsBalance"] == 25
     assert (await other.v4("GET", "/decisions/2", base="")).status_code == 404
     assert await letters(shop.database) == 0
     verified = await couponry("verify")
