@@ -39,6 +39,8 @@ _moment = re.compile(
     r"(?P<zone>[Zz]|[+-][0-9]{2}:[0-9]{2})?"
 ).fullmatch
 _YEARS = range(1970, 9999)
+_EARLIEST, _LATEST = datetime(1969, 12, 31, tzinfo=UTC), datetime(9999, 1, 2, tzinfo=UTC)
+"""Of the instants that a day of these years has anywhere: what a date becomes can be sent back, and read again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,9 +210,10 @@ def moment(value: Any, time_zone: str, *, is_end: bool) -> datetime:
         raise refusal(_MOMENT)
     try:
         at = datetime.fromisoformat(found.string.upper())
-        if at.year not in _YEARS:
+        at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+        if not _EARLIEST <= at < _LATEST:
             raise ValueError
-        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+        return at
     except (ValueError, OverflowError):
         raise refusal(_MOMENT) from None
 

@@ -9,6 +9,7 @@ import pytest
 from schemas.definitions import InvalidDefinition
 from schemas.gameball_v4.changing import (
     post_campaign,
+    put_campaign,
     put_cashback,
     put_referrals,
     put_settings,
@@ -17,7 +18,7 @@ from schemas.gameball_v4.changing import (
 from schemas.gameball_v4.coupon_values import SPELLINGS
 from schemas.gameball_v4.exact_json import read
 from schemas.gameball_v4.files import loaded
-from schemas.gameball_v4.program import Sections
+from schemas.gameball_v4.program import Sections, sections_from, stored_of, with_ids
 from schemas.gameball_v4.shown import shown_campaign, shown_referrals, shown_tiers
 from tests.schemas.gameball_v4.samples import ZONE
 
@@ -274,6 +275,23 @@ def test_bare_dates_are_the_partners_days() -> None:
     sent = f'{{{GIVEN}, "activation": {{"endDate": "2026-10-31T23:59:59.25"}}}}'
     (campaign,) = post_campaign(NOW, read(sent)).campaigns
     assert shown_campaign(campaign)["activation"]["endDate"] == "2026-10-31T23:59:59.250000Z"
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Niue", "UTC"])
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        ("1970-01-01", "9998-12-31"),
+        ("1970-01-01T00:00:00+14:00", "9998-12-31T23:59:59-12:00"),
+    ],
+)
+def test_first_and_last_days_last(zone: str, start: str, end: str) -> None:
+    """In UTC they lie in other years in part; they are stored, shown and sent back all the same."""
+    sent = f'{{{GIVEN}, "activation": {{"startDate": "{start}", "endDate": "{end}"}}}}'
+    now = with_ids(post_campaign(Sections(time_zone=zone), read(sent)), iter([1]))
+    assert sections_from(stored_of(now), zone) == now
+    (shown,) = map(shown_campaign, now.campaigns)
+    assert put_campaign(now, 1, shown) == now
 
 
 def test_extra_reward_is_read_and_shown_in_both_places() -> None:
