@@ -7,7 +7,7 @@ starts anew.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -17,7 +17,7 @@ from services.domain.events import OrderLine
 from services.domain.exact import AS_IT_IS, ZERO, Quotient, plus, quotient, times, total
 from services.domain.rewards import NO_REWARD, Reward
 from services.domain.triggers import PLACE_ORDER, Metadata, Trigger
-from services.domain.values import quickly_made
+from services.domain.values import quickly_made, replaced
 
 ANY_NUMBER = -1
 
@@ -161,13 +161,13 @@ def after(progress: CampaignProgress, effect: CampaignEffect) -> CampaignProgres
     was = progress.of(effect.campaign_id)
     match effect:
         case CountStep():
-            now = replace(was, steps=effect.steps)
+            now = replaced(was, steps=effect.steps)
         case Achieve():
             now = Progress(achieved=was.achieved + 1, round=was.round + 1)
         case TakeStepBack():
-            now = replace(was, steps=was.steps - 1)
+            now = replaced(was, steps=was.steps - 1)
         case Revoke():
-            now = replace(was, achieved=was.achieved - 1)
+            now = replaced(was, achieved=was.achieved - 1)
         case _:
             assert_never(effect)
     return CampaignProgress(by_id={**progress.by_id, effect.campaign_id: now})

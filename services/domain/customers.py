@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from services.domain.coupons.issuing import Draw
@@ -35,6 +34,7 @@ from services.domain.rewards import NO_REWARD
 from services.domain.state import CustomerState
 from services.domain.triggering import NOTHING_SET_OFF, Happening, SetOff, refer, set_off
 from services.domain.triggers import BIRTHDAY, SIGN_UP, VISIT, number_of
+from services.domain.values import replaced
 
 
 def decide_customer_event(
@@ -90,8 +90,8 @@ def _described(
         return NOTHING_SET_OFF, None
     referral = _referral_of(event, course.state)
     if referral is not None and referral.outcome is ReferralOutcome.SET:
-        profile = replace(profile, referred_by=referral.referrer_id)
-    profile = replace(profile, registered_at=course.at)
+        profile = replaced(profile, referred_by=referral.referrer_id)
+    profile = replaced(profile, registered_at=course.at)
     course.add(Describe(profile=profile, registers=True))
     course.tags = profile.tags
     card = program.card_to_assign(event.partner_id, profile.card_id)
@@ -107,7 +107,7 @@ def _described(
 
 
 def _told(profile: Profile, told: Told) -> Profile:
-    return replace(profile, **{name: getattr(told, name) for name in told.given})
+    return replaced(profile, **{name: getattr(told, name) for name in told.given})
 
 
 def _referral_of(event: CustomerDescribed, state: CustomerState) -> ReferralResult | None:
@@ -132,7 +132,7 @@ def _book(course: Course, event: PointsBooked) -> None:
         course.earn(earning, event.ends_at)
     else:
         entry = spent(course.state.wallet, -event.points, source=source, at=course.at)
-        course.add(replace(entry, reason=event.reason))
+        course.add(replaced(entry, reason=event.reason))
 
 
 def hold_card(course: Course, card_id: int | None) -> None:

@@ -7,7 +7,6 @@ drawn beforehand (`Draw`), how many coupons a capped game has left (`Quota`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import assert_never
@@ -41,6 +40,7 @@ from services.domain.reversals import decide_order_reversed
 from services.domain.state import CustomerState
 from services.domain.triggering import NOTHING_SET_OFF, Happening, refer, set_off
 from services.domain.triggers import GAME_COMPLETED
+from services.domain.values import replaced
 
 MAX_PRODUCER_SKEW = timedelta(minutes=5)
 """An event further in the future than this cannot be judged against a game's dates yet."""
@@ -124,7 +124,7 @@ def _set_off(
         done = set_off(course, happening)
         referral = refer(course, happening, event.customer_id)
     answer = settled(course, done.results, referral=referral)
-    return replace(decision, effects=(*decision.effects, *course.effects), program=answer)
+    return replaced(decision, effects=(*decision.effects, *course.effects), program=answer)
 
 
 def ineligible(event: GameCompleted, game: Game) -> DeclineReason | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from services.domain.arrival import CustomerKey, Incoming, LockedCustomer, Verdict
 from services.domain.coupons.effects import IssueCoupon
@@ -18,6 +18,7 @@ from services.domain.purchases import CountOrder, Purchase
 from services.domain.referrals import Others
 from services.domain.stamps import AddStamp, Stamp, Stamps, laid_over
 from services.domain.state import NEW_CUSTOMER, CustomerState, evolve, moves_account
+from services.domain.values import replaced
 
 
 @dataclass(slots=True, kw_only=True)
@@ -56,7 +57,7 @@ class Shared:
                     id for partner, id in self.registered if partner == event.partner_id
                 )
                 others = Others(registered=state.others.registered | known)
-                return replace(state, others=others)
+                return replaced(state, others=others)
             case _:
                 return state
 
@@ -70,7 +71,7 @@ class Shared:
         }
         if not others:
             return state
-        return replace(state, stamps=laid_over(state.stamps, Stamps(of_orders=others)))
+        return replaced(state, stamps=laid_over(state.stamps, Stamps(of_orders=others)))
 
     def _with_purchase(self, event: OrderPlaced, state: CustomerState) -> CustomerState:
         owner = self.counted.get((event.partner_id, event.order_id))
@@ -78,7 +79,7 @@ class Shared:
             return state
         theirs = Purchase(order_id=event.order_id, is_mine=False)
         by_id = {event.order_id: theirs, **state.purchases.by_id}
-        return replace(state, purchases=replace(state.purchases, by_id=by_id))
+        return replaced(state, purchases=replaced(state.purchases, by_id=by_id))
 
 
 class RuleFailed(Exception):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, assert_never
 
-from services.domain.values import quickly_made
+from services.domain.values import quickly_made, replaced
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,14 +73,14 @@ def after(profile: Profile, effect: ProfileEffect) -> Profile:
             bonus = (
                 {effect.card_id} if effect.brings_bonus and effect.card_id is not None else set()
             )
-            return replace(
+            return replaced(
                 profile,
                 card_id=effect.card_id,
                 card_since=None if effect.card_id is None else effect.at,
                 bonus_cards=profile.bonus_cards | bonus,
             )
         case CompleteReferral():
-            return replace(profile, referral_done=True)
+            return replaced(profile, referral_done=True)
         case _:
             assert_never(effect)
 

@@ -6,12 +6,12 @@ An order is one for (partner, order id), whoever told of it: the first that earn
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import field
 from decimal import Decimal
 from typing import assert_never
 
 from services.domain.exact import ZERO, quotient
-from services.domain.values import quickly_made
+from services.domain.values import quickly_made, replaced
 
 
 @quickly_made(frozen=True, slots=True, kw_only=True)
@@ -103,7 +103,7 @@ def after(purchases: Purchases, effect: PurchaseEffect) -> Purchases:
     match effect:
         case CountOrder():
             bought = {**purchases.by_id, effect.purchase.order_id: effect.purchase}
-            return replace(purchases, by_id=bought)
+            return replaced(purchases, by_id=bought)
         case NoteRefund():
             purchase = purchases.by_id.get(effect.order_id)
             if purchase is None or not purchase.is_mine:
@@ -114,23 +114,23 @@ def after(purchases: Purchases, effect: PurchaseEffect) -> Purchases:
                 }
                 if not effect.closes:
                     others[effect.order_id] = effect.refunded
-                return replace(purchases, refunded_before=others)
-            noted = replace(
+                return replaced(purchases, refunded_before=others)
+            noted = replaced(
                 purchase,
                 refunded=effect.refunded,
                 is_closed=purchase.is_closed or effect.closes,
             )
-            return replace(purchases, by_id={**purchases.by_id, effect.order_id: noted})
+            return replaced(purchases, by_id={**purchases.by_id, effect.order_id: noted})
         case NoteUse():
             used_for = {effect.order_id: effect.amount, **purchases.used_for}
-            return replace(purchases, used_for=used_for)
+            return replaced(purchases, used_for=used_for)
         case _:
             assert_never(effect)
 
 
 def laid_over(stored: Purchases, changes: Purchases) -> Purchases:
     """What is stored with the changes on top."""
-    return replace(
+    return replaced(
         stored,
         by_id={**stored.by_id, **changes.by_id},
         refunded_before={**stored.refunded_before, **changes.refunded_before},

@@ -7,7 +7,6 @@ order; what the program's coupons and campaigns gave once all of it is.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
@@ -38,6 +37,7 @@ from services.domain.promotion import settled
 from services.domain.purchases import NoteRefund, Purchase, taken_back
 from services.domain.stamps import stamps_taken_back
 from services.domain.state import CustomerState
+from services.domain.values import replaced
 
 ORDER_REVERSED: Final = "order_reversed"
 
@@ -221,4 +221,4 @@ def _cancel_unused(course: Course, coupon_id: str, order_id: str) -> None:
         return
     step = cancel(coupon, course.at, reason=ORDER_REVERSED)
     if not isinstance(step, StepRefusal):
-        course.add(replace(step, order_id=order_id))
+        course.add(replaced(step, order_id=order_id))

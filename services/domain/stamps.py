@@ -6,7 +6,7 @@ A family of the customer's state, its effects, and its rules.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import assert_never
 
@@ -15,6 +15,7 @@ from services.domain.coupons.held import Coupons
 from services.domain.coupons.issuing import Draw, Quota, complete
 from services.domain.events import OrderPlaced
 from services.domain.program import Game, Program
+from services.domain.values import replaced
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,10 +94,10 @@ def after(stamps: Stamps, effect: StampEffect) -> Stamps:
         case AddStamp():
             stamp = Stamp(card_no=effect.card_no)
         case TakeStampBack():
-            stamp = replace(stamps.of_orders[place], is_in_effect=False)
+            stamp = replaced(stamps.of_orders[place], is_in_effect=False)
         case _:
             assert_never(effect)
-    return replace(
+    return replaced(
         stamps,
         of_orders={**stamps.of_orders, place: stamp},
         cards={**stamps.cards, effect.game_id: effect.card},
@@ -105,7 +106,7 @@ def after(stamps: Stamps, effect: StampEffect) -> Stamps:
 
 def laid_over(stored: Stamps, changes: Stamps) -> Stamps:
     """What is stored with the changes on top."""
-    return replace(
+    return replaced(
         stored,
         cards={**stored.cards, **changes.cards},
         of_orders={**stored.of_orders, **changes.of_orders},

@@ -7,7 +7,6 @@ built anew field by field: what no effect concerns stays as it is.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import assert_never
 
 from services.domain import campaigns, closed_orders, profiles, purchases, stamps, tiers
@@ -37,7 +36,7 @@ from services.domain.purchases import NO_PURCHASES, CountOrder, NoteRefund, Note
 from services.domain.referrals import NOBODY, Others, RewardReferral
 from services.domain.stamps import NO_STAMPS, AddStamp, Stamps, TakeStampBack
 from services.domain.tiers import NO_STANDING, ChangeTier, GrantTier, Standing
-from services.domain.values import quickly_made
+from services.domain.values import quickly_made, replaced
 
 
 @quickly_made(frozen=True, slots=True, kw_only=True)
@@ -77,30 +76,46 @@ def moves_account(effects: Iterable[Effect]) -> bool:
 
 
 def evolve(state: CustomerState, effects: Iterable[Effect]) -> CustomerState:
-    """The customer after these effects, so that later events of the same batch see earlier ones."""
+    """The customer after these effects, so that later events of the same batch see earlier ones.
+
+    Of the state itself one is made in the end, not one for each effect.
+    """
+    coupons, cards, orders = state.coupons, state.stamps, state.orders
+    profile, purse, standing = state.profile, state.wallet, state.standing
+    progress, bought = state.campaigns, state.purchases
     for effect in effects:
         match effect:
-            case IssueCoupon() | ChangeCoupon() | DeclineIssuance() | GrantCoupon():
-                state = replace(state, coupons=held.after(state.coupons, effect))
-            case AddStamp() | TakeStampBack():
-                state = replace(state, stamps=stamps.after(state.stamps, effect))
-            case CloseOrder():
-                state = replace(state, orders=closed_orders.after(state.orders, effect))
             case Post():
-                state = replace(state, wallet=wallet.after(state.wallet, effect))
-            case GrantTier() | ChangeTier():
-                state = replace(state, standing=tiers.after(state.standing, effect))
+                purse = wallet.after(purse, effect)
             case CountStep() | Achieve() | TakeStepBack() | Revoke():
-                state = replace(state, campaigns=campaigns.after(state.campaigns, effect))
+                progress = campaigns.after(progress, effect)
+            case IssueCoupon() | ChangeCoupon() | DeclineIssuance() | GrantCoupon():
+                coupons = held.after(coupons, effect)
+            case AddStamp() | TakeStampBack():
+                cards = stamps.after(cards, effect)
+            case CloseOrder():
+                orders = closed_orders.after(orders, effect)
+            case GrantTier() | ChangeTier():
+                standing = tiers.after(standing, effect)
             case Describe() | HoldCard() | CompleteReferral():
-                state = replace(state, profile=profiles.after(state.profile, effect))
+                profile = profiles.after(profile, effect)
             case CountOrder() | NoteRefund() | NoteUse():
-                state = replace(state, purchases=purchases.after(state.purchases, effect))
+                bought = purchases.after(bought, effect)
             case DeclineReward() | RewardReferral():
                 pass  # told, and nothing else
             case _:
                 assert_never(effect)
-    return state
+    return CustomerState(
+        coupons=coupons,
+        stamps=cards,
+        orders=orders,
+        profile=profile,
+        wallet=purse,
+        standing=standing,
+        campaigns=progress,
+        purchases=bought,
+        others=state.others,
+    )
 
 
 def laid_over(stored: CustomerState, changes: CustomerState) -> CustomerState:
@@ -109,7 +124,7 @@ def laid_over(stored: CustomerState, changes: CustomerState) -> CustomerState:
     A run in memory loads, for each batch, only what that batch's events can touch, so the changes of earlier batches
     cannot be applied to a state and kept as one: each new state is loaded anew, and the changes so far go on top.
     """
-    return replace(
+    return replaced(
         stored,
         coupons=held.laid_over(stored.coupons, changes.coupons),
         stamps=stamps.laid_over(stored.stamps, changes.stamps),
@@ -132,7 +147,7 @@ def with_effects(
     places = [(e.order_id, e.game_id) for e in effects if isinstance(e, TakeStampBack)]
     if places:
         touched = Stamps(of_orders={place: before.stamps.of_orders[place] for place in places})
-        changes = replace(changes, stamps=stamps.laid_over(touched, changes.stamps))
+        changes = replaced(changes, stamps=stamps.laid_over(touched, changes.stamps))
     orders = {
         e.order_id
         for e in effects
@@ -141,9 +156,9 @@ def with_effects(
     if orders:
         uses = {each: before.coupons.used_by.get(each, ()) for each in orders}
         of_orders = Coupons(used_by=uses)
-        changes = replace(changes, coupons=held.laid_over(changes.coupons, of_orders))
+        changes = replaced(changes, coupons=held.laid_over(changes.coupons, of_orders))
     if moves_account(effects):
-        changes = replace(
+        changes = replaced(
             changes,
             profile=before.profile,
             wallet=before.wallet,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import assert_never
 
 from services.domain.points.wallet import Wallet
 from services.domain.rewards import NO_REWARD, Reward
-from services.domain.values import quickly_made
+from services.domain.values import quickly_made, replaced
 
 
 class TierMethod(StrEnum):
@@ -88,13 +88,13 @@ def after(standing: Standing, effect: TierEffect) -> Standing:
     """The standing after one effect."""
     match effect:
         case GrantTier():
-            return replace(
+            return replaced(
                 standing,
                 granted_ids=standing.granted_ids | {effect.tier.id},
                 granted_names=standing.granted_names | {effect.tier.name},
             )
         case ChangeTier():
-            return replace(standing, tier=effect.after, is_recorded=True)
+            return replaced(standing, tier=effect.after, is_recorded=True)
         case _:
             assert_never(effect)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import field
 from datetime import datetime
 from typing import assert_never
 
@@ -15,7 +15,7 @@ from services.domain.coupons.effects import (
     GrantCoupon,
     IssueCoupon,
 )
-from services.domain.values import quickly_made
+from services.domain.values import quickly_made, replaced
 
 
 @quickly_made(frozen=True, slots=True, kw_only=True)
@@ -56,16 +56,16 @@ def after(coupons: Coupons, effect: CouponEffect) -> Coupons:
     match effect:
         case IssueCoupon():
             past = coupons.issues.get(effect.game_id, ())
-            return replace(
+            return replaced(
                 coupons,
                 by_id={**coupons.by_id, effect.coupon_id: issued(effect)},
                 issues={**coupons.issues, effect.game_id: (effect.issued_at, *past)},
             )
         case GrantCoupon():
-            return replace(coupons, by_id={**coupons.by_id, effect.coupon_id: granted(effect)})
+            return replaced(coupons, by_id={**coupons.by_id, effect.coupon_id: granted(effect)})
         case ChangeCoupon():
             by_id = {**coupons.by_id, effect.coupon.id: effect.coupon}
-            return replace(coupons, by_id=by_id, used_by=_used_by(coupons.used_by, effect))
+            return replaced(coupons, by_id=by_id, used_by=_used_by(coupons.used_by, effect))
         case DeclineIssuance():
             return coupons
         case _:
@@ -91,7 +91,7 @@ def _used_by(
 def laid_over(stored: Coupons, changes: Coupons) -> Coupons:
     """What is stored with the changes on top; where both know a coupon, the change is newer."""
     games = stored.issues.keys() | changes.issues.keys()
-    return replace(
+    return replaced(
         stored,
         by_id={**stored.by_id, **changes.by_id},
         foreign_codes=stored.foreign_codes | changes.foreign_codes,

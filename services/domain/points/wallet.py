@@ -8,14 +8,14 @@ points names the lots that it takes from, so that what is left of each is known.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import field
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 
 from services.domain.exact import ZERO, plus
 from services.domain.origins import Source
-from services.domain.values import quickly_made
+from services.domain.values import quickly_made, replaced
 
 NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -123,7 +123,7 @@ def after(wallet: Wallet, entry: Post) -> Wallet:
         for take in entry.takes:
             lot = changed[take.lot]
             expired = take.points if entry.kind is EntryKind.EXPIRED else -take.counted
-            changed[lot.number] = replace(
+            changed[lot.number] = replaced(
                 lot, left=lot.left - take.points, expired=lot.expired + expired
             )
         lots = changed
@@ -142,4 +142,4 @@ def after(wallet: Wallet, entry: Post) -> Wallet:
 
 def laid_over(stored: Wallet, changes: Wallet) -> Wallet:
     """What is stored, or what it has been changed to; lots that the changes do not know stay."""
-    return replace(changes, lots={**stored.lots, **changes.lots}) if changes.entries else stored
+    return replaced(changes, lots={**stored.lots, **changes.lots}) if changes.entries else stored
