@@ -57,9 +57,10 @@ def exact(value: Any) -> Decimal:
             "must be a number, or a string of an optional sign, digits, an optional fraction and an optional exponent"
         )
     written, _, exponent = text.lower().partition("e")
-    if sum(map(str.isdigit, written)) > MAX_DECIMAL_DIGITS:
+    # Counted only where there may be too many: every order has a handful of amounts.
+    if len(written) > MAX_DECIMAL_DIGITS and sum(map(str.isdigit, written)) > MAX_DECIMAL_DIGITS:
         raise ValueError(f"must have at most {MAX_DECIMAL_DIGITS} digits")
-    if len(exponent) > MAX_DECIMAL_DIGITS or abs(int(exponent or 0)) > MAX_EXPONENT:
+    if exponent and (len(exponent) > MAX_DECIMAL_DIGITS or abs(int(exponent)) > MAX_EXPONENT):
         raise ValueError(f"must have an exponent from -{MAX_EXPONENT} to {MAX_EXPONENT}")
     return Decimal(text) or Decimal(0)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -22,12 +21,13 @@ from services.domain.origins import Source, SourceKind
 from services.domain.points.wallet import Post
 from services.domain.referrals import RewardReferral
 from services.domain.tiers import ChangeTier, TierRef
+from services.domain.values import quickly_made
 
 _MAX_ID: Final = 2**63 - 1
 _is_id = re.compile(r"[1-9][0-9]{0,18}").fullmatch
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quickly_made(frozen=True, slots=True, kw_only=True)
 class About:
     """What every event about a customer's program says. `cause` None: time; `program_version` None: none was set."""
 

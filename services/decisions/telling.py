@@ -8,7 +8,6 @@ lot which is over end again at once, and an event is the cause of that: it is an
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -30,6 +29,7 @@ from services.domain.profiles import CompleteReferral
 from services.domain.purchases import NoteUse
 from services.domain.referrals import RewardReferral
 from services.domain.tiers import ChangeTier
+from services.domain.values import replaced
 
 POINTS_SOURCE = "/couponry/points"
 
@@ -186,7 +186,8 @@ def points_row(
     entry: Post, entry_id: str, about: About, traceparent: str | None = None
 ) -> OutboxRow:
     """An entry that moves the wallet; `at` is its own, which of a lot that is over is its end."""
-    about = replace(about, at=entry.at)
+    if entry.at != about.at:
+        about = replaced(about, at=entry.at)
     value = program_wire.points_value(entry, entry_id, about)
     return _row(f"points.{entry.kind}", f"{entry_id}.{entry.kind}", value, about, traceparent)
 

@@ -79,8 +79,10 @@ class Campaign:
         """Whether it names this line; one that names nothing applies to all."""
         if not self.collection_ids and not self.product_skus:
             return True
-        return not self.product_skus.isdisjoint(line.names) or not self.collection_ids.isdisjoint(
-            line.collection_ids
+        return (
+            line.product_id in self.product_skus
+            or line.sku in self.product_skus
+            or not self.collection_ids.isdisjoint(line.collection_ids)
         )
 
     def applies_to_any(self, lines: Sequence[OrderLine]) -> bool:

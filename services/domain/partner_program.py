@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
 from services.domain.campaigns import Campaign
 from services.domain.exact import ONE, ZERO
@@ -14,6 +15,9 @@ from services.domain.profiles import Profile
 from services.domain.referrals import ReferralRules
 from services.domain.terms import Group, Terms
 from services.domain.tiers import Standing, Tier, TierMethod, TierRef, ref_of
+
+_ANY_OTHER: Final = ""
+"""No campaign waits for an event of this name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,20 +73,29 @@ class PartnerProgram:
     groups: Mapping[str, Group] = field(default_factory=dict)
     cards: Mapping[int, CardRules] = field(default_factory=dict)
     time_zone: str = "UTC"
-    _by_event: dict[str, tuple[Campaign, ...]] = field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
+    _by_event: Mapping[str, tuple[Campaign, ...]] = field(init=False, repr=False, compare=False)
+    _most_coupons: Mapping[str | None, int] = field(init=False, repr=False, compare=False)
+    """Both worked out once, since every event asks; of names that campaigns wait for, since others are anybody's."""
+
+    def __post_init__(self) -> None:
+        by_event = {
+            name: tuple(each for each in self.campaigns if each.trigger.event_name == name)
+            for name in {each.trigger.event_name for each in self.campaigns}
+        }
+        object.__setattr__(self, "_by_event", by_event)
+        most = {name: self._granted_at_most(name) for name in (*by_event, _ANY_OTHER, None)}
+        object.__setattr__(self, "_most_coupons", most)
 
     def campaigns_on(self, event_name: str) -> tuple[Campaign, ...]:
-        """Campaigns that events of this name may count towards, by id. Looked up once: every order asks."""
-        found = self._by_event.get(event_name)
-        if found is None:
-            found = tuple(each for each in self.campaigns if each.trigger.event_name == event_name)
-            self._by_event[event_name] = found
-        return found
+        """Campaigns that events of this name may count towards, by id."""
+        return self._by_event.get(event_name, ())
 
     def most_coupons(self, event_name: str | None) -> int:
         """The most that one event of this name can be granted; None: a friend's completed referral."""
+        most = self._most_coupons.get(event_name)
+        return self._most_coupons[_ANY_OTHER] if most is None else most
+
+    def _granted_at_most(self, event_name: str | None) -> int:
         granted = [reward for tier in self.tiers for reward in (tier.entry, tier.lifetime)]
         if self.referrals is not None:
             rules = self.referrals

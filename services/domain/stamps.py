@@ -115,10 +115,13 @@ def laid_over(stored: Stamps, changes: Stamps) -> Stamps:
 
 def stamped_games(event: OrderPlaced, program: Program, stamps: Stamps) -> list[Game]:
     """The stamp games this order qualifies for and has not stamped yet, whatever event told of it."""
+    stamping = program.stamp_games(event.partner_id)
+    if not stamping:
+        return []
     bought = event.product_ids | program.products_of(event.partner_id, event.skus)
     return [
         game
-        for game in program.stamp_games(event.partner_id)
+        for game in stamping
         if game.is_open(event.occurred_at)
         and (not game.product_ids or not bought.isdisjoint(game.product_ids))
         and (event.order_id, game.id) not in stamps.of_orders

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import asyncpg
 import orjson
@@ -83,8 +82,20 @@ def purchase_row(
         partner_id, purchase.order_id, customer_no, event_key, purchase.amount, purchase.points,
         purchase.score, purchase.entry, purchase.refunded, purchase.is_closed,
         orjson.dumps([[step.campaign_id, step.round] for step in purchase.steps]).decode(),
-        orjson.dumps([asdict(each) for each in purchase.achievements]).decode(),
+        orjson.dumps([_achievement(each) for each in purchase.achievements]).decode(),
     )  # fmt: skip
+
+
+def _achievement(done: Achievement) -> dict[str, Any]:
+    """Field by field: `asdict` takes ten times as long, and orders achieve by the thousand."""
+    return {
+        "campaign_id": done.campaign_id,
+        "achievement": done.achievement,
+        "points": done.points,
+        "score": done.score,
+        "entry": done.entry,
+        "coupon_ids": done.coupon_ids,
+    }
 
 
 def purchase_from(row: asyncpg.Record) -> Purchase:

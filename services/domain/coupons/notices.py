@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 
 
 def first_notice(
@@ -31,8 +31,13 @@ def next_notice(
     issued_at: datetime, expires_at: datetime, leads_hours: tuple[int, ...], *, at: datetime
 ) -> datetime | None:
     """When the next notice after one sent at `at` is due; None if that was the last."""
-    delays = _notices(expires_at - issued_at, leads_hours)
+    delays = _delays(expires_at - issued_at, leads_hours)
     return min((issued_at + delay for delay in delays if issued_at + delay > at), default=None)
+
+
+@lru_cache(maxsize=1024)  # asked for every coupon and lot; most are valid for one of a few periods
+def _delays(validity: timedelta, leads_hours: tuple[int, ...]) -> list[timedelta]:
+    return _notices(validity, leads_hours)
 
 
 def _notices(validity: timedelta, leads_hours: Iterable[int]) -> list[timedelta]:
