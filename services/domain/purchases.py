@@ -51,11 +51,6 @@ class Purchase:
     achievements: tuple[Achievement, ...] = ()
     is_mine: bool = True
 
-    @property
-    def is_whole(self) -> bool:
-        """Nothing of it has been taken back."""
-        return not self.is_closed and not self.refunded
-
 
 @quickly_made(frozen=True, slots=True, kw_only=True)
 class Purchases:

@@ -75,7 +75,7 @@ class DeclineIssuance:
 
 @quickly_made(frozen=True, slots=True, kw_only=True)
 class GrantCoupon:
-    """Create a coupon of these terms. `code` is without prefix and dashes; `rule_id` names a redemption rule."""
+    """Create a coupon of these terms. `code` is without prefix and dashes."""
 
     coupon_id: str
     code: str
