@@ -12,11 +12,11 @@ from typing import Any, Final
 
 import orjson
 
-from services.adapters.wire import amount_text, instant, shown_code, source_value, terms_value
+from services.adapters.wire import cause_value, instant, shown_code, source_value, terms_value
 from services.domain.campaigns import Achieve, Revoke
 from services.domain.coupons.effects import DeclineReward, GrantCoupon
 from services.domain.events import Cause
-from services.domain.exact import text_of
+from services.domain.exact import text_of, text_or_none
 from services.domain.origins import Source, SourceKind
 from services.domain.points.wallet import Post
 from services.domain.referrals import RewardReferral
@@ -46,7 +46,7 @@ class About:
                 "at": instant(self.at),
                 "source": source_value(source),
                 "program_version": self.program_version,
-                "cause": _cause(self.cause),
+                "cause": cause_value(self.cause),
                 **details,
             }
         )
@@ -62,8 +62,8 @@ def points_value(entry: Post, entry_id: str, about: About) -> str:
         balance=entry.balance,
         expires_at=instant(ends) if ends is not None else None,
         order_id=entry.order_id,
-        base_points=amount_text(entry.base_points),
-        factor=amount_text(entry.factor),
+        base_points=text_or_none(entry.base_points),
+        factor=text_or_none(entry.factor),
     )
 
 
@@ -155,7 +155,7 @@ def granted_value(
             "source": source_value(grant.source),
             "program_version": grant.program_version,
             "terms": terms_value(grant.terms, 0),
-            "cause": _cause(cause),
+            "cause": cause_value(cause),
         }
     )
 
@@ -169,10 +169,6 @@ def _numbers_among(product_ids: Iterable[str]) -> list[int]:
 def tier_value(tier: TierRef | None) -> dict[str, Any] | None:
     """A tier as it was called then."""
     return None if tier is None else {"id": tier.id, "order": tier.order, "name": tier.name}
-
-
-def _cause(cause: Cause | None) -> dict[str, str] | None:
-    return None if cause is None else {"source": cause.source, "id": cause.id, "type": cause.type}
 
 
 def _json(value: Mapping[str, Any]) -> str:

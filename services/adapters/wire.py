@@ -11,9 +11,8 @@ can tell two coupons apart; 60 of its 75 random bits are hidden.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
 
@@ -23,7 +22,7 @@ from services.domain.coupons.codes import display
 from services.domain.coupons.coupon import Coupon
 from services.domain.coupons.effects import DeclineIssuance, IssueCoupon
 from services.domain.events import Cause
-from services.domain.exact import text_of
+from services.domain.exact import text_or_none
 from services.domain.origins import Source, SourceKind
 from services.domain.program import Game
 from services.domain.terms import Terms
@@ -122,11 +121,16 @@ def lifecycle_value(
         "terms": None if coupon.terms is None else terms_value(coupon.terms, coupon.used_count),
         "status": coupon.status,
         "at": instant(at),
-        "cause": {"source": cause.source, "id": cause.id, "type": cause.type} if cause else None,
+        "cause": cause_value(cause),
         "reason": reason,
         **{name: detail for name, detail in details.items() if detail is not None},
     }
     return orjson.dumps(value).decode()
+
+
+def cause_value(cause: Cause | None) -> dict[str, str] | None:
+    """The event that led to it; None: time did, or somebody by hand."""
+    return None if cause is None else {"source": cause.source, "id": cause.id, "type": cause.type}
 
 
 def source_value(source: Source) -> dict[str, str]:
@@ -139,29 +143,18 @@ def terms_value(terms: Terms, used_count: int) -> dict[str, Any]:
     combines = terms.combines_with
     return {
         "type": terms.type,
-        "value": amount_text(terms.value),
+        "value": text_or_none(terms.value),
         "currency": terms.currency,
-        "min_order_value": amount_text(terms.min_order_value),
-        "capping": amount_text(terms.capping),
+        "min_order_value": text_or_none(terms.min_order_value),
+        "capping": text_or_none(terms.capping),
         "usage_limit": terms.usage_limit,
         "used_count": used_count,
-        "combines_with": None
-        if combines is None
-        else {
-            "order": combines.order,
-            "product": combines.product,
-            "shipping": combines.shipping,
-        },
+        "combines_with": None if combines is None else asdict(combines),
         "product_ids": list(terms.product_ids),
         "collection_ids": list(terms.collection_ids),
         "platforms": list(terms.platforms),
         "group": terms.group,
     }
-
-
-def amount_text(amount: Decimal | None) -> str | None:
-    """The shortest way to write it."""
-    return None if amount is None else text_of(amount)
 
 
 def shown_code(code: str, prefix: str, masked: bool) -> str:

@@ -17,13 +17,13 @@ from services.adapters import program_wire
 from services.adapters.event_keys import event_key
 from services.adapters.postgres.outbox import OutboxRow, event_row
 from services.adapters.program_wire import About
-from services.adapters.wire import amount_text
 from services.decisions.follow_ups import referral_cause
 from services.domain.arrival import Verdict
 from services.domain.campaigns import Achieve, Revoke
 from services.domain.coupons.effects import DeclineReward, GrantCoupon
 from services.domain.decision import Decision, OrderReason
 from services.domain.events import Cause
+from services.domain.exact import text_or_none
 from services.domain.points.wallet import EntryKind, Post
 from services.domain.profiles import CompleteReferral
 from services.domain.purchases import NoteUse
@@ -59,7 +59,7 @@ def program_text(decision: Decision) -> str | None:
                 "code": each.code,
                 "coupon_id": each.coupon_id,
                 "class": each.discount_class,
-                "amount": amount_text(each.amount),
+                "amount": text_or_none(each.amount),
             }
             for each in answer.discounts
         ],

@@ -103,3 +103,8 @@ def text_of(amount: Decimal) -> str:
     """The shortest way to write it, never with an exponent."""
     text = format(amount, "f")
     return (text.rstrip("0").rstrip(".") or "0") if "." in text else text
+
+
+def text_or_none(amount: Decimal | None) -> str | None:
+    """Likewise, where there is an amount."""
+    return None if amount is None else text_of(amount)

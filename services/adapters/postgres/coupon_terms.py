@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from services.domain.exact import text_of
+from services.domain.exact import text_or_none
 from services.domain.terms import CombinesWith, Terms, TermsType
 
 _SECONDS: Final = timedelta(seconds=1)
@@ -19,17 +20,11 @@ def stored_terms(terms: Terms) -> dict[str, Any]:
     found: dict[str, Any] = {
         "type": terms.type.value,
         "usage_limit": terms.usage_limit,
-        "value": _text(terms.value),
+        "value": text_or_none(terms.value),
         "currency": terms.currency,
-        "min_order_value": _text(terms.min_order_value),
-        "capping": _text(terms.capping),
-        "combines_with": None
-        if combines is None
-        else {
-            "order": combines.order,
-            "product": combines.product,
-            "shipping": combines.shipping,
-        },
+        "min_order_value": text_or_none(terms.min_order_value),
+        "capping": text_or_none(terms.capping),
+        "combines_with": None if combines is None else asdict(combines),
         "product_ids": list(terms.product_ids),
         "collection_ids": list(terms.collection_ids),
         "platforms": list(terms.platforms),
@@ -67,10 +62,6 @@ def terms_from(stored: Mapping[str, Any]) -> Terms:
         lifetime_of=stored.get("lifetime_of"),
         is_fixed_rate=stored.get("is_fixed_rate", False),
     )
-
-
-def _text(amount: Decimal | None) -> str | None:
-    return None if amount is None else text_of(amount)
 
 
 def _decimal(text: str | None) -> Decimal | None:
