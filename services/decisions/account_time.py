@@ -16,7 +16,7 @@ from schemas.events.types import POINTS_EXPIRING
 from schemas.topics import PROGRAM_EVENTS
 from services.adapters import program_wire
 from services.adapters.postgres import points
-from services.adapters.postgres.clock import clock
+from services.adapters.postgres.clock import trusted_clock
 from services.adapters.postgres.coupons import BEGINNING
 from services.adapters.postgres.inbox import lock_customers
 from services.adapters.postgres.outbox import event_row
@@ -63,8 +63,7 @@ async def settle_lots(
 
     In the caller's transaction. `without`: numbers of customers to leave alone. Raises ClockApart, CannotSettle.
     """
-    at = await clock(connection, manner.clock_offset)
-    manner.guard.check(at - manner.clock_offset)
+    at = await trusted_clock(connection, manner.clock_offset, manner.guard)
     candidates = await points.lots_due(
         connection, at, limit, [int(each) for each in without], floor
     )

@@ -16,7 +16,7 @@ from schemas.topics import FOLLOW_UPS
 from services.adapters import program_wire
 from services.adapters.postgres import birthdays
 from services.adapters.postgres.birthdays import BirthdayRow
-from services.adapters.postgres.clock import clock
+from services.adapters.postgres.clock import trusted_clock
 from services.adapters.postgres.coupons import BEGINNING
 from services.adapters.postgres.outbox import OutboxRow, event_row
 from services.adapters.postgres.pool import Connection
@@ -45,8 +45,7 @@ async def tell_birthdays(
     `without`: numbers of customers to leave alone. What was noted for before `floor` is not looked for. Raises
     ClockApart, CannotSettle.
     """
-    at = await clock(connection, manner.clock_offset)
-    manner.guard.check(at - manner.clock_offset)
+    at = await trusted_clock(connection, manner.clock_offset, manner.guard)
     candidates = await birthdays.due(connection, at, limit, [int(each) for each in without], floor)
     numbers = [row["customer_no"] for row in candidates]
     with settling(numbers):

@@ -15,7 +15,7 @@ from datetime import datetime
 import asyncpg
 
 from services.adapters.postgres import coupons
-from services.adapters.postgres.clock import clock
+from services.adapters.postgres.clock import trusted_clock
 from services.adapters.postgres.coupons import coupon_from
 from services.adapters.postgres.failures import Kind, kind_of
 from services.adapters.postgres.inbox import lock_customers
@@ -79,8 +79,7 @@ async def settle_due(
 
     `without`: coupons to leave alone. What was due before `floor` is not looked for. Raises ClockApart, CannotSettle.
     """
-    at = await clock(connection, manner.clock_offset)
-    manner.guard.check(at - manner.clock_offset)
+    at = await trusted_clock(connection, manner.clock_offset, manner.guard)
     candidates = await coupons.due(connection, at, limit, without, floor)
     with settling([row["id"] for row in candidates]):
         settlement = await _settle(connection, candidates, manner, actor)

@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.adapters.postgres.clock import clock
+from services.adapters.postgres.clock import clock, trusted_clock
 from services.adapters.postgres.failures import LostRace
 from services.adapters.postgres.games import (
     UNCOUNTED,
@@ -65,8 +65,7 @@ async def update_games(
     stored = await games_by_id(connection, changes)
     rows = _rows(stored, changes)
     disabling = _disabling(stored, rows)
-    at = await clock(connection, manner.clock_offset)
-    manner.guard.check(at - manner.clock_offset)
+    at = await trusted_clock(connection, manner.clock_offset, manner.guard)
     refusals = await _in_use(connection, disabling, at)
     if any(refusal.active_coupons_count > CLOSED_AT_ONCE for refusal in refusals):
         return refusals

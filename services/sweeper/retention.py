@@ -15,7 +15,7 @@ from typing import NamedTuple
 import asyncpg
 from prometheus_client import Counter
 
-from services.adapters.postgres.clock import ClockGuard, clock
+from services.adapters.postgres.clock import ClockGuard, trusted_clock
 from services.adapters.postgres.queries import queries
 from services.runtime.health import Health
 from services.runtime.settings import Settings
@@ -75,8 +75,7 @@ async def forget_once(
     is_all = True
     for kind, age, query in kept(settings):
         # Not moved by the test clock: what is stored says when it was stored by the bare one.
-        at = await clock(connection, timedelta())
-        guard.check(at)
+        at = await trusted_clock(connection, timedelta(), guard)
         gone = await connection.fetchval(_SQL[query], at - age, batch)
         FORGOTTEN.labels(kind).inc(gone)
         is_all = is_all and gone < batch

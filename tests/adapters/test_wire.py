@@ -240,7 +240,7 @@ def test_every_value_has_its_model() -> None:
     of_program = {model for model in models if issubclass(model, ProgramEvent)}
     assert models - of_program == {CouponIssued, CouponLifecycle, IssuanceDeclined}
     tested = {name.removeprefix("test_").removesuffix("_equals_the_model") for name in globals()}
-    parts = {"source_value", "terms_value"}
+    parts = {"cause_value", "source_value", "terms_value"}
     assert {name for name in vars(wire) if name.endswith("_value")} - parts <= tested
 
 

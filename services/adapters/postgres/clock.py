@@ -27,6 +27,13 @@ async def clock(connection: Connection, offset: timedelta) -> datetime:
     return instant
 
 
+async def trusted_clock(connection: Connection, offset: timedelta, guard: ClockGuard) -> datetime:
+    """The instant that counts now, at which something may be decided. Raises ClockApart."""
+    at = await clock(connection, offset)
+    guard.check(at - offset)
+    return at
+
+
 def own_clock() -> datetime:
     """How late this machine takes it to be. Times no decision: it is what the database's clock is compared with."""
     return datetime.now(UTC)  # noqa: TID251 - see above
