@@ -4,4 +4,5 @@ from __future__ import annotations
 
 from services.cli.door import run
 
-run()
+if __name__ == "__main__":  # processes that share a command's work import it under another name
+    run()

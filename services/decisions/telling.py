@@ -23,7 +23,7 @@ from services.domain.campaigns import Achieve, Revoke
 from services.domain.coupons.effects import DeclineReward, GrantCoupon
 from services.domain.decision import Decision, OrderReason
 from services.domain.events import Cause
-from services.domain.exact import text_or_none
+from services.domain.exact import text_of, text_or_none
 from services.domain.points.wallet import EntryKind, Post
 from services.domain.profiles import CompleteReferral
 from services.domain.purchases import NoteUse
@@ -79,7 +79,7 @@ def program_text(decision: Decision) -> str | None:
             case DeclineReward():
                 declined += 1
             case NoteUse() if isinstance(decision.reason, OrderReason):
-                value["used_for"] = amount_text(effect.amount)
+                value["used_for"] = text_of(effect.amount)
             case _:
                 pass
     if declined:

@@ -54,6 +54,10 @@ ONE_STEP_MS = 600_000
     "--csv", "csv_file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
     help="Also write outcomes, days and all customers that differ as one CSV table.",
 )  # fmt: skip
+@click.option(
+    "--workers", type=click.IntRange(1, 64),
+    help="Processes that share the work, with --program; one for each processor, at most 4.",
+)  # fmt: skip
 @json_option
 @click.pass_context
 def what_if_command(
@@ -66,6 +70,7 @@ def what_if_command(
     since: datetime | None,
     to: datetime | None,
     csv_file: Path | None,
+    workers: int | None,
     as_json: bool,
 ) -> None:
     """Decide a game's history again under changed rules, or a partner's under a changed program, in memory, and show
@@ -96,11 +101,11 @@ def what_if_command(
     if program_file is not None:
         others = (game_id, since, to, csv_file)
         if partner_id is None or settings_ or any(other is not None for other in others):
-            raise click.UsageError("--program goes with --partner-id and --json alone")
-        if not what_if_program(partner_id, program_file, as_json=as_json):
+            raise click.UsageError("--program goes with --partner-id, --workers and --json alone")
+        if not what_if_program(partner_id, program_file, workers=workers, as_json=as_json):
             ctx.exit(1)
         return
-    if game_id is None or partner_id is not None:
+    if game_id is None or partner_id is not None or workers is not None:
         raise click.UsageError(
             "name a game (--game-id), or a partner (--partner-id) and a --program"
         )

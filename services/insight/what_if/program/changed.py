@@ -28,13 +28,20 @@ from services.terminal.output import CommandError, unknown_partner
 from services.terminal.program_file import read_file, refused
 
 
-@dataclass(slots=True, kw_only=True)
-class Programs:
-    """By version, as they are asked for. `changes`: sections as they are stored, those that differ alone."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """`now` is in force. `changes`: sections as they are stored, those that differ alone."""
 
-    connection: Connection
     now: StoredProgram
     changes: Mapping[str, Any]
+
+
+@dataclass(slots=True, kw_only=True)
+class Programs:
+    """By version, as they are asked for."""
+
+    connection: Connection
+    changed: Changed
     _made: dict[int, PartnerProgram] = field(default_factory=dict)
 
     async def at(self, version: int | None) -> PartnerProgram:
@@ -45,23 +52,23 @@ class Programs:
         return self._made[number]
 
     async def _stored(self, version: int) -> StoredProgram:
-        if version == self.now.version:
-            return self.now
+        if version == self.changed.now.version:
+            return self.changed.now
         if version == 0:
-            return replace(self.now, version=0, sections={})
-        stored = await program_version(self.connection, self.now.partner_id, version)
+            return replace(self.changed.now, version=0, sections={})
+        stored = await program_version(self.connection, self.changed.now.partner_id, version)
         assert stored is not None  # versions are kept for ever
         return stored
 
     def _compiled(self, stored: StoredProgram, version: int) -> PartnerProgram:
-        if not self.changes:
+        if not self.changed.changes:
             return program_from(stored)
-        sections = {**stored.sections, **self.changes}
+        sections = {**stored.sections, **self.changed.changes}
         # Where there was no program, there is one now.
         return program_from(replace(stored, sections=sections, version=max(version, 1)))
 
 
-async def programs_of(connection: Connection, partner_id: int, file: Path) -> Programs:
+async def changed_by(connection: Connection, partner_id: int, file: Path) -> Changed:
     """What the file changes of the partner's program. Raises CommandError, one line."""
     document = read_file(file)
     if document[PARTNER] != partner_id:
@@ -78,4 +85,4 @@ async def programs_of(connection: Connection, partner_id: int, file: Path) -> Pr
         raise refused(str(file), invalid) from None
     was, becomes = stored_of(before), stored_of(with_ids(after, count(1)))
     changes = {name: becomes[name] for name in SECTIONS if was.get(name) != becomes.get(name)}
-    return Programs(connection=connection, now=now, changes=changes)
+    return Changed(now=now, changes=changes)

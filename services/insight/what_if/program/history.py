@@ -1,4 +1,4 @@
-"""Read what was decided of a partner's events, in one pass and one snapshot, and what of it the world asks for."""
+"""Read a share of what was decided of a partner's events, in one pass, and what of it the world asks for."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
 from services.adapters.postgres.rules import game_from
 from services.domain.program import Game
+from services.insight.what_if.program.families import Share
 
 BATCH_ROWS = 5_000
 
@@ -23,11 +24,13 @@ _SQL = queries("what_if_program", __package__)
 class Happened(NamedTuple):
     """One decision as it is recorded. A tuple, because there are millions."""
 
+    family: int
     decided_at: datetime
     customer_no: int
     event_key: Any
     event_type: str
     event_id: str
+    event_source: str
     topic: str
     partition: int
     offset: int
@@ -48,7 +51,7 @@ class Stepped(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """Of the whole history: orders told of more than once, referrals that were told, who brought others, coupons by the
+    """Of the whole share: orders told of more than once, referrals that were told, who brought others, coupons by the
     key of the event that granted them."""
 
     told_again: frozenset[str]
@@ -57,10 +60,10 @@ class Known:
     coupons: Mapping[Any, Sequence[Stepped]]
 
 
-async def known_of(connection: Connection, partner_id: int) -> Known:
+async def known_of(connection: Connection, share: Share) -> Known:
     """What the world must know before it begins."""
     coupons: dict[Any, list[Stepped]] = {}
-    for row in await connection.fetch(_SQL["coupons_stepped"], partner_id):
+    for row in await connection.fetch(_SQL["coupons_stepped"], *share.place):
         coupons.setdefault(row["event_key"], []).append(
             Stepped(
                 (row["source_kind"], row["source_id"]),
@@ -69,20 +72,19 @@ async def known_of(connection: Connection, partner_id: int) -> Known:
                 row["ended_at"],
             )
         )
-    orders = await connection.fetch(_SQL["told_again"], partner_id)
-    referrals = await connection.fetch(_SQL["completed_referrals"], partner_id)
-    referrers = await connection.fetch(_SQL["referrers"], partner_id)
+    referrals = await connection.fetch(_SQL["completed_referrals"], *share.place)
+    referrers = await connection.fetch(_SQL["referrers"], *share.place)
     return Known(
-        told_again=frozenset(row["order_id"] for row in orders),
+        told_again=share.told_again,
         referrals=frozenset(row["event_id"] for row in referrals),
         referrers={row["customer_id"]: row["customer_no"] for row in referrers},
         coupons=coupons,
     )
 
 
-async def history(connection: Connection, partner_id: int) -> AsyncIterator[list[Happened]]:
-    """Batches of what was decided, in the order in which it was; inside a transaction."""
-    cursor = await connection.cursor(_SQL["decisions"], partner_id)
+async def history(connection: Connection, share: Share) -> AsyncIterator[list[Happened]]:
+    """Batches of what was decided, family by family, in the order in which it was; inside a transaction."""
+    cursor = await connection.cursor(_SQL["decisions"], *share.place)
     while rows := await cursor.fetch(BATCH_ROWS):
         yield [Happened(*row) for row in rows]
 
@@ -130,8 +132,9 @@ class Games:
 
 
 async def stored_ends(
-    connection: Connection, partner_id: int, at: datetime
-) -> AsyncIterator[asyncpg.Record]:
-    """What each of the partner's customers has, see the query; inside a transaction."""
-    async for row in connection.cursor(_SQL["ended"], partner_id, at, prefetch=BATCH_ROWS):
-        yield row
+    connection: Connection, share: Share, at: datetime
+) -> AsyncIterator[list[asyncpg.Record]]:
+    """Batches of what each customer of the share has, in the order of `history`; inside a transaction."""
+    cursor = await connection.cursor(_SQL["ended"], *share.place, at)
+    while rows := await cursor.fetch(BATCH_ROWS):
+        yield rows

@@ -13,13 +13,13 @@ CUSTOMERS_SHOWN = 20
 
 def document(tried: Tried) -> dict[str, Any]:
     """All of it; `customers` are those who differ, the largest differences first."""
-    found = tried.differences
+    found = tried.found.differences
     names = sorted({name for pair in found.tiers for name in pair if name is not None})
     return {
         "partner_id": tried.partner_id,
         "changed": list(tried.changed),
-        "read": tried.read,
-        "events_without_record": tried.without_record,
+        "read": tried.found.read,
+        "events_without_record": tried.found.without_record,
         "reproduced": not found.differing if not tried.changed else None,
         "customers": [_customer(one) for one in found.customers],
         "totals": {
@@ -49,16 +49,21 @@ def _customer(one: Customer) -> dict[str, Any]:
 
 def show(tried: Tried) -> None:
     """Totals, and the customers with the largest differences."""
-    found, told = tried.differences, document(tried)["totals"]
+    found, told = tried.found.differences, document(tried)["totals"]
     print_facts(
         [
-            ("decided again", f"{tried.read:,} events"),
+            ("decided again", f"{tried.found.read:,} events"),
             ("changed", ", ".join(tried.changed) or "nothing"),
             ("customers", f"{found.differing:,} of {found.compared:,} differ"),
         ]
         + (
-            [("without a record", f"{tried.without_record:,} events, which count as they did")]
-            if tried.without_record
+            [
+                (
+                    "without a record",
+                    f"{tried.found.without_record:,} events, which count as they did",
+                )
+            ]
+            if tried.found.without_record
             else []
         )
     )

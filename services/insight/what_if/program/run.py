@@ -1,215 +1,101 @@
-"""From what was asked to what came of it: one pass over the partner's history, in one read-only snapshot."""
+"""From what was asked to what came of it, in one read-only snapshot: read the topics, decide, compare.
+
+Processes share both: first the partitions among them, then the families of customers. What comes of it does not depend
+on how many they are.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
 
-from schemas.events.types import (
-    CUSTOMER_BIRTHDAY,
-    CUSTOMER_CREATED,
-    CUSTOMER_UPDATED,
-    REFERRAL_COMPLETED,
-)
-from services.adapters.postgres import profiles
 from services.adapters.postgres.clock import clock
 from services.adapters.postgres.pool import Connection
-from services.decisions.accounts_by_hand import CARD_TYPE, POINTS_TYPE
-from services.domain.arrival import Incoming
-from services.domain.events import (
-    Birthday,
-    Cause,
-    CustomerDescribed,
-    Event,
-    OrderReversed,
-    ReferralCompleted,
-)
-from services.domain.profiles import Profile
-from services.domain.program import Program
-from services.insight.what_if.program.changed import Programs, programs_of
-from services.insight.what_if.program.differences import Differences, compared
-from services.insight.what_if.program.history import (
-    Games,
-    Happened,
-    Unread,
-    history,
-    known_of,
-    unread,
-)
-from services.insight.what_if.program.recorded import as_recorded
-from services.insight.what_if.program.spool import Spool, read_events
-from services.insight.what_if.program.world import World
-from services.issuer.codec import read_record
+from services.insight.what_if.program.again import Found, decide_again
+from services.insight.what_if.program.changed import Changed, Programs, changed_by
+from services.insight.what_if.program.families import Share, shares
+from services.insight.what_if.program.processes import Processes
+from services.insight.what_if.program.snapshot import Snapshot, reading, to_share
+from services.insight.what_if.program.topics import divided, kept_now, read_events, size_of
 from services.runtime.settings import Settings
 from services.terminal.output import progress
 from services.terminal.pace import PROGRESS_SECONDS, Tick
 
-_BY_HAND = {POINTS_TYPE, CARD_TYPE}
-_TOLD_BY_US = {REFERRAL_COMPLETED, CUSTOMER_BIRTHDAY}
-_DESCRIBING = {CARD_TYPE, CUSTOMER_CREATED, CUSTOMER_UPDATED}
+MOST_PROCESSES = 4
+"""Unless told otherwise: each has some 100 MB."""
+WORTH_ONE = 20_000
+"""Records that a process of its own decides sooner than it takes to start."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Tried:
-    """What came of it. `without_record`: events that count as they did, since nothing says what they were."""
+    """What came of it, and of what."""
 
     partner_id: int
     changed: Sequence[str]
-    read: int = 0
-    without_record: int = 0
-    differences: Differences = field(default_factory=Differences)
+    found: Found
 
 
 async def try_program(
-    settings: Settings, connection: Connection, partner_id: int, file: Path
+    settings: Settings, connection: Connection, partner_id: int, file: Path, workers: int | None
 ) -> Tried:
     """Decide the partner's history again. Inside a read-only transaction. Raises CommandError, one line."""
-    programs = await programs_of(connection, partner_id, file)
+    changed = await changed_by(connection, partner_id, file)
     at = await clock(connection, settings.clock_offset)
-    world = World(known=await known_of(connection, partner_id))
-    tried = Tried(partner_id=partner_id, changed=list(programs.changes))
-    spool = Spool(partner_id)
+    parts = await kept_now(settings)
+    count = workers or min(_processors(), MOST_PROCESSES, 1 + size_of(parts) // WORTH_ONE)
+    found = Found()
+    processes = Processes(count)
     try:
-        await read_events(settings, spool)
-        again = _Again(connection, partner_id, programs, spool, world, tried)
-        telling = Tick(PROGRESS_SECONDS)
-        async for batch in history(connection, partner_id):
-            await again.take(batch)
-            if telling.is_due():
-                progress(f"what-if: {tried.read:,} decisions so far")
+        with TemporaryDirectory(prefix="couponry-what-if-") as name:
+            directory = Path(name)
+            parts_of_each = [
+                (settings, partner_id, some, directory, number)
+                for number, some in enumerate(divided(parts, count))
+            ]
+            await processes.all(read_events, parts_of_each, _telling(connection, "records read"))
+            snapshot = await to_share(connection, settings)
+            deciding = [
+                (snapshot, share, changed, directory, at)
+                for share in await shares(connection, partner_id, count)
+            ]
+            telling = _telling(connection, "decisions so far")
+            for each in await processes.all(decide_share, deciding, telling):
+                found.add(each)
     finally:
-        spool.close()
-    tried.differences = await compared(connection, partner_id, world, at)
-    return tried
+        processes.close()
+    return Tried(partner_id=partner_id, changed=list(changed.changes), found=found)
 
 
-class _Again:
-    """Takes batches of what was decided, in their order."""
+async def decide_share(
+    told: Callable[[int], None],
+    snapshot: Snapshot,
+    share: Share,
+    changed: Changed,
+    directory: Path,
+    at: datetime,
+) -> Found:
+    """What a process does."""
+    async with reading(snapshot.settings, snapshot) as connection:
+        programs = Programs(connection=connection, changed=changed)
+        return await decide_again(told, connection, share, programs, directory, at)
 
-    def __init__(
-        self,
-        connection: Connection,
-        partner_id: int,
-        programs: Programs,
-        spool: Spool,
-        world: World,
-        tried: Tried,
-    ) -> None:
-        self._connection = connection
-        self._partner_id = partner_id
-        self._programs = programs
-        self._spool = spool
-        self._world = world
-        self._tried = tried
-        self._games = Games(connection)
-        self._rules: dict[tuple[int | None, int | None, int | None], Program] = {}
 
-    async def take(self, batch: Sequence[Happened]) -> None:
-        """Decide them again, in their order."""
-        events = [None if one.event_type in _TOLD_BY_US else self._event(one) for one in batch]
-        lost = [
-            one
-            for one, event in zip(batch, events, strict=True)
-            if event is None and one.event_type not in _TOLD_BY_US
-        ]
-        found = await unread(self._connection, lost)
-        described = await self._described(lost)
-        for one, event in zip(batch, events, strict=True):
-            rules = await self._rules_of(one)
-            if one.event_type in _TOLD_BY_US:
-                self._tell(one, rules)
-            elif event is not None:
-                self._decide(event, one.customer_no, one.event_key, rules, one.decided_at)
-            else:
-                self._recorded(one, rules, found, described)
-        self._tried.read += len(batch)
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
-    def _event(self, one: Happened) -> Event | None:
-        """What the record says, if it is still this event's."""
-        record = self._spool.record_at(one.topic, one.partition, one.offset)
-        read = None if record is None else read_record(record)
-        if isinstance(read, Incoming) and read.event_key == str(one.event_key):
-            return read.event
-        return None
 
-    def _decide(self, event: Event, number: int, key: Any, rules: Program, at: datetime) -> None:
-        """With what it makes us tell at once."""
-        if rules.of_partner(self._partner_id) is None and not isinstance(
-            event, (CustomerDescribed, OrderReversed)
-        ):
-            return
-        told = self._world.decide(event, number, key, rules, at)
-        if told is not None:
-            friend, referrer = self._world.told[told]
-            referrer_no = self._world.known.referrers[referrer]
-            self._follow(told, friend, referrer, referrer_no, rules, at)
+def _telling(connection: Connection, what: str) -> Callable[[int], Awaitable[None]]:
+    """Say how far it has come, on stderr."""
+    tick = Tick(PROGRESS_SECONDS)
 
-    def _follow(
-        self, told: str, friend: str, referrer: str, number: int, rules: Program, at: datetime
-    ) -> None:
-        del self._world.told[told]
-        event = ReferralCompleted(
-            cause=Cause(source="", id=told, type=REFERRAL_COMPLETED),
-            occurred_at=at,
-            partner_id=self._partner_id,
-            customer_id=referrer,
-            friend_id=friend,
-        )
-        self._world.decide(event, number, told, rules, at)
+    async def come_to(count: int) -> None:
+        if tick.is_due():
+            progress(f"what-if: {count:,} {what}")
+            await connection.execute("SELECT 1")  # an idle transaction is ended after a while
 
-    def _tell(self, one: Happened, rules: Program) -> None:
-        """What we told ourselves: a birthday comes whatever the rules, a referral if this world has completed it."""
-        cause = Cause(source="", id=one.event_id, type=one.event_type)
-        if one.event_type == REFERRAL_COMPLETED:
-            if one.event_id in self._world.told:
-                friend, referrer = self._world.told[one.event_id]
-                del self._world.told[one.event_id]
-                event: Event = ReferralCompleted(
-                    cause=cause,
-                    occurred_at=one.occurred_at,
-                    partner_id=self._partner_id,
-                    customer_id=referrer,
-                    friend_id=friend,
-                )
-                self._decide(event, one.customer_no, one.event_key, rules, one.decided_at)
-            return
-        _, year, _ = one.event_id.split(".")
-        day = Birthday(
-            cause=cause,
-            occurred_at=one.occurred_at,
-            partner_id=self._partner_id,
-            customer_id="",
-            year=int(year),
-        )
-        self._decide(day, one.customer_no, one.event_key, rules, one.decided_at)
-
-    def _recorded(
-        self, one: Happened, rules: Program, found: Unread, described: dict[int, Profile]
-    ) -> None:
-        """Nothing says what it was, but what it did is known."""
-        if one.event_type not in _BY_HAND:
-            self._tried.without_record += 1
-        key = one.event_key
-        self._world.customer(one.customer_no).granted += found.coupons.get(key, 0)
-        profile = described.get(one.customer_no) if one.event_type in _DESCRIBING else None
-        as_recorded(
-            self._world, one.customer_no, key, rules, self._partner_id, one.decided_at,
-            found.entries.get(key, ()), profile,
-        )  # fmt: skip
-
-    async def _described(self, lost: Sequence[Happened]) -> dict[int, Profile]:
-        numbers = {one.customer_no for one in lost if one.event_type in _DESCRIBING}
-        rows = await profiles.of_customers(self._connection, numbers)
-        return {row["customer_no"]: profiles.profile_from(row) for row in rows}
-
-    async def _rules_of(self, one: Happened) -> Program:
-        """What decided it, with what is changed."""
-        named = (one.program_version, one.game_id, one.rule_version)
-        if named not in self._rules:
-            partner = await self._programs.at(one.program_version)
-            games = await self._games.at(one.game_id, one.rule_version)
-            self._rules[named] = Program(games=games, partners={self._partner_id: partner})
-        return self._rules[named]
+    return come_to

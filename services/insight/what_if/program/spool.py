@@ -1,38 +1,46 @@
-"""What the topics still have of a partner's events, put aside in a file without a name, not in memory.
+"""What the topics still have of a partner's events, put aside in files, not in memory.
 
-By place: a decision names the record it was made of. Of a million records the index is 24 MB.
+Whoever reads fills a spool of its own; whoever decides opens them all. By place: a decision names the record it was
+made of. Of a million records the index is 16 MB.
 """
 
 from __future__ import annotations
 
 import marshal
+import os
 import re
 from array import array
 from bisect import bisect_left
-from tempfile import TemporaryFile
-from typing import Any
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
 
 from aiokafka import ConsumerRecord
 
-from schemas.topics import CUSTOMERS, GAME_COMPLETED, ORDERS
-from services.adapters.records import bounds_of, partitions_of, read_parts, side_reader
-from services.runtime.settings import Settings
-from services.terminal.addresses import reaching_kafka
-from services.terminal.output import progress
-from services.terminal.pace import PROGRESS_SECONDS, Tick
-
-TOPICS = (GAME_COMPLETED, ORDERS, CUSTOMERS)
-"""What we tell ourselves is not read: the world tells it anew."""
+_RECORDS, _INDEX = ".records", ".index"
 _LENGTH = 4
+_AT_ONCE = 2_048
+"""Bytes that are read of a record before its length is known: most are shorter."""
+
+Place = tuple[str, int]
+"""Topic and partition."""
+
+
+class Columns(NamedTuple):
+    """A partition's records: offsets in ascending order, and where each begins in the file."""
+
+    offsets: array[int]
+    starts: array[int]
 
 
 class Spool:
-    """Records by place. Owns the file; offsets of a partition come in ascending order."""
+    """Owns the file that it fills. Offsets of a partition come in ascending order, all into one spool."""
 
-    def __init__(self, partner_id: int) -> None:
-        self._file = TemporaryFile()  # noqa: SIM115 - lives as long as the spool
+    def __init__(self, directory: Path, number: int, partner_id: int) -> None:
+        self._index = directory / f"{number}{_INDEX}"
+        self._file = (directory / f"{number}{_RECORDS}").open("wb")
         self._end = 0
-        self._places: dict[tuple[str, int], tuple[array[int], array[int]]] = {}
+        self._places: dict[Place, Columns] = {}
         # A value that hides the id, as base64 does, is kept: who reads it will see.
         self._is_theirs = re.compile(
             rb'"partner_id"\s*:\s*%d(?![0-9])|"data_base64"|\\u' % partner_id
@@ -43,65 +51,67 @@ class Spool:
         if record.value is None or self._is_theirs(record.value) is None:
             return
         kept = marshal.dumps((record.timestamp, list(map(tuple, record.headers)), record.value))
-        offsets, starts = self._places.setdefault(
-            (record.topic, record.partition), (array("q"), array("q"))
-        )
-        offsets.append(record.offset)
-        starts.append(self._end)
-        self._file.write(len(kept).to_bytes(_LENGTH, "big"))
-        self._file.write(kept)
+        columns = self._places.get((record.topic, record.partition))
+        if columns is None:
+            columns = Columns(array("q"), array("q"))
+            self._places[record.topic, record.partition] = columns
+        columns.offsets.append(record.offset)
+        columns.starts.append(self._end)
+        self._file.write(len(kept).to_bytes(_LENGTH, "big") + kept)
         self._end += _LENGTH + len(kept)
+
+    def close(self) -> None:
+        """All that was put can be read now."""
+        self._file.close()
+        index = {
+            place: (columns.offsets.tobytes(), columns.starts.tobytes())
+            for place, columns in self._places.items()
+        }
+        self._index.write_bytes(marshal.dumps(index))
+
+
+class Spools:
+    """All spools of a directory, to be read. Owns their open files."""
+
+    def __init__(self, directory: Path) -> None:
+        self._files: list[int] = []
+        self._places: dict[Place, tuple[int, Columns]] = {}
+        for path in sorted(directory.glob(f"*{_INDEX}")):
+            file = os.open(path.with_suffix(_RECORDS), os.O_RDONLY)
+            self._files.append(file)
+            for place, columns in _columns(path).items():
+                self._places[place] = file, columns
 
     def record_at(self, topic: str, partition: int, offset: int) -> ConsumerRecord | None:
         """The record that was read there, None if the topic has it no more."""
-        number = self._number(topic, partition, offset)
-        if number is None:
+        found = self._places.get((topic, partition))
+        if found is None:
             return None
-        self._file.seek(self._places[topic, partition][1][number])
-        length = int.from_bytes(self._file.read(_LENGTH), "big")
-        timestamp, headers, value = marshal.loads(self._file.read(length))  # noqa: S302 - written above
-        return _record(topic, partition, offset, timestamp, headers, value)
-
-    def _number(self, topic: str, partition: int, offset: int) -> int | None:
-        offsets, _ = self._places.get((topic, partition), ((), ()))
+        file, (offsets, starts) = found
         number = bisect_left(offsets, offset)
-        return number if number < len(offsets) and offsets[number] == offset else None
+        if number == len(offsets) or offsets[number] != offset:
+            return None
+        timestamp, headers, value = marshal.loads(_read(file, starts[number]))  # noqa: S302 - written above
+        return ConsumerRecord(
+            topic, partition, offset, timestamp, 1, None, value, None, 0, len(value), headers
+        )
 
     def close(self) -> None:
-        """The file is gone."""
-        self._file.close()
+        """Nothing is read any more."""
+        for file in self._files:
+            os.close(file)
 
 
-def _record(
-    topic: str, partition: int, offset: int, timestamp: int, headers: Any, value: bytes
-) -> ConsumerRecord:
-    return ConsumerRecord(
-        topic=topic,
-        partition=partition,
-        offset=offset,
-        timestamp=timestamp,
-        timestamp_type=1,
-        key=None,
-        value=value,
-        checksum=None,
-        serialized_key_size=0,
-        serialized_value_size=len(value),
-        headers=headers,
-    )
+def _columns(index: Path) -> Mapping[Place, Columns]:
+    found = {}
+    for place, (offsets, starts) in marshal.loads(index.read_bytes()).items():  # noqa: S302 - written above
+        found[place] = Columns(array("q", offsets), array("q", starts))
+    return found
 
 
-async def read_events(settings: Settings, spool: Spool) -> None:
-    """What the topics have now. Raises CommandError."""
-    telling, read = Tick(PROGRESS_SECONDS), 0
-    with reaching_kafka(settings):
-        partitions = await partitions_of(settings, {settings.topic(name) for name in TOPICS})
-        async with side_reader(settings) as consumer:
-            bounds = await bounds_of(consumer, partitions)
-            starts = {partition: kept.first for partition, kept in bounds.items()}
-            ends = {partition: kept.end for partition, kept in bounds.items()}
-            async for records in read_parts(consumer, starts, ends):
-                for record in records:
-                    spool.put(record)
-                read += len(records)
-                if telling.is_due():
-                    progress(f"what-if: {read:,} records read")
+def _read(file: int, start: int) -> bytes:
+    some = os.pread(file, _AT_ONCE, start)
+    length = int.from_bytes(some[:_LENGTH], "big")
+    if length > len(some) - _LENGTH:
+        return os.pread(file, length, start + _LENGTH)
+    return some[_LENGTH : _LENGTH + length]

@@ -41,18 +41,30 @@ from services.domain.purchases import (
 from services.domain.referrals import NOBODY, Others
 from services.domain.stamps import AddStamp, TakeStampBack
 from services.domain.state import NEW_CUSTOMER, CustomerState, evolve
-from services.domain.tiers import Standing
 from services.insight.what_if.program.history import Known
 from services.insight.what_if.program.kept import NO_LOTS, Kept
 
 _PLENTY = 1 << 40
 """Coupons that a game has left: whether one is given plays no part here."""
-_OF_GAMES = (IssueCoupon, AddStamp, TakeStampBack)
+_OF_GAMES = frozenset((IssueCoupon, AddStamp, TakeStampBack))
+_NOTED = frozenset(
+    (
+        GrantCoupon,
+        ChangeCoupon,
+        CountOrder,
+        NoteRefund,
+        NoteUse,
+        CloseOrder,
+        Describe,
+        CompleteReferral,
+    )
+)
+"""Effects of which more is kept than the state that they leave."""
 
 
 @dataclass(slots=True, kw_only=True)
 class World:
-    """Takes decisions in recorded order. `customers` by number; orders are remembered only if told of again."""
+    """One family. Takes decisions in recorded order. `customers` by number; of orders only those told of again."""
 
     known: Known
     customers: dict[int, Kept] = field(default_factory=dict)
@@ -64,8 +76,6 @@ class World:
     _used_for: dict[tuple[str, int], Decimal] = field(default_factory=dict)
     _reversed: set[tuple[str, int]] = field(default_factory=set)
     _ended: dict[str, datetime] = field(default_factory=dict)
-    _standings: dict[Standing, Standing] = field(default_factory=dict)
-    """Each once, for customers are alike."""
     _drawn: int = 0
 
     def customer(self, number: int) -> Kept:
@@ -100,16 +110,24 @@ class World:
         unpacked: bool,
     ) -> str | None:
         """What later events can come upon; as `decide` answers."""
-        moving = [effect for effect in effects if not isinstance(effect, _OF_GAMES)]
+        moving = [effect for effect in effects if type(effect) not in _OF_GAMES]
         if not moving:
             return None
+        after = evolve(state, moving)
+        kept.profile = after.profile
+        kept.standing = after.standing
+        if after.campaigns is not state.campaigns:
+            kept.campaigns = after.campaigns
         told_now = None
-        for effect in moving:
+        noted = [effect for effect in moving if type(effect) in _NOTED]
+        for effect in noted:
             match effect:
                 case GrantCoupon():
                     kept.granted += 1
-                case CountOrder() if effect.purchase.order_id in self.known.told_again:
-                    self._watch(kept, effect.purchase)
+                case CountOrder() | NoteRefund():
+                    self._keep_order(number, kept, after, effect)
+                case NoteUse():
+                    self._used_for.setdefault((effect.order_id, number), effect.amount)
                 case CloseOrder():
                     self._reversed.add((effect.order_id, number))
                 case Describe(registers=True) if event is not None:
@@ -118,13 +136,8 @@ class World:
                     told_now = self._complete(event.customer_id, effect.referrer_id, key)
                 case _:
                     pass
-        after = evolve(state, moving)
-        kept.profile = after.profile
-        kept.standing = self._standings.setdefault(after.standing, after.standing)
-        if after.campaigns is not state.campaigns:
-            kept.campaigns = after.campaigns
-        self._keep_orders(number, after, moving)
-        self._keep_coupons(kept, moving, key)
+        if noted:
+            self._keep_coupons(kept, noted, key)
         lots = after.wallet.lots
         if unpacked or lots:
             kept.keep(lots.values(), all_of_them=unpacked)
@@ -195,31 +208,27 @@ class World:
         self.told[told] = (friend_id, referrer_id)
         return None if told in self.known.referrals else told
 
-    def _keep_orders(self, number: int, after: CustomerState, moving: Sequence[Effect]) -> None:
-        for effect in moving:
-            if isinstance(effect, NoteUse):
-                self._used_for.setdefault((effect.order_id, number), effect.amount)
-                continue
-            if not isinstance(effect, (CountOrder, NoteRefund)):
-                continue
-            order_id = (
-                effect.purchase.order_id if isinstance(effect, CountOrder) else effect.order_id
-            )
-            if order_id not in self.known.told_again:
-                continue
-            purchase = after.purchases.by_id.get(order_id)
-            if purchase is not None and purchase.is_mine:
-                self._orders[order_id] = (number, purchase)
-            noted = after.purchases.refunded_before.get(order_id)
-            if noted is None:
-                self._noted.pop((order_id, number), None)
-            else:
-                self._noted[order_id, number] = noted
+    def _keep_order(
+        self, number: int, kept: Kept, after: CustomerState, effect: CountOrder | NoteRefund
+    ) -> None:
+        order_id = effect.purchase.order_id if isinstance(effect, CountOrder) else effect.order_id
+        if order_id not in self.known.told_again:
+            return
+        if isinstance(effect, CountOrder):
+            self._watch(kept, effect.purchase)
+        purchase = after.purchases.by_id.get(order_id)
+        if purchase is not None and purchase.is_mine:
+            self._orders[order_id] = (number, purchase)
+        noted = after.purchases.refunded_before.get(order_id)
+        if noted is None:
+            self._noted.pop((order_id, number), None)
+        else:
+            self._noted[order_id, number] = noted
 
-    def _keep_coupons(self, kept: Kept, moving: Sequence[Effect], key: Any) -> None:
+    def _keep_coupons(self, kept: Kept, noted: Sequence[Effect], key: Any) -> None:
         """Coupons that something was really done with, under their codes."""
         stepped = list(self.known.coupons.get(key, ()))
-        for effect in moving:
+        for effect in noted:
             if isinstance(effect, GrantCoupon):
                 source = (effect.source.kind, effect.source.id)
                 same = next((each for each in stepped if each.source == source), None)
