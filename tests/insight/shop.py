@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 
+from schemas.gameball_v4.exact_json import write
 from schemas.topics import CUSTOMERS, FOLLOW_UPS, GAME_COMPLETED, ORDERS
 from services.adapters.kafka import client_options
 from services.adapters.records import bounds_of, partitions_of, read_parts, side_reader
@@ -16,6 +18,7 @@ from services.domain.coupons.codes import display
 from services.issuer.pipeline import Pipeline
 from services.runtime.settings import Settings
 from tests.repair.test_rehearsal_program import SHOP
+from tests.stand.commands import Command
 from tests.stand.telling import told
 
 PROGRAM: dict[str, Any] = {name: section for name, section in SHOP.items() if name != "partner_id"}
@@ -96,3 +99,11 @@ class Shop:
             self.partner_id,
         )
         return {row["customer_id"]: tuple(row)[1:] for row in rows}
+
+
+async def tried(couponry: Command, shop: Shop, tmp_path: Path, **sections: Any) -> Any:
+    """The JSON of `what-if` with these sections changed."""
+    file = tmp_path / "program.json"
+    file.write_text(write({"partner_id": shop.partner_id, **sections}))
+    result = await couponry("what-if", "--partner-id", shop.partner_id, "--program", file, "--json")
+    return result.json()

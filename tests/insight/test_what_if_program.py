@@ -18,7 +18,7 @@ from schemas.topics import FOLLOW_UPS
 from services.adapters.kafka import client_options
 from services.issuer.pipeline import Pipeline
 from services.runtime.settings import Settings
-from tests.insight.shop import OTHER_CASHBACK, PROGRAM, Shop
+from tests.insight.shop import OTHER_CASHBACK, PROGRAM, Shop, tried
 from tests.insight.what_if.test_command import contents
 from tests.repair.test_rehearsal_program import Life
 from tests.stand.commands import Command
@@ -52,14 +52,6 @@ async def shop(
     topics: Settings, database: asyncpg.Connection, pipeline: Pipeline, partner_id: int
 ) -> Shop:
     return Shop(topics, database, pipeline, partner_id)
-
-
-async def tried(couponry: Command, shop: Shop, tmp_path: Path, **sections: Any) -> Any:
-    """The JSON of `what-if` with these sections changed."""
-    file = tmp_path / "program.json"
-    file.write_text(write({"partner_id": shop.partner_id, **sections}))
-    result = await couponry("what-if", "--partner-id", shop.partner_id, "--program", file, "--json")
-    return result.json()
 
 
 def ends_of(report: Any, which: str) -> dict[str, tuple[Any, ...]]:

@@ -10,11 +10,8 @@ from typing import Any
 
 from schemas.events.types import (
     CUSTOMER_BIRTHDAY,
-    CUSTOMER_CREATED,
-    CUSTOMER_UPDATED,
     REFERRAL_COMPLETED,
 )
-from services.adapters.postgres import profiles
 from services.adapters.postgres.pool import Connection
 from services.decisions.accounts_by_hand import CARD_TYPE, POINTS_TYPE
 from services.domain.events import (
@@ -25,7 +22,6 @@ from services.domain.events import (
     OrderReversed,
     ReferralCompleted,
 )
-from services.domain.profiles import Profile
 from services.domain.program import Program
 from services.insight.what_if.program.changed import Programs
 from services.insight.what_if.program.differences import Differences, Ends
@@ -45,7 +41,6 @@ from services.insight.what_if.program.world import World
 
 _BY_HAND = {POINTS_TYPE, CARD_TYPE}
 _TOLD_BY_US = {REFERRAL_COMPLETED, CUSTOMER_BIRTHDAY}
-_DESCRIBING = {CARD_TYPE, CUSTOMER_CREATED, CUSTOMER_UPDATED}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -118,7 +113,6 @@ class _Again:
             if event is None and one.event_type not in _TOLD_BY_US
         ]
         found = await unread(self._connection, lost)
-        described = await self._described(lost)
         for one, event in zip(batch, events, strict=True):
             if one.family != self._family:
                 await self._begin(one.family)
@@ -128,7 +122,7 @@ class _Again:
             elif event is not None:
                 self._decide(event, one.customer_no, one.event_key, rules, one.decided_at)
             else:
-                self._recorded(one, rules, found, described)
+                self._recorded(one, rules, found)
         self.found.read += len(batch)
 
     async def finish(self) -> None:
@@ -197,24 +191,14 @@ class _Again:
         )
         self._decide(day, one.customer_no, one.event_key, rules, one.decided_at)
 
-    def _recorded(
-        self, one: Happened, rules: Program, found: Unread, described: dict[int, Profile]
-    ) -> None:
+    def _recorded(self, one: Happened, rules: Program, found: Unread) -> None:
         """Nothing says what it was, but what it did is known."""
         if one.event_type not in _BY_HAND:
             self.found.without_record += 1
         key = one.event_key
         self._world.customer(one.customer_no).granted += found.coupons.get(key, 0)
-        profile = described.get(one.customer_no) if one.event_type in _DESCRIBING else None
-        as_recorded(
-            self._world, one.customer_no, key, rules, self._partner_id, one.decided_at,
-            found.entries.get(key, ()), profile,
-        )  # fmt: skip
-
-    async def _described(self, lost: Sequence[Happened]) -> dict[int, Profile]:
-        numbers = {one.customer_no for one in lost if one.event_type in _DESCRIBING}
-        rows = await profiles.of_customers(self._connection, numbers)
-        return {row["customer_no"]: profiles.profile_from(row) for row in rows}
+        rows, customer = found.entries.get(key, ()), found.customers.get(one.customer_no)
+        as_recorded(self._world, one, rules.of_partner(self._partner_id), rows, customer)
 
     async def _rules_of(self, one: Happened) -> Program:
         """What decided it, with what is changed."""

@@ -91,10 +91,12 @@ async def history(connection: Connection, share: Share) -> AsyncIterator[list[Ha
 
 @dataclass(slots=True, kw_only=True)
 class Unread:
-    """What events did whose records cannot be read: rows of the ledger, and how many coupons, by the event's key."""
+    """What events did whose records cannot be read: rows of the ledger, and how many coupons, by the event's key; and
+    who their customers are, by number. What a tier brought is not among it, since this world has its own tiers."""
 
     entries: dict[Any, list[asyncpg.Record]] = field(default_factory=dict)
     coupons: dict[Any, int] = field(default_factory=dict)
+    customers: dict[int, asyncpg.Record] = field(default_factory=dict)
 
 
 async def unread(connection: Connection, some: Sequence[Happened]) -> Unread:
@@ -108,6 +110,8 @@ async def unread(connection: Connection, some: Sequence[Happened]) -> Unread:
         found.entries.setdefault(row["event_key"], []).append(row)
     for row in await connection.fetch(_SQL["coupons_granted"], numbers, keys):
         found.coupons[row["event_key"]] = row["coupons"]
+    for row in await connection.fetch(_SQL["described"], numbers):
+        found.customers[row["customer_no"]] = row
     return found
 
 

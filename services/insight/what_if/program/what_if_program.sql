@@ -52,16 +52,22 @@ WHERE cu.partner_id = $1 AND coalesce(f.family, cu.customer_no) % $4::bigint = $
 ORDER BY family, cu.customer_no;
 
 -- name: entries
--- What these events of these customers wrote into the ledger.
+-- What these events of these customers wrote into the ledger, apart from what a tier brought.
 SELECT event_key, kind, source_kind, source_id, points, points_earned, score, spent, orders, referrals, order_id, reason,
        expires_at
-FROM ledger WHERE customer_no = ANY ($1::bigint[]) AND event_key = ANY ($2::uuid[])
+FROM ledger WHERE customer_no = ANY ($1::bigint[]) AND event_key = ANY ($2::uuid[]) AND source_kind <> 'tier'
 ORDER BY customer_no, number;
 
+-- name: described
+-- Who these customers are, and by which event the referral of each was completed.
+SELECT p.customer_no, cu.customer_id, p.registered_at, p.tags, p.birthday, p.locale, p.attributes, p.referred_by,
+       p.referral_key, p.card_id, p.card_since, p.bonus_cards
+FROM profiles p JOIN customers cu USING (customer_no) WHERE p.customer_no = ANY ($1::bigint[]);
+
 -- name: coupons_granted
--- How many coupons with terms these events of these customers granted.
+-- How many coupons with terms these events of these customers granted, apart from what a tier brought.
 SELECT event_key, count(*) AS coupons FROM coupons
-WHERE customer_no = ANY ($1::bigint[]) AND event_key = ANY ($2::uuid[]) AND terms IS NOT NULL
+WHERE customer_no = ANY ($1::bigint[]) AND event_key = ANY ($2::uuid[]) AND terms IS NOT NULL AND source_kind <> 'tier'
 GROUP BY event_key;
 
 -- name: game_version

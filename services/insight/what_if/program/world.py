@@ -6,7 +6,7 @@ given: the event, the program that was in force with what is changed of it, the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -143,6 +143,19 @@ class World:
             kept.keep(lots.values(), all_of_them=unpacked)
         kept.wallet = replace(after.wallet, lots=NO_LOTS) if lots else after.wallet
         return told_now
+
+    def registers(self, customer_id: str) -> None:
+        """Others may name this customer from now on."""
+        self._registered.add(customer_id)
+
+    def completes(self, friend_id: str, referrer_id: str, key: Any) -> None:
+        """As it really was: told at its place, if it has been."""
+        self._complete(friend_id, referrer_id, key)
+
+    def draws(self) -> Iterator[Draw]:
+        """As many as are asked for."""
+        while True:
+            yield from self._draws(1)
 
     def points(self, number: int, at: datetime) -> int:
         """The balance at that instant, what is over by then ended."""
