@@ -43,6 +43,7 @@ async def entries_told(scan: Scan, told: Told, kind: Kind, earliest: datetime | 
                 [row["at"] for row in rows],
                 [row["said"] for row in rows],
                 earliest,
+                [lot_id(row["partner_id"], row["customer_id"], row["number"]) for row in rows],
             )  # fmt: skip
     for row in await connection.fetch(PUBLISHED["of_no_time"], MOST_KEPT):
         about = [] if row["customer_no"] is None else [account(row["customer_no"])]

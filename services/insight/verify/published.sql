@@ -102,15 +102,14 @@ SELECT count(*) FROM page WHERE at <= $3;
 -- Entries of customers after $1 up to $2 that subscribers were told of otherwise, at the same instant; and of events that made
 -- some, what was told as an entry and is none that moves points: without a number.
 WITH entries AS MATERIALIZED (
-    SELECT l.customer_no, l.number, l.event_key, l.points, row_number() OVER decision AS n,
-           l.kind = 'expired' AND NOT bool_or(l.kind = 'restored') OVER decision AS is_of_time,
+    SELECT l.customer_no, l.number, l.event_key, l.points,
+           row_number() OVER (PARTITION BY l.customer_no, l.event_key ORDER BY l.number) AS n,
            l.kind || '|' || to_char(l.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS began,
            concat_ws('|', '', abs(l.points), l.balance, l.source_kind, l.source_id) || '|'
            || coalesce(to_char(CASE WHEN l.kind = 'earned' THEN l.expires_at END AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '')
            || '|' || coalesce(l.order_id, '') || '|' || coalesce(trim_scale(l.base_points)::text, '')
            || '|' || coalesce(trim_scale(l.factor)::text, '') AS rest
     FROM ledger l WHERE l.customer_no > $1 AND l.customer_no <= $2 AND l.event_key IS NOT NULL
-    WINDOW decision AS (PARTITION BY l.customer_no, l.event_key ORDER BY l.number)
 )
 SELECT e.event_key, e.n AS place, e.customer_no, e.number FROM entries e
 WHERE e.points <> 0 AND EXISTS (
@@ -120,31 +119,36 @@ UNION ALL
 SELECT e.event_key, t.number, e.customer_no, NULL
 FROM (SELECT DISTINCT event_key, customer_no FROM entries) AS e
 CROSS JOIN LATERAL (SELECT DISTINCT t.number FROM verify_told t WHERE t.id = e.event_key AND t.number > 0) AS t
-WHERE NOT EXISTS (SELECT FROM entries m WHERE m.event_key = e.event_key AND m.n = t.number AND m.points <> 0
-                    AND NOT m.is_of_time);
+WHERE NOT EXISTS (SELECT FROM entries m WHERE m.event_key = e.event_key AND m.n = t.number AND m.points <> 0);
 
 -- name: entries_of_time
--- Ends of lots of customers after $1 up to $2 that time alone has brought, whoever noticed, and what is told of each.
+-- Ends of lots of customers after $1 up to $2 that time alone has brought, whoever noticed, and what is told of each; except
+-- what was told as the n-th entry of its decision, as the first releases did.
 WITH entries AS MATERIALIZED (
-    SELECT l.customer_no, l.partner_id, (l.takes -> 0 ->> 0)::bigint AS lot, l.at, l.kind,
-           bool_or(l.kind = 'restored') OVER (PARTITION BY l.customer_no, l.event_key ORDER BY l.number) AS gave_back,
+    SELECT l.customer_no, l.partner_id, l.number, l.event_key, (l.takes -> 0 ->> 0)::bigint AS lot, l.at, l.kind,
+           bool_or(l.kind = 'restored') OVER decision AS gave_back, row_number() OVER decision AS n,
            concat_ws('|', l.kind, to_char(l.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), abs(l.points), l.balance,
                      l.source_kind, l.source_id) || '||||' AS said
     FROM ledger l WHERE l.customer_no > $1 AND l.customer_no <= $2
+    WINDOW decision AS (PARTITION BY l.customer_no, l.event_key ORDER BY l.number)
 )
-SELECT e.customer_no, e.lot, e.partner_id, cu.customer_id, e.at, e.said
+SELECT e.customer_no, e.lot, e.number, e.partner_id, cu.customer_id, e.at, e.said
 FROM entries e
 CROSS JOIN LATERAL (SELECT customer_id FROM customers cu WHERE cu.customer_no = e.customer_no LIMIT 1) AS cu
-WHERE e.kind = 'expired' AND NOT e.gave_back AND e.lot IS NOT NULL;
+WHERE e.kind = 'expired' AND NOT e.gave_back AND e.lot IS NOT NULL
+  AND NOT EXISTS (SELECT FROM verify_told t WHERE t.id = e.event_key AND t.number = e.n AND starts_with(t.said, 'expired|'));
 
 -- name: begin_time
 -- Messages that time alone leads to: a table of this session.
 CREATE TEMPORARY TABLE verify_of_time (id uuid PRIMARY KEY, customer_no bigint, at timestamptz, said text);
 
 -- name: expect_of_time
--- Those of a page that the topic should have and has not; how many are older than it goes back ($5).
+-- Those of a page that the topic should have and has not; how many are older than it goes back ($5). In the first releases
+-- the sweeper told them under other ids ($6), which stand where they were told.
 WITH page AS MATERIALIZED (
-    INSERT INTO verify_of_time SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::timestamptz[], $4::text[])
+    INSERT INTO verify_of_time
+    SELECT coalesce((SELECT t.id FROM verify_told t WHERE t.id = early AND t.number = -1 LIMIT 1), id), customer_no, at, said
+    FROM unnest($1::uuid[], $2::bigint[], $3::timestamptz[], $4::text[], $6::uuid[]) AS page (id, customer_no, at, said, early)
     ON CONFLICT DO NOTHING RETURNING *
 ), missing AS (
     INSERT INTO verify_missing
