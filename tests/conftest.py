@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from hypothesis import settings
+
+# What a property asks is whether it holds, not how quickly: on a busy machine any example may take its time.
+settings.register_profile("couponry", deadline=None)
+settings.load_profile("couponry")
+
 pytest_plugins = [
     "tests.stand.servers",
     "tests.stand.turns",

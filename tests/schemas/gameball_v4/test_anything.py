@@ -103,7 +103,7 @@ def tried(change: Callable[[], Sections | None]) -> None:
         holds(now)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(place=st.sampled_from(PLACES), value=values, extra=st.none() | names)
 @example(
     place=("referrals", "friendReward", "coupon", "options", "weight"),
@@ -123,7 +123,7 @@ def test_file_of_anything_is_refused_or_holds(
     tried(load)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(place=st.sampled_from(PLACES), value=values, extra=st.none() | names)
 def test_change_of_anything_is_refused_or_holds(
     place: tuple[Any, ...], value: Any, extra: str | None
