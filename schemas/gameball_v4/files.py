@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
+from schemas.definitions import InvalidDefinition
 from schemas.fields import MAX_ID
 from schemas.gameball_v4.campaigns import Campaign
 from schemas.gameball_v4.cashback import Cashback
@@ -113,10 +114,13 @@ def _load_cashback(now: Sections, after: Sections, sent: Any) -> tuple[Sections,
 
 def _load_redemption(now: Sections, after: Sections, sent: Any) -> tuple[Sections, list[str]]:
     fields, redemption = _strictly(Redemption, sent, "redemption", now)
-    rule = redemption.default_rule
-    if rule.id is None:
-        kept = rule.model_copy(update={"id": now.redemption.default_rule.id})
-        redemption = redemption.model_copy(update={"default_rule": kept})
+    own = now.redemption.default_rule.id
+    if redemption.default_rule.id is None:
+        taken = [place for place, rule in enumerate(redemption.rules) if own and rule.id == own]
+        if taken:
+            place = f"redemption.rules.{taken[0]}.id"
+            raise InvalidDefinition({place: ["Is that of the default rule"]})
+    redemption = redemption.with_default(own)
     changed = replace(after, redemption=redemption)
     was, becomes = sendable(now.redemption), sendable(redemption)
     return changed, _fallen("redemption", fields, was, becomes)

@@ -97,8 +97,10 @@ def stored_of(sections: Sections) -> dict[str, Any]:
     }
 
 
-def sections_from(stored: Mapping[str, Any], time_zone: str) -> Sections:
-    """The sections in what is stored."""
+def sections_from(
+    stored: Mapping[str, Any], time_zone: str, default_rule_id: int | None = None
+) -> Sections:
+    """The sections in what is stored. `default_rule_id`: of the default rule, as long as nothing stored says it."""
     given = Circumstances(time_zone=time_zone, is_stored=True)
 
     def part(model: type[Part], name: str) -> Any:
@@ -116,7 +118,7 @@ def sections_from(stored: Mapping[str, Any], time_zone: str) -> Sections:
         campaigns=parts(Campaign, "campaigns"),
         referrals=part(Referrals, "referrals"),
         cashback=_cashback(stored.get("cashback", {}), tiers, given),
-        redemption=part(Redemption, "redemption"),
+        redemption=part(Redemption, "redemption").with_default(default_rule_id),
         coupon_groups=parts(CouponGroup, "couponGroups"),
     )
 
@@ -130,7 +132,7 @@ def _cashback(stored: Mapping[str, Any], tiers: Sequence[Tier], given: Circumsta
 
 
 def missing_ids(sections: Sections) -> int:
-    """How many items have no id yet; the default rule is one of them once anything of redemption is set."""
+    """How many items have no id yet; the default rule may be one of them where none is kept for it."""
     return sum(item.id is None for item in _items(sections))
 
 

@@ -121,6 +121,13 @@ class Redemption(Part):
         default_factory=list
     )
 
+    def with_default(self, id_: int | None) -> Redemption:
+        """The same; the default rule has this id if it has none of its own."""
+        if id_ is None or self.default_rule.id is not None:
+            return self
+        rule = self.default_rule.model_copy(update={"id": id_})
+        return self.model_copy(update={"default_rule": rule})
+
     @model_validator(mode="after")
     def _has_one_of_each(self) -> Redemption:
         wrong: dict[str, str] = {}

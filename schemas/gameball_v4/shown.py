@@ -112,7 +112,7 @@ def shown_redemption(now: Sections) -> Document:
     """The section `redemption` of a file, its rules in the words of v3."""
     found: Document = sendable(now.redemption)
     if found["defaultRule"]["id"] is None:
-        del found["defaultRule"]["id"]  # it is given one with the first change
+        del found["defaultRule"]["id"]  # whoever loads it keeps the one they have
     for rule in found["rules"]:
         rule["coupon"] = _rule_coupon(rule["coupon"])
     return found

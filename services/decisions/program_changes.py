@@ -80,12 +80,12 @@ async def change(connection: Connection, partner_id: int, *, actor: str, edit: E
 async def current(connection: Connection, partner_id: int) -> tuple[int, Sections]:
     """A program as it is: its version and its sections. Raises NoSuchPartner."""
     stored = await _stored(connection, partner_id)
-    return stored.version, sections_from(stored.sections, stored.time_zone)
+    return stored.version, sections_from(stored.sections, stored.time_zone, stored.default_rule_id)
 
 
 async def _work_out(connection: Connection, partner_id: int, edit: Edit) -> _Worked:
     stored = await _stored(connection, partner_id)
-    before = sections_from(stored.sections, stored.time_zone)
+    before = sections_from(stored.sections, stored.time_zone, stored.default_rule_id)
     after = edit(before)
     if after != before:
         ids = await new_item_ids(connection, missing_ids(after))

@@ -12,8 +12,11 @@ import asyncpg
 import orjson
 import pytest
 
+from schemas.definitions import InvalidDefinition
 from schemas.gameball_v4.changing import post_campaign, put_cashback, put_settings, put_tiers
+from schemas.gameball_v4.files import loaded
 from schemas.gameball_v4.program import Sections
+from schemas.gameball_v4.redemption import Redemption
 from schemas.partners.cards import read_card
 from services.adapters.postgres.cards import delete_card, insert_card
 from services.adapters.postgres.pool import API_ROLE, connect
@@ -54,13 +57,15 @@ async def test_every_partner_has_a_program_of_nothing(
     database: asyncpg.Connection, partner_id: int
 ) -> None:
     """At version 0, with all defaults, which compile to rules of nothing; a write that changes nothing leaves it there."""
-    assert await current(database, partner_id) == (0, Sections(time_zone="Europe/Vilnius"))
+    stored = (await stored_programs(database, [partner_id]))[partner_id]
+    redemption = Redemption().with_default(stored.default_rule_id)
+    fresh = Sections(time_zone="Europe/Vilnius", redemption=redemption)
+    assert await current(database, partner_id) == (0, fresh)
     same = await changed(
         database, partner_id, lambda now: put_settings(now, {"pointsName": "Points"})
     )
     assert (same.version, same.changed) == (0, ())
     assert await program_versions(database, partner_id) == []
-    stored = (await stored_programs(database, [partner_id]))[partner_id]
     program = program_from(stored)
     assert (stored.sections, program.version, program.campaigns, program.redemption_rules) == (
         {},
@@ -68,6 +73,29 @@ async def test_every_partner_has_a_program_of_nothing(
         (),
         {},
     )
+
+
+async def test_default_rule_keeps_the_id_that_it_has_from_the_start(
+    database: asyncpg.Connection, partner_id: int
+) -> None:
+    """Whatever is set first, and read back from any version; another partner's is another one."""
+    id_ = (await current(database, partner_id))[1].redemption.default_rule.id
+    other = await a_partner(database)
+    assert id_ is not None
+    assert (await current(database, other))[1].redemption.default_rule.id not in {None, id_}
+    await changed(database, partner_id, in_euros)
+    worth = {"redemption": {"defaultRule": {"valueOfPoint": Decimal("0.5")}}}
+    await changed(database, partner_id, lambda now: loaded(now, worth).sections)
+    for version, value in ((1, "0"), (2, "0.5")):
+        stored = await program_version(database, partner_id, version)
+        assert stored is not None
+        rule = program_from(stored).redemption_rules[id_]
+        assert (rule.is_default, rule.is_active, str(rule.value_of_point)) == (True, True, value)
+    taken = {"id": id_, "pointsToRedeem": 5, "ruleType": "free_shipping_settings", "coupon": {}}
+    with pytest.raises(
+        InvalidDefinition, match=r"redemption\.rules\.0\.id: Is that of the default"
+    ):
+        loaded((await current(database, partner_id))[1], {"redemption": {"rules": [taken]}})
 
 
 async def test_each_change_is_a_version_kept_for_ever(

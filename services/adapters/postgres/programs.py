@@ -23,7 +23,8 @@ _SQL = queries("programs")
 class StoredProgram:
     """A program as it is in the database. `revision` moves with all that the rules see, `version` once anything is set.
 
-    `cards`: JSON of the partner's cards, as text, since its numbers are exact.
+    `cards`: JSON of the partner's cards, as text, since its numbers are exact. `default_rule_id` is kept for the
+    default rule of redemption until a section says one; None: for nobody.
     """
 
     partner_id: int
@@ -32,6 +33,7 @@ class StoredProgram:
     sections: dict[str, Any]
     cards: str
     time_zone: str
+    default_rule_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

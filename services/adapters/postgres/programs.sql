@@ -2,7 +2,8 @@
 
 -- name: programs
 -- The programs of these partners, as they are.
-SELECT partner_id, version, revision, sections, cards, time_zone FROM programs WHERE partner_id = ANY($1::bigint[]);
+SELECT partner_id, version, revision, sections, cards, time_zone, default_rule_id
+FROM programs WHERE partner_id = ANY($1::bigint[]);
 
 -- name: currency_of
 -- The currency that a partner's program counts in; null: any, at par.
@@ -29,8 +30,8 @@ RETURNING version;
 
 -- name: program_version
 -- A program as it was at one of its versions.
-SELECT partner_id, version, 0::bigint AS revision, sections, cards, time_zone
-FROM program_versions WHERE partner_id = $1 AND version = $2;
+SELECT v.partner_id, v.version, 0::bigint AS revision, v.sections, v.cards, v.time_zone, p.default_rule_id
+FROM program_versions v JOIN programs p USING (partner_id) WHERE v.partner_id = $1 AND v.version = $2;
 
 -- name: program_versions
 -- Who changed what of a program, the oldest first.

@@ -58,6 +58,7 @@ _WON_ON_A_WHEEL: Final = (
 _LIFETIME, _ENTRY = "Lifetime Reward", "Entry Reward"
 _EARNING: Final = "Loyalty Points Earning Custom Configuration"
 _GENERAL: Final = "general_settings"
+_NEVER_SET: Final = {"id": None, "valueOfPoint": "0", "isActive": True}
 
 
 def program_from(stored: StoredProgram) -> PartnerProgram:
@@ -95,7 +96,7 @@ def program_from(stored: StoredProgram) -> PartnerProgram:
         points_days=redemption.get("pointsExpiryPeriod"),
         value_of_point=worth,
         redemption_is_active=redemption.get("isRedemptionActive", True),
-        redemption_rules=_redemption_rules(redemption, by) if redemption else {},
+        redemption_rules=_redemption_rules(redemption, by, stored.default_rule_id),
         groups={group.handle: group for group in groups},
         cards=cards_from(stored.cards),
         time_zone=stored.time_zone,
@@ -215,15 +216,18 @@ def _cashback(stored: Mapping[str, str]) -> CashbackRule:
     )
 
 
-def _redemption_rules(stored: Mapping[str, Any], by: Denominated) -> dict[int, RedemptionRule]:
-    default = stored["defaultRule"]
-    worth = Terms(type=TermsType.FIXED, currency=by.currency)
-    rules = [_redemption_rule(each, by) for each in stored["rules"]]
-    if default["id"] is not None:
+def _redemption_rules(
+    stored: Mapping[str, Any], by: Denominated, default_rule_id: int | None
+) -> dict[int, RedemptionRule]:
+    """By id; the default rule too, which is there before anything is set."""
+    default = stored.get("defaultRule", _NEVER_SET)
+    id_ = default_rule_id if default["id"] is None else default["id"]
+    rules = [_redemption_rule(each, by) for each in stored.get("rules", ())]
+    if id_ is not None:
         rules.append(
             RedemptionRule(
-                id=default["id"],
-                terms=worth,
+                id=id_,
+                terms=Terms(type=TermsType.FIXED, currency=by.currency),
                 value_of_point=Decimal(default["valueOfPoint"]),
                 is_general=True,
                 is_default=True,

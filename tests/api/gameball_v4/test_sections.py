@@ -245,8 +245,10 @@ async def test_campaigns_are_found_by_what_is_bought(partner: Partner) -> None:
 
 
 async def test_redemption_and_groups_of_a_fresh_partner(partner: Partner) -> None:
-    """The default rule is there from the start, worth nothing; by another path too."""
-    default = {"id": None, "valueOfPoint": 0, "isActive": True}
+    """The default rule is there from the start, by an id and worth nothing; by another path too."""
+    default = (await told(partner, "/redemption"))["defaultRule"]
+    assert default == {"id": default["id"], "valueOfPoint": 0, "isActive": True}
+    assert default["id"] > 0
     shown = {"redemptionFactor": 0, "redemptionRules": [], "defaultRule": default}
     assert await told(partner, "/redemption") == shown
     assert await told(partner, "/rewards/redemption", version="v4.1") == shown

@@ -78,7 +78,7 @@ async def changed_by(connection: Connection, partner_id: int, file: Path) -> Cha
     now = (await stored_programs(connection, [partner_id])).get(partner_id)
     if now is None:
         raise unknown_partner(partner_id)
-    before = sections_from(now.sections, now.time_zone)
+    before = sections_from(now.sections, now.time_zone, now.default_rule_id)
     try:
         after = loaded(before, document).sections
     except InvalidDefinition as invalid:
