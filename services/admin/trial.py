@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import count
 
-from services.domain.birthdays import next_birthday
+from services.domain.birthdays import birthday_noted, next_birthday
 from services.domain.coupons.codes import RANDOM_BYTES_PER_CODE, codes_from
 from services.domain.coupons.issuing import Draw
 from services.domain.decide import decide
@@ -75,7 +75,9 @@ class Trial:
             customer_id, begins = min(self._birthdays.items(), key=lambda each: (each[1], each[0]))
             if begins > at:
                 break
-            year = (begins + timedelta(hours=12)).year
+            born = self.customers[customer_id].profile.birthday
+            assert born is not None
+            _, year = birthday_noted(born, self.partner.time_zone, begins)
             cause = Cause(source=SOURCE, id=f"{customer_id}.{year}", type="customer.birthday")
             event = Birthday(
                 cause=cause,

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from schemas.gameball_v4 import program as sections_of_a_program
+from services.admin.trial import Trial
+from services.domain.events import Birthday, Cause, CustomerDescribed, Told
+from services.domain.partner_program import PartnerProgram
 from tests.stand.commands import Result, run_process
 
 SMALL_SHOP = Path(sections_of_a_program.__file__).with_name("small-shop.json")
@@ -118,3 +122,22 @@ def test_wrong_program_is_one_line(tmp_path: Path) -> None:
     result = run_process(None, "program", "test", str(file), "-")
     assert (result.code, result.err.count("\n")) == (2, 1)
     assert "tiers.0.name: The tiers.0.name field is required." in result.err
+
+
+@pytest.mark.parametrize("zone", ["Etc/GMT+12", "Europe/Vilnius", "Pacific/Kiritimati"])
+@pytest.mark.parametrize("born", [date(1990, 1, 1), date(1990, 12, 31)])
+def test_birthday_is_of_its_year_in_any_zone(zone: str, born: date) -> None:
+    """Around New Year too, where a day of the partner's may begin in another year elsewhere."""
+    trial = Trial(partner=PartnerProgram(partner_id=1, version=1, time_zone=zone))
+    told = CustomerDescribed(
+        cause=Cause(source="/shop", id="1", type="customer.created"),
+        occurred_at=datetime(2026, 3, 1, tzinfo=UTC),
+        partner_id=1,
+        customer_id="anna",
+        registers=True,
+        told=Told(birthday=born, given=frozenset({"birthday"})),
+    )
+    trial.happens(told)
+    events = [each.event for each in trial.until(datetime(2028, 2, 1, tzinfo=UTC))]
+    years = [event.year for event in events if isinstance(event, Birthday)]
+    assert years == ([2027, 2028] if born.month == 1 else [2026, 2027])
