@@ -23,9 +23,8 @@ from services.admin.trial_events import read_events
 from services.domain.campaigns import Achieve
 from services.domain.coupons.codes import display
 from services.domain.coupons.effects import GrantCoupon
-from services.domain.exact import minor_digits, text_of
+from services.domain.exact import text_of
 from services.domain.partner_program import PartnerProgram
-from services.domain.points.earning import worth
 from services.domain.points.wallet import Post
 from services.domain.state import CustomerState
 from services.terminal.arguments import time_zone
@@ -126,11 +125,10 @@ def _customer_row(
     customer_id: str, state: CustomerState, program: PartnerProgram
 ) -> dict[str, Any]:
     wallet = state.wallet
-    money = worth(wallet.balance, program.value_of_point, minor_digits(program.currency))
     return {
         "customer_id": customer_id,
         "points": wallet.balance,
-        "worth": money,
+        "worth": program.worth_of(wallet.balance, state.profile),
         "owed": wallet.owed,
         "score": wallet.score,
         "spent": wallet.spent,

@@ -9,8 +9,8 @@ from decimal import Decimal
 from typing import Final
 
 from services.domain.campaigns import Campaign
-from services.domain.exact import ONE, ZERO
-from services.domain.points.earning import CardRules, CashbackRule, Rates
+from services.domain.exact import ONE, ZERO, minor_digits
+from services.domain.points.earning import CardRules, CashbackRule, Rates, worth
 from services.domain.profiles import Profile
 from services.domain.referrals import ReferralRules
 from services.domain.terms import Group, Terms
@@ -128,6 +128,23 @@ class PartnerProgram:
             return None
         ranks = self.default_cashback.rank_factor if self.default_cashback is not None else ZERO
         return CashbackRule(threshold=ONE, wallet_factor=tier.earning_factor, rank_factor=ranks)
+
+    def card_of(self, profile: Profile) -> CardRules | None:
+        """The card that is held."""
+        return self.cards.get(profile.card_id) if profile.card_id is not None else None
+
+    def point_rate(self, card: CardRules | None) -> tuple[Decimal, Decimal]:
+        """What points are worth by the default rule: so much money for so many; by the card, where it says both."""
+        if card is not None:
+            money, points = card.currency_amount_redemption, card.points_per_currency_redemption
+            if money and points:
+                return money, points
+        return self.value_of_point, ONE
+
+    def worth_of(self, points: int, profile: Profile) -> Decimal:
+        """What so many points are worth to this customer by the default rule, never rounded up."""
+        money, per = self.point_rate(self.card_of(profile))
+        return worth(points, money, minor_digits(self.currency), per=per)
 
     def assigned_card(self) -> CardRules | None:
         """The card that who registers without one is given."""

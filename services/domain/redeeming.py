@@ -11,7 +11,7 @@ from services.domain.coupons.effects import GrantCoupon, GrantRefusal
 from services.domain.coupons.granting import granted, refused
 from services.domain.coupons.lifecycle import StepRefusal, cancel
 from services.domain.course import Course
-from services.domain.exact import ZERO, minor_digits
+from services.domain.exact import ONE, ZERO, minor_digits
 from services.domain.origins import Source, SourceKind
 from services.domain.partner_program import PartnerProgram, RedemptionRule
 from services.domain.points.earning import CardRules, worth
@@ -94,13 +94,9 @@ def value_of_point(
     """
     if not rule.is_general:
         return None
-    if rule.is_default and card is not None:
-        money, points = card.currency_amount_redemption, card.points_per_currency_redemption
-        if money and points:
-            return money, points
-    if not rule.is_default and rule.value_of_point:
-        return rule.value_of_point, Decimal(1)
-    return program.value_of_point, Decimal(1)
+    if rule.is_default:
+        return program.point_rate(card)
+    return rule.value_of_point or program.value_of_point, ONE
 
 
 def unusable(

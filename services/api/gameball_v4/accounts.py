@@ -18,9 +18,8 @@ from services.api.edge.problems import not_found
 from services.domain.campaigns import ANY_NUMBER, Campaign, Standpoint, ineligible
 from services.domain.coupons.granting import refused
 from services.domain.course import Course
-from services.domain.exact import ONE, minor_digits
 from services.domain.partner_program import PartnerProgram
-from services.domain.points.earning import CardRules, worth
+from services.domain.points.earning import CardRules
 from services.domain.redeeming import unusable, value_of_point
 from services.domain.state import NEW_CUSTOMER, CustomerState
 from services.domain.triggering import standpoint
@@ -51,24 +50,16 @@ class Account:
     @property
     def card(self) -> CardRules | None:
         """The card that is held; one that was deleted is nobody's."""
-        return self.program.cards.get(self.state.profile.card_id or 0)
+        return self.program.card_of(self.state.profile)
 
     @property
     def rate(self) -> tuple[Decimal, Decimal]:
         """So much money for so many points: by the card, where it says so, else what a point is worth."""
-        if self.card is not None:
-            money, per = (
-                self.card.currency_amount_redemption,
-                self.card.points_per_currency_redemption,
-            )
-            if money and per:
-                return money, per
-        return self.program.value_of_point, ONE
+        return self.program.point_rate(self.card)
 
     def worth_of(self, amount: int) -> Decimal:
         """What so many points are worth, never rounded up."""
-        money, per = self.rate
-        return worth(amount, money, minor_digits(self.program.currency), per=per)
+        return self.program.worth_of(amount, self.state.profile)
 
 
 async def account_of(connection: asyncpg.Connection, call: Call, customer_id: str) -> Account:

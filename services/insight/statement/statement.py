@@ -7,32 +7,30 @@ program of now. The document is what `--json` prints, and what people are shown.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from decimal import Decimal
 from typing import Any
 
 import asyncpg
 
 from services.adapters.postgres.coupon_terms import stored_terms
 from services.adapters.postgres.stored_program import program_from
-from services.domain.campaigns import ANY_NUMBER, Standpoint, ineligible
+from services.domain.campaigns import ANY_NUMBER, ineligible
 from services.domain.coupons.coupon import Coupon
 from services.domain.coupons.lifecycle import settle
-from services.domain.exact import minor_digits
+from services.domain.course import Course
 from services.domain.partner_program import PartnerProgram
-from services.domain.points.earning import worth
-from services.domain.points.ledger import ended
-from services.domain.points.wallet import Wallet, after
-from services.domain.profiles import Profile
-from services.domain.tiers import Tier, progress_by, tier_at
+from services.domain.tiers import Tier, progress_by
+from services.domain.triggering import standpoint
 from services.insight.statement.stored import Stored
 
 
 def statement(stored: Stored) -> dict[str, Any]:
     """All of it. Points are whole numbers, money decimals; lots and entries in the order in which they are taken."""
     program = program_from(stored.program)
-    wallet = _now(stored)
+    course = Course(
+        program, stored.state, at=stored.at, draws=()
+    )  # begins none: it has ended what is over
+    wallet, profile = course.state.wallet, course.state.profile
     settings = stored.program.sections.get("settings", {})
-    profile = stored.profile
     return {
         "partner_id": program.partner_id,
         "partner": stored.partner,
@@ -49,7 +47,7 @@ def statement(stored: Stored) -> dict[str, Any]:
         "referred_by": profile.referred_by,
         "balance": {
             "points": wallet.balance,
-            "worth": _worth(wallet.balance, program, profile),
+            "worth": program.worth_of(wallet.balance, profile),
             "currency": program.currency,
             "points_name": settings.get("pointsName", "Points"),
             "owed": wallet.owed,
@@ -72,37 +70,19 @@ def statement(stored: Stored) -> dict[str, Any]:
             "orders": wallet.orders,
             "referrals": wallet.referrals,
         },
-        "tier": _tier(program, wallet),
-        "campaigns": list(_campaigns(stored, program, wallet)),
+        "tier": _tier(program, course),
+        "campaigns": list(_campaigns(program, course)),
         "coupons": [_coupon(coupon, reward, stored) for coupon, reward in stored.coupons],
         "entries": [_entry(row) for row in reversed(stored.entries)],
     }
 
 
-def _worth(points: int, program: PartnerProgram, profile: Profile) -> Decimal:
-    """By the default rule, which goes by the card's rate where the card held has one."""
-    places = minor_digits(program.currency)
-    card = program.cards.get(profile.card_id) if profile.card_id is not None else None
-    money = card.currency_amount_redemption if card is not None else None
-    per = card.points_per_currency_redemption if card is not None else None
-    if money and per:
-        return worth(points, money, places, per=per)
-    return worth(points, program.value_of_point, places)
-
-
-def _now(stored: Stored) -> Wallet:
-    wallet = stored.wallet
-    for entry in ended(wallet, stored.at):
-        wallet = after(wallet, entry)
-    return wallet
-
-
-def _tier(program: PartnerProgram, wallet: Wallet) -> dict[str, Any]:
+def _tier(program: PartnerProgram, course: Course) -> dict[str, Any]:
     """Where progress has come to, and what is missing to the tier after it."""
-    progress = progress_by(program.tier_method, wallet)
+    progress = progress_by(program.tier_method, course.state.wallet)
     following = next((tier for tier in program.tiers if tier.min_progress > progress), None)
     return {
-        "current": _of(tier_at(program.tiers, progress)),
+        "current": _of(course.tier),
         "next": _of(following),
         "progress": progress,
         "missing": None if following is None else following.min_progress - progress,
@@ -118,16 +98,11 @@ def _of(tier: Tier | None) -> dict[str, Any] | None:
     }  # fmt: skip
 
 
-def _campaigns(stored: Stored, program: PartnerProgram, wallet: Wallet) -> Iterator[dict[str, Any]]:
+def _campaigns(program: PartnerProgram, course: Course) -> Iterator[dict[str, Any]]:
     """Those there are now, by id. `refused`: why the customer cannot achieve it now, null if nothing is against it."""
-    tier = tier_at(program.tiers, progress_by(program.tier_method, wallet))
-    view = Standpoint(
-        occurred_at=stored.at,
-        tier_order=tier.order if tier is not None else 1,
-        tags=stored.profile.tags,
-    )
+    view = standpoint(course, course.at)
     for campaign in program.campaigns:
-        progress = stored.campaigns.of(campaign.id)
+        progress = course.state.campaigns.of(campaign.id)
         most = campaign.max_achievement
         yield {
             "id": campaign.id,

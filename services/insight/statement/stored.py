@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,10 +16,8 @@ from services.adapters.postgres.coupons import coupon_from
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.programs import StoredProgram, stored_programs
 from services.adapters.postgres.queries import queries
-from services.domain.campaigns import NO_CAMPAIGNS, CampaignProgress
 from services.domain.coupons.coupon import Coupon
-from services.domain.points.wallet import NO_POINTS, Wallet
-from services.domain.profiles import UNKNOWN, Profile
+from services.domain.state import NEW_CUSTOMER, CustomerState
 
 LAST_ENTRIES = 20
 
@@ -33,10 +31,8 @@ class Stored:
     at: datetime
     partner: str
     customer_id: str
-    profile: Profile
+    state: CustomerState
     card: Any
-    wallet: Wallet
-    campaigns: CampaignProgress
     coupons: Sequence[tuple[Coupon, str | None]]
     entries: Sequence[asyncpg.Record]
     program: StoredProgram
@@ -59,20 +55,18 @@ async def read_customer(
             row["number"]: points.lot_from(row)
             for row in await points.open_lots(connection, [number])
         }
-        wallet, campaigns = NO_POINTS, NO_CAMPAIGNS
+        state = NEW_CUSTOMER
         for row in await points.wallets_of(connection, [number]):
             wallet, campaigns = points.wallet_from(row, lots), points.campaigns_from(row)
-        profile = UNKNOWN
+            state = replace(state, wallet=wallet, campaigns=campaigns)
         for row in await profiles.of_customers(connection, [number]):
-            profile = profiles.profile_from(row)
+            state = replace(state, profile=profiles.profile_from(row))
         return Stored(
             at=await clock(connection, clock_offset),
             partner=customer["partner"],
             customer_id=customer_id,
-            profile=profile,
+            state=state,
             card=None if customer["card"] is None else orjson.loads(customer["card"]),
-            wallet=wallet,
-            campaigns=campaigns,
             coupons=[
                 (coupon_from(row), row["reward_description"])
                 for row in await connection.fetch(_SQL["coupons"], number)
