@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 
-from services.adapters.postgres import points, profiles
+from services.adapters.postgres.accounts import stored_account
 from services.adapters.postgres.clock import clock
 from services.adapters.postgres.programs import stored_programs
 from services.adapters.postgres.queries import queries
@@ -70,7 +70,7 @@ async def account_of(connection: asyncpg.Connection, call: Call, customer_id: st
     rows = await connection.fetch(_SQL["customer"], call.partner_id, customer_id, offset)
     if rows:
         number, at = rows[0]["customer_no"], rows[0]["at"]
-        state = await _state_of(connection, number)
+        state = await stored_account(connection, number)
     else:
         number, at, state = None, await clock(connection, offset), NEW_CUSTOMER
     return Account(
@@ -97,21 +97,6 @@ async def number_of(connection: asyncpg.Connection, call: Call, customer_id: str
         _SQL["customer"], call.partner_id, customer_id, offset
     )
     return number
-
-
-async def _state_of(connection: asyncpg.Connection, number: int) -> CustomerState:
-    state = NEW_CUSTOMER
-    known: dict[str, Any] = {}
-    for row in await profiles.of_customers(connection, [number]):
-        known["profile"] = profiles.profile_from(row)
-    lots = {
-        row["number"]: points.lot_from(row) for row in await points.open_lots(connection, [number])
-    }
-    for row in await points.wallets_of(connection, [number]):
-        known["wallet"] = points.wallet_from(row, lots)
-        known["standing"] = points.standing_from(row)
-        known["campaigns"] = points.campaigns_from(row)
-    return CustomerState(**known) if known else state
 
 
 def open_campaigns(account: Account) -> set[int]:

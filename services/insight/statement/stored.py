@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
 import orjson
 
-from services.adapters.postgres import points, profiles
+from services.adapters.postgres.accounts import stored_account
 from services.adapters.postgres.clock import clock
 from services.adapters.postgres.coupons import coupon_from
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.programs import StoredProgram, stored_programs
 from services.adapters.postgres.queries import queries
 from services.domain.coupons.coupon import Coupon
-from services.domain.state import NEW_CUSTOMER, CustomerState
+from services.domain.state import CustomerState
 
 LAST_ENTRIES = 20
 
@@ -51,21 +51,11 @@ async def read_customer(
             return None
         (customer,) = rows
         number = customer["customer_no"]
-        lots = {
-            row["number"]: points.lot_from(row)
-            for row in await points.open_lots(connection, [number])
-        }
-        state = NEW_CUSTOMER
-        for row in await points.wallets_of(connection, [number]):
-            wallet, campaigns = points.wallet_from(row, lots), points.campaigns_from(row)
-            state = replace(state, wallet=wallet, campaigns=campaigns)
-        for row in await profiles.of_customers(connection, [number]):
-            state = replace(state, profile=profiles.profile_from(row))
         return Stored(
             at=await clock(connection, clock_offset),
             partner=customer["partner"],
             customer_id=customer_id,
-            state=state,
+            state=await stored_account(connection, number),
             card=None if customer["card"] is None else orjson.loads(customer["card"]),
             coupons=[
                 (coupon_from(row), row["reward_description"])
