@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import asyncpg
 import pytest
 
 from services.adapters.postgres.pool import connect
 from services.insight.verify.run import verify
+from services.issuer.pipeline import Pipeline
 from services.runtime.settings import Settings
 from tests.insight.program_faults import FAULTS
 from tests.stand.busy_program import make_busy
 from tests.stand.copies import Copies, database_name
+from tests.stand.telling import told
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +42,22 @@ async def test_verify_has_nothing_against_a_busy_program(busy: Settings) -> None
     }  # fmt: skip
     assert {row["source_kind"] for row in granted} == {"campaign", "tier", "referral"}
     assert (letters, brought) == (0, 1)
+
+
+async def test_friend_who_registers_in_the_batch_of_who_brought_them(
+    topics: Settings, database: asyncpg.Connection, pipeline: Pipeline, partner_id: int
+) -> None:
+    """Each customer has an instant of their own there, whose order by name says nothing of the order of decisions."""
+    await pipeline.process(
+        [
+            told("customer.created", "zoe", partner_id=partner_id),
+            told("customer.created", "adam", partner_id=partner_id, referred_by="zoe"),
+        ]
+    )
+    rows = await database.fetch("SELECT referred_by FROM profiles ORDER BY registered_at")
+    assert [row["referred_by"] for row in rows] == ["zoe", None]
+    report = await verify(topics, lambda _line: None)
+    assert [one for one in report.violations if one.invariant == "P5"] == []
 
 
 @pytest.fixture
