@@ -6,6 +6,6 @@ What is measured, and how, stands at the top of each module. A run: `__main__` (
 (CPU and memory), `sections` with `latency` and `growth` (the parts of a run), `tape` (every row the service
 writes), `results` and `report` (the table).
 
-Beside it, a command each: `api` with `http_load` and its yardstick `bare_api`, `explain`, `lifecycle`, `what_if`,
-`operators` on the database of `millions`, with the issuing `beside` it.
+Beside it, a command each: `api` with `http_load` and its yardstick `bare_api`, `explain`, `lifecycle`, `what_if` with
+its `shop_history`, `operators` on the database of `millions`, with the issuing `beside` it.
 """
