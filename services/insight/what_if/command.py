@@ -56,7 +56,7 @@ ONE_STEP_MS = 600_000
 )  # fmt: skip
 @click.option(
     "--workers", type=click.IntRange(1, 64),
-    help="Processes that share the work, with --program; one for each processor, at most 4.",
+    help="Processes that share the work, with --program; one for each processor, at most 3.",
 )  # fmt: skip
 @json_option
 @click.pass_context

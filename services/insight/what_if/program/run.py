@@ -25,8 +25,8 @@ from services.runtime.settings import Settings
 from services.terminal.output import progress
 from services.terminal.pace import PROGRESS_SECONDS, Tick
 
-MOST_PROCESSES = 4
-"""Unless told otherwise: each has some 100 MB."""
+MOST_PROCESSES = 3
+"""Unless told otherwise: each has 140 MB at most, of a million events, and together they are to have no more than 500."""
 WORTH_ONE = 20_000
 """Records that a process of its own decides sooner than it takes to start."""
 
