@@ -26,7 +26,7 @@ from services.terminal.output import progress
 from services.terminal.pace import PROGRESS_SECONDS, Tick
 
 MOST_PROCESSES = 3
-"""Unless told otherwise: each has 140 MB at most, of a million events, and together they are to have no more than 500."""
+"""Unless told otherwise: each has 140 MB at most, of a million events, and together they may have 500."""
 WORTH_ONE = 20_000
 """Records that a process of its own decides sooner than it takes to start."""
 
