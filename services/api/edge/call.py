@@ -116,10 +116,9 @@ class Call:
             raise Problem(Reason.BODY_NOT_JSON, str(error)) from None
 
     async def exact_object(self) -> dict[str, Any]:
-        """The same as one JSON object. Raises Problem 400, 413."""
-        body = await self.exact_json()
-        if not isinstance(body, dict):
-            raise Problem(Reason.BODY_NO_OBJECT)
+        """The same of one JSON object, taken as strictly as `json_object` does. Raises Problem 400, 413."""
+        await self.json_object()
+        body: dict[str, Any] = await self.exact_json()
         return body
 
     def failure(self, problem: Problem) -> Reply:

@@ -69,8 +69,8 @@ async def test_rate_earns_to_its_last_digit(partner: Partner, issuing: Pipeline)
 @pytest.mark.parametrize(
     ("rate", "text"),
     [
-        ("0.0000001", RATE_DIGITS), ("1.1234567", RATE_DIGITS), ("1000000000000", RATE_DIGITS), ("1e400", RATE_DIGITS),
-        ("1e-400", RATE_DIGITS), ("0", RATE), ("0.0", RATE), ("-0.5", RATE), ('"1.5"', RATE), ("true", RATE), ("[1]", RATE),
+        ("0.0000001", RATE_DIGITS), ("1.1234567", RATE_DIGITS), ("1000000000000", RATE_DIGITS), ("1e200", RATE_DIGITS),
+        ("1e-200", RATE_DIGITS), ("0", RATE), ("0.0", RATE), ("-0.5", RATE), ('"1.5"', RATE), ("true", RATE), ("[1]", RATE),
     ],
 )  # fmt: skip
 async def test_rate_is_refused(partner: Partner, rate: str, text: str) -> None:
