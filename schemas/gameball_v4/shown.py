@@ -48,7 +48,7 @@ def applies_to_lines(
 
 def shown_campaign(campaign: Campaign, lang: str | None = None) -> Document:
     """GET /reward-campaigns/{id}. Texts in this language, where there are any, take the place of the default ones."""
-    found = _in_language(sendable(campaign), lang)
+    found = in_language(sendable(campaign), lang)
     for reward in found["rewards"]:
         reward["couponReward"] = _coupon(reward["couponReward"])
     found["trigger"]["eventName"] = campaign.event_name
@@ -62,9 +62,9 @@ def shown_tiers(now: Sections, lang: str | None = None) -> list[Document]:
 
 def shown_tier(tier: Tier, lang: str | None = None) -> Document:
     """One of them."""
-    found = _without_empty(_in_language(sendable(tier), lang))
+    found = _without_empty(in_language(sendable(tier), lang))
     found["benefits"] = [
-        _without_empty(_in_language(benefit, lang)) for benefit in found["benefits"]
+        _without_empty(in_language(benefit, lang)) for benefit in found["benefits"]
     ]
     for benefit in found["benefits"]:
         benefit["rewardWalletFactor"] = benefit["walletRewardFactor"]
@@ -74,7 +74,7 @@ def shown_tier(tier: Tier, lang: str | None = None) -> Document:
 
 def shown_referrals(now: Sections, lang: str | None = None) -> Document:
     """GET /referrals: `extraReward` in both of its places."""
-    found = _without_empty(_in_language(sendable(now.referrals), lang))
+    found = _without_empty(in_language(sendable(now.referrals), lang))
     for name in ("customerReward", "friendReward", "extraReward"):
         if found[name] is not None:
             found[name]["coupon"] = _coupon(found[name]["coupon"])
@@ -160,8 +160,8 @@ def _without_empty(document: Document) -> Document:
     return document
 
 
-def _in_language(document: Document, lang: str | None) -> Document:
-    """Its texts in this language, else in the plain form of it (`lt` for `lt-LT`), else as they are."""
+def in_language(document: Document, lang: str | None) -> Document:
+    """A document's texts in this language, else in the plain form of it (`lt` for `lt-LT`), else as they are."""
     translations: Mapping[str, Mapping[str, Any]] = document["translations"]
     if not translations or not lang:
         return document

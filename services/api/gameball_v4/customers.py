@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 
 from schemas.gameball_v4.customer_answers import ShownBalance, ShownCustomer, ShownTierProgress
+from schemas.gameball_v4.shown import in_language
 from schemas.gameball_v4.values import shown_moment
 from services.api.edge.reply import Reply
 from services.api.gameball_v4.accounts import Account, known_account
@@ -14,7 +15,7 @@ from services.api.gameball_v4.call import Writing
 from services.api.gameball_v4.description import gives
 from services.api.gameball_v4.documents import shown
 from services.api.gameball_v4.friends import friends_of
-from services.api.gameball_v4.parameters import CustomerOfPath
+from services.api.gameball_v4.parameters import CustomerOfPath, Lang
 from services.domain.tiers import Tier, progress_by
 
 router = APIRouter(prefix="/api/v4/integrations/customers/{customerId}", tags=["customers"])
@@ -52,6 +53,7 @@ async def show_customer(account: Asked) -> Reply:
 async def show_balance(
     call: Writing,
     customer_id: CustomerOfPath,
+    lang: Lang,
     expand: Annotated[
         str | None, Query(pattern=f"^{_EXPANDED}(,{_EXPANDED})*$", description="What to add.")
     ] = None,
@@ -65,7 +67,7 @@ async def show_balance(
     async with call.reading() as connection:
         account = await known_account(connection, call, customer_id)
         if "tier" in wanted:
-            more["tier"] = _tier_progress(account)
+            more["tier"] = _tier_progress(account, lang)
         if "referrals" in wanted:
             more["referrals"] = await friends_of(connection, account)
     return shown(_balance(account) | more)
@@ -96,32 +98,32 @@ def _balance(account: Account) -> dict[str, Any]:
 
 
 @router.get("/tier-progress", responses=gives(200, ShownTierProgress, "The tiers."))
-async def show_tier_progress(account: Asked) -> Reply:
+async def show_tier_progress(account: Asked, lang: Lang) -> Reply:
     """Show a customer's tier, the next one, and how far they have come."""
-    return shown(_tier_progress(account))
+    return shown(_tier_progress(account, lang))
 
 
-def _tier_progress(account: Account) -> dict[str, Any]:
+def _tier_progress(account: Account, lang: str | None) -> dict[str, Any]:
     program = account.program
     progress = progress_by(program.tier_method, account.state.wallet)
     current = account.course.tier_now()
     above = [tier for tier in program.tiers if tier.min_progress > progress]
     return {
-        "current": _tier(account, current),
-        "next": _tier(account, above[0] if above else None),
+        "current": _tier(account, current, lang),
+        "next": _tier(account, above[0] if above else None, lang),
         "progress": progress,
         "method": str(program.tier_method),
     }
 
 
-def _tier(account: Account, tier: Tier | None) -> dict[str, Any] | None:
+def _tier(account: Account, tier: Tier | None, lang: str | None) -> dict[str, Any] | None:
     if tier is None:
         return None
-    icons = {each["id"]: each.get("icon") for each in account.sections.get("tiers", ())}
+    stored = next(each for each in account.sections["tiers"] if each["id"] == tier.id)
     return {
         "id": tier.id,
         "order": tier.order,
-        "name": tier.name,
+        "name": in_language(stored, lang)["name"],
         "minProgress": tier.min_progress,
-        "icon": icons.get(tier.id),
+        "icon": stored.get("icon"),
     }

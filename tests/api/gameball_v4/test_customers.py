@@ -21,7 +21,7 @@ CASHBACK = {
     "tierCashbackRules": [],
 }  # fmt: skip
 TIERS = [
-    {"name": "Bean", "minProgress": 0, "order": 1, "icon": "b.png"},
+    {"name": "Bean", "minProgress": 0, "order": 1, "icon": "b.png", "translations": {"lt": {"name": "Pupelė"}}},
     {"name": "Roast", "minProgress": Decimal("40.5"), "order": 2,
      "benefits": [{"type": "Loyalty Points Earning Custom Configuration", "walletRewardFactor": 3}]},
 ]  # fmt: skip
@@ -128,6 +128,10 @@ async def test_customer_earns_and_stands_between_tiers(
     progress = await ask(partner, "/customers/anna/tier-progress")
     assert (progress["current"]["name"], progress["next"]["name"]) == ("Bean", "Roast")
     assert progress["current"]["icon"] == "b.png"
+    for place in ("/customers/anna/tier-progress?lang=lt", "/customers/anna/balance?expand=tier&lang=lt-LT"):  # fmt: skip
+        progress = await ask(partner, place)
+        progress = progress.get("tier", progress)
+        assert (progress["current"]["name"], progress["next"]["name"]) == ("Pupelė", "Roast")
     assert (await ask(stranger, "/transactions"))["transactions"] == []
 
 
