@@ -62,7 +62,8 @@ class Accounts:
     uses: list[UseRow] = field(default_factory=list)
     uses_back: set[UseBack] = field(default_factory=set)
     _wallets: dict[int, WalletRow] = field(default_factory=dict)
-    _lots: dict[tuple[int, int], LotRow] = field(default_factory=dict)
+    _new_lots: dict[tuple[int, int], LotRow] = field(default_factory=dict)
+    _changed_lots: dict[tuple[int, int], LotRow] = field(default_factory=dict)
     _profiles: dict[int, ProfileRow] = field(default_factory=dict)
     _refunds: dict[tuple[int, str], RefundRow] = field(default_factory=dict)
 
@@ -70,9 +71,13 @@ class Accounts:
         """As they stand now."""
         return self._wallets.values()
 
-    def lots(self) -> Collection[LotRow]:
-        """As they stand now: those that something was taken from, given back to, or opened."""
-        return self._lots.values()
+    def new_lots(self) -> list[LotRow]:
+        """Those that are opened, as they stand now."""
+        return list(self._new_lots.values())
+
+    def changed_lots(self) -> Collection[LotRow]:
+        """Those that were there and something was taken from, or given back to, as they stand now."""
+        return self._changed_lots.values()
 
     def profiles(self) -> Collection[ProfileRow]:
         """As they stand now."""
@@ -148,14 +153,17 @@ class Accounts:
         if entry.source.kind is SourceKind.MANUAL and entry.kind in _BOOKED:
             self.bookings.append(BookingRow(partner_id, entry.source.id, number, entry.number))
         touched = {take.lot for take in entry.takes}
-        if entry.opens is not None:
-            touched.add(entry.opens.number)
+        opened = entry.opens.number if entry.opens is not None else None
+        if opened is not None:
+            touched.add(opened)
         for each in touched:
             lot = after.wallet.lots[each]
             row = lot_row(
                 lot, customer_no=number, partner_id=partner_id, notice_at=self._notice(lot)
             )
-            self._lots[number, each] = row
+            is_new = each == opened or (number, each) in self._new_lots
+            lots = self._new_lots if is_new else self._changed_lots
+            lots[number, each] = row
 
     def _notice(self, lot: Lot) -> datetime | None:
         if lot.expires_at is None:

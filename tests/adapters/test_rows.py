@@ -82,7 +82,6 @@ INSERTS: list[tuple[Any, str, str, int]] = [
     (LoyaltyCardRow, "cards", "insert_card",    1),
     (ProfileRow, "profiles", "put_profile",     0),
     (WalletRow,  "points", "put_wallet",        0),
-    (LotRow,     "points", "put_lots",          0),
     (RefundBefore, "purchases", "put_refunds_before", 0),
     (UseRow,     "purchases", "put_uses",       0),
 ]  # fmt: skip

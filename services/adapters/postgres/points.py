@@ -10,6 +10,7 @@ from typing import NamedTuple
 import asyncpg
 import orjson
 
+from services.adapters.postgres.failures import LostRace
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
 from services.adapters.postgres.tables import columns_of, fetch_by
@@ -71,7 +72,7 @@ class EntryRow(NamedTuple):
 
 
 class LotRow(NamedTuple):
-    """A row of `lots`. Fields as in the query `put_lots`."""
+    """A row of `lots`."""
 
     customer_no: int
     number: int
@@ -219,11 +220,13 @@ async def put_wallets(connection: Connection, rows: Collection[WalletRow]) -> No
         await connection.executemany(_SQL["put_wallet"], in_order)
 
 
-async def put_lots(connection: Connection, rows: Collection[LotRow]) -> None:
-    """The lots as they stand now, new ones among them."""
+async def change_lots(connection: Connection, rows: Collection[LotRow]) -> None:
+    """Lots that are there, as they stand now. Raises LostRace of one that is not."""
     if rows:
-        in_order = sorted(rows, key=lambda row: (row.customer_no, row.number))
-        await connection.execute(_SQL["put_lots"], *columns_of(in_order))
+        kept = [(row.customer_no, row.number, row.remaining, row.expired) for row in rows]
+        done = await connection.fetch(_SQL["change_lots"], *columns_of(kept))
+        if len(done) != len(kept):
+            raise LostRace("a lot that was taken from is not there")
 
 
 async def is_booked(connection: Connection, partner_id: int, transaction_id: str) -> bool:

@@ -44,13 +44,12 @@ ON CONFLICT (customer_no) DO UPDATE SET
     tier_name = excluded.tier_name, granted_ids = excluded.granted_ids, granted_names = excluded.granted_names,
     campaigns = excluded.campaigns;
 
--- name: put_lots
--- Lots as they stand after the batch. What was there keeps its notice, which the sweeper moves on.
-INSERT INTO lots (customer_no, number, partner_id, source_kind, source_id, earned_at, expires_at, notice_at, amount,
-    remaining, expired)
-SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::timestamptz[], $7::timestamptz[],
-                     $8::timestamptz[], $9::bigint[], $10::bigint[], $11::bigint[])
-ON CONFLICT (customer_no, number) DO UPDATE SET remaining = excluded.remaining, expired = excluded.expired;
+-- name: change_lots
+-- Lots that were there, as they stand after the batch. They keep their notices, which the sweeper moves on.
+UPDATE lots l SET remaining = n.remaining, expired = n.expired
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS n (customer_no, number, remaining, expired)
+WHERE l.customer_no = n.customer_no AND l.number = n.number
+RETURNING l.number;
 
 -- name: booked
 -- Whether a partner has booked this transaction by hand.
