@@ -58,7 +58,8 @@ RULES_GAMES = """
 _offset = itertools.count()
 
 
-def _record(type_: str, data: dict[str, Any]) -> ConsumerRecord:
+def record(type_: str, data: dict[str, Any]) -> ConsumerRecord:
+    """An event of the benchmark's partner, unless `data` names another."""
     headers = [
         ("ce_specversion", b"1.0"), ("ce_id", str(uuid.uuid4()).encode()), ("ce_source", b"/b"),
         ("ce_type", type_.encode()), ("ce_time", instant()),
@@ -70,7 +71,7 @@ def _record(type_: str, data: dict[str, Any]) -> ConsumerRecord:
 
 def _completions(game_id: int, count: int) -> list[ConsumerRecord]:
     return [
-        _record("game.completed", {"game_id": game_id, "customer_id": f"r-{next(_offset)}"})
+        record("game.completed", {"game_id": game_id, "customer_id": f"r-{next(_offset)}"})
         for _ in range(count)
     ]
 
@@ -83,7 +84,7 @@ async def _orders(stage: Stage, count: int) -> list[ConsumerRecord]:
     )  # fmt: skip
     fixed: dict[str, Any] = {"currency": "EUR", "total": "9.90", "shop_id": None, "lines": []}
     return [
-        _record(
+        record(
             "order.placed",
             {"order_id": f"o-{next(_offset)}", "customer_id": row["customer_id"],
              "coupon_codes": [row["code"]], **fixed},
@@ -102,16 +103,17 @@ async def rules(stage: Stage, events: int) -> dict[str, float]:
     pipeline = Pipeline(pool, locks, Manner.by(stage.settings))
     rates: dict[str, list[float]] = {}
     for _ in range(ROUNDS):
-        rates.setdefault("plain", []).append(await _rate(pipeline, _completions(PLAIN, events)))
-        rates.setdefault("orders", []).append(await _rate(pipeline, await _orders(stage, events)))
+        rates.setdefault("plain", []).append(await rate(pipeline, _completions(PLAIN, events)))
+        rates.setdefault("orders", []).append(await rate(pipeline, await _orders(stage, events)))
         for name, game_id in (("customer limit", LIMITED), ("total limit", TOTAL)):
-            rates.setdefault(name, []).append(await _rate(pipeline, _completions(game_id, events)))
+            rates.setdefault(name, []).append(await rate(pipeline, _completions(game_id, events)))
     await locks.close()
     await pool.close()
     return {name: sorted(each)[len(each) // 2] for name, each in rates.items()}
 
 
-async def _rate(pipeline: Pipeline, records: Sequence[ConsumerRecord]) -> float:
+async def rate(pipeline: Pipeline, records: Sequence[ConsumerRecord]) -> float:
+    """Records per second, batch after batch on each lane."""
     batches = [records[start : start + BATCH] for start in range(0, len(records), BATCH)]
 
     async def lane(number: int) -> None:

@@ -83,3 +83,12 @@ async def test_operators_benchmark_does_everything(run: Run) -> None:
         (said,) = [one for one in errors.splitlines() if one.startswith(line)]
         assert (", 400 " if "refused" in line else ", 200") in said, errors
     assert "event of the longest history" in output
+
+
+async def test_program_benchmark_decides_every_kind(run: Run) -> None:
+    """`python -m bench.program`, a small one: completions and orders with and without a program, side by side."""
+    code, output, errors = await run("bench.program", "--events", "400", "--rounds", "1")
+    assert code == 0, errors
+    for kind in ("completions", "orders, no program", "orders under a program"):
+        assert f"{kind}: " in errors
+        assert f"│ {kind} " in output

@@ -1,0 +1,153 @@
+"""What a program costs: `python -m bench.program [--events N] [--rounds N]`, one table.
+
+The pipeline alone, batches of 2,000 on two lanes, no Kafka and no relay: plain completions, orders of a partner that has
+no program, and orders of a partner with cashback, three tiers and ten campaigns (see `shop`), round after round. What
+counts is the ratio of the last to the first in one run; CPU by process tells where it goes, and is the steadier figure
+on a machine that others use too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+
+import uvloop
+from aiokafka import ConsumerRecord
+from rich.console import Console
+from rich.table import Table
+
+from bench.lifecycle import LANES, rate, record
+from bench.meter import Meter, per_thousand
+from bench.shop import add_shop, customer_of, orders
+from bench.stage import Stage, open_stage
+from bench.workload import CUSTOMERS_PER_EVENT, MULTIPLE_GAMES, PARTNER_ID, SINGLE_GAMES
+from services.adapters.postgres.pool import open_pool
+from services.adapters.redis_locks import CustomerLocks
+from services.decisions.manner import Manner
+from services.issuer.pipeline import Pipeline
+from services.runtime.garbage import look_only_when_told
+from services.runtime.settings import read_settings
+from services.stage.children import new_code_secret
+
+PLAIN, BARE, UNDER_PROGRAM = "completions", "orders, no program", "orders under a program"
+TARGET = 0.4
+WARM_UP_SEED = -1
+
+Kind = Callable[[int, int], list[ConsumerRecord]]
+"""So many records, of this round."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Cost:
+    """Of one kind, a figure each round: records per second, and CPU ms per 1,000 of them by process."""
+
+    rates: list[float] = field(default_factory=list)
+    ours_ms: list[float] = field(default_factory=list)
+    postgres_ms: list[float] = field(default_factory=list)
+
+
+def _completions(count: int, seed: int) -> list[ConsumerRecord]:
+    rng = random.Random(seed)
+    customers = int(count * CUSTOMERS_PER_EVENT)
+    games = SINGLE_GAMES + MULTIPLE_GAMES
+    return [
+        record(
+            "game.completed",
+            {"game_id": rng.choice(games), "customer_id": customer_of(rng, number, customers)},
+        )
+        for number in range(count)
+    ]
+
+
+def _bare(count: int, seed: int) -> list[ConsumerRecord]:
+    return [
+        record("order.placed", data) for data in orders(count, seed=seed, partner_id=PARTNER_ID)
+    ]
+
+
+def _under_program(count: int, seed: int) -> list[ConsumerRecord]:
+    return [record("order.placed", data) for data in orders(count, seed=seed)]
+
+
+KINDS: dict[str, Kind] = {PLAIN: _completions, BARE: _bare, UNDER_PROGRAM: _under_program}
+
+
+async def costs(stage: Stage, events: int, rounds: int) -> dict[str, Cost]:
+    """Of every kind, in interleaved rounds, every second one in reverse order."""
+    pool = await open_pool(
+        stage.settings, "benchmark", min_size=LANES, max_size=LANES, enable_seqscan="off"
+    )
+    locks = CustomerLocks(stage.settings)
+    pipeline = Pipeline(pool, locks, Manner.by(stage.settings))
+    found = {name: Cost() for name in KINDS}
+    for kind in KINDS.values():
+        await rate(pipeline, kind(events // 10, WARM_UP_SEED))
+    pids = [("ours", os.getpid()), *(one for one in stage.server_pids() if one[0] == "postgres")]
+    for number in range(rounds):
+        for name in list(KINDS)[:: -1 if number % 2 else 1]:
+            records = KINDS[name](events, number)
+            meter = Meter(pids)
+            cost = found[name]
+            cost.rates.append(await rate(pipeline, records))
+            used = per_thousand(meter.seconds(), events)
+            cost.ours_ms.append(used["ours"] * 1000)
+            cost.postgres_ms.append(used.get("postgres", 0.0) * 1000)
+            _progress(
+                f"round {number + 1} of {rounds}, {name}: {cost.rates[-1]:,.0f}/s,"
+                f" {cost.ours_ms[-1]:.0f} ms and {cost.postgres_ms[-1]:.0f} ms of Postgres"
+            )
+    await locks.close()
+    await pool.close()
+    return found
+
+
+def show(found: dict[str, Cost]) -> Table:
+    """One row for each kind."""
+    table = Table(
+        "records", "per second", "of plain", "CPU ms/1,000", "Postgres ms/1,000", "target",
+        title="What a program costs",
+    )  # fmt: skip
+    plain = median(found[PLAIN].rates)
+    for name, cost in found.items():
+        table.add_row(
+            name, f"{median(cost.rates):,.0f}", f"{median(cost.rates) / plain:.2f}",
+            f"{median(cost.ours_ms):.0f}", f"{median(cost.postgres_ms):.0f}",
+            f">= {TARGET}" if name == UNDER_PROGRAM else "",
+        )  # fmt: skip
+    return table
+
+
+async def measure(events: int, rounds: int) -> dict[str, Cost]:
+    """On servers and a database of its own."""
+    settings = read_settings(topic_partitions=1, code_secret=new_code_secret())
+    state = (settings.state_dir / "benchmark-program").resolve()
+    async with open_stage(settings.model_copy(update={"state_dir": state}), _progress) as stage:
+        await add_shop(stage.owner)
+        return await costs(stage, events, rounds)
+
+
+def _progress(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.program",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--events", type=int, default=20_000, help="of each kind and round")
+    parser.add_argument("--rounds", type=int, default=3)
+    asked = parser.parse_args(arguments)
+    look_only_when_told()  # as the issuer does
+    Console(width=110).print(show(uvloop.run(measure(asked.events, asked.rounds))))
+
+
+if __name__ == "__main__":
+    main()
