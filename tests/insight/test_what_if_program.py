@@ -16,6 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from schemas.gameball_v4.exact_json import write
 from schemas.topics import FOLLOW_UPS
 from services.adapters.kafka import client_options
+from services.domain.coupons.codes import display
 from services.issuer.pipeline import Pipeline
 from services.runtime.settings import Settings
 from tests.insight.shop import OTHER_CASHBACK, PROGRAM, Shop, tried
@@ -109,6 +110,36 @@ async def test_use_that_came_back_can_be_used_again(
     await shop.happens([refunded("o-1", "45", **of_shop)])
     await shop.happens([ordered("o-2", "50", coupon_codes=codes, **of_shop)])
     assert (await shop.ends())["anna"][0] == 45 * 3
+    report = await tried(couponry, shop, tmp_path, cashback=OTHER_CASHBACK)
+    assert (report["customers"], report["reproduced"]) == ([], True)
+
+
+async def test_of_two_coupons_of_one_tier_the_one_that_was_used_is_used(
+    shop: Shop, couponry: Command, tmp_path: Path
+) -> None:
+    """What a tier grants comes of one source: terms tell which coupon was which."""
+
+    def percent(value: int) -> dict[str, Any]:
+        return {"couponType": "percentage_discount", "discountValue": value}
+
+    benefits = [
+        {"type": "Entry Reward", "couponReward": percent(10)},
+        {"type": "Lifetime Reward", "couponReward": percent(50)},
+    ]
+    tiers = [
+        {"name": "New", "minProgress": 0, "order": 1},
+        {"name": "Known", "minProgress": 20, "order": 2, "benefits": benefits},
+    ]
+    await a_program(shop.database, shop.partner_id, cashback=OTHER_CASHBACK, tiers=tiers)
+    of_shop: dict[str, Any] = {"partner_id": shop.partner_id}
+    await shop.happens([ordered("o-1", "20", **of_shop)])
+    row = await shop.database.fetchrow(
+        "SELECT code, code_prefix FROM coupons WHERE terms ->> 'value' = '50'"
+    )
+    assert row is not None
+    codes = [display(row["code"], row["code_prefix"])]
+    await shop.happens([ordered("o-2", "100", coupon_codes=codes, **of_shop)])
+    assert (await shop.ends())["anna"][0] == (20 + 50) * 3
     report = await tried(couponry, shop, tmp_path, cashback=OTHER_CASHBACK)
     assert (report["customers"], report["reproduced"]) == ([], True)
 

@@ -10,10 +10,12 @@ from typing import Any, NamedTuple
 import asyncpg
 import orjson
 
+from services.adapters.postgres.coupon_terms import terms_from
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
 from services.adapters.postgres.rules import game_from
 from services.domain.program import Game
+from services.domain.terms import Terms
 from services.insight.what_if.program.families import Share
 
 BATCH_ROWS = 5_000
@@ -41,9 +43,10 @@ class Happened(NamedTuple):
 
 
 class Stepped(NamedTuple):
-    """A coupon that something was done with: what it was granted for, its code, and when staff ended it."""
+    """A coupon that something was done with: what it was granted for, its terms and code, and when staff ended it."""
 
     source: tuple[str, str]
+    terms: Terms
     code: str
     code_prefix: str
     ended_at: datetime | None
@@ -63,10 +66,15 @@ class Known:
 async def known_of(connection: Connection, share: Share) -> Known:
     """What the world must know before it begins."""
     coupons: dict[Any, list[Stepped]] = {}
+    terms: dict[str, Terms] = {}  # each once, for coupons are alike
     for row in await connection.fetch(_SQL["coupons_stepped"], *share.place):
+        stored = row["terms"]
+        if stored not in terms:
+            terms[stored] = terms_from(orjson.loads(stored))
         coupons.setdefault(row["event_key"], []).append(
             Stepped(
                 (row["source_kind"], row["source_id"]),
+                terms[stored],
                 row["code"],
                 row["code_prefix"],
                 row["ended_at"],

@@ -27,7 +27,7 @@ WHERE coalesce(f.family, cu.customer_no) % $4::bigint = $5::bigint;
 
 -- name: coupons_stepped
 -- Coupons with terms that something was done with, by the event that granted them; when staff ended one, if they did.
-SELECT c.event_key, c.source_kind, c.source_id, c.code, c.code_prefix,
+SELECT c.event_key, c.source_kind, c.source_id, c.code, c.code_prefix, c.terms,
        (SELECT min(h.at) FROM coupon_history h
         WHERE h.coupon_id = c.id AND h.event_key IS NULL AND h.word IN ('redeemed', 'cancelled')) AS ended_at
 FROM coupons c LEFT JOIN unnest($2::bigint[], $3::bigint[]) AS f (customer_no, family) USING (customer_no)

@@ -41,7 +41,7 @@ from services.domain.purchases import (
 from services.domain.referrals import NOBODY, Others
 from services.domain.stamps import AddStamp, TakeStampBack
 from services.domain.state import NEW_CUSTOMER, CustomerState, evolve
-from services.insight.what_if.program.history import Known
+from services.insight.what_if.program.history import Known, Stepped
 from services.insight.what_if.program.kept import NO_LOTS, Kept
 
 _PLENTY = 1 << 40
@@ -240,14 +240,12 @@ class World:
 
     def _keep_coupons(self, kept: Kept, noted: Sequence[Effect], key: Any) -> None:
         """Coupons that something was really done with, under their codes."""
-        stepped = list(self.known.coupons.get(key, ()))
+        found = _same_coupons(self.known.coupons.get(key, ()), noted)
         for effect in noted:
             if isinstance(effect, GrantCoupon):
-                source = (effect.source.kind, effect.source.id)
-                same = next((each for each in stepped if each.source == source), None)
+                same = found.get(effect.coupon_id)
                 if same is None:
                     continue
-                stepped.remove(same)
                 if same.ended_at is not None:
                     self._ended[effect.coupon_id] = same.ended_at
                 coupon = replace(held.granted(effect), code=same.code)
@@ -269,3 +267,22 @@ class World:
         """Ids that no other coupon has; codes are those of the record, or nobody knows them."""
         first, self._drawn = self._drawn, self._drawn + count
         return [Draw(coupon_id=f"{n}", code="") for n in range(first, first + count)]
+
+
+def _same_coupons(stepped: Sequence[Stepped], effects: Sequence[Effect]) -> dict[str, Stepped]:
+    """Which of these really is which that was granted here, by its id: one of the same terms; where those have changed,
+    one that was granted for the same."""
+    left = list(stepped)
+    granted = [effect for effect in effects if isinstance(effect, GrantCoupon)] if left else []
+    found: dict[str, Stepped] = {}
+    for asks_terms in (True, False):
+        for effect in granted:
+            source = (effect.source.kind, effect.source.id)
+            same = next(
+                (each for each in left if each.source == source and (each.terms == effect.terms or not asks_terms)),
+                None,
+            )  # fmt: skip
+            if same is not None and effect.coupon_id not in found:
+                left.remove(same)
+                found[effect.coupon_id] = same
+    return found
