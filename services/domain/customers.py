@@ -166,22 +166,21 @@ def _visited(course: Course, event: CustomerDid) -> None:
 
 
 def _reward_referrer(course: Course, event: ReferralCompleted) -> None:
-    """One more friend, and what that brings by the rules of now."""
+    """One more friend, and what that brings by the rules of now: told even if it is nothing."""
     if course.program is None:
         return
     rules, source = course.program.referrals, Source(SourceKind.REFERRAL, event.friend_id)
     referrals = course.state.wallet.referrals + 1
     reward, has_extra = rules.for_referrer(referrals) if rules is not None else (NO_REWARD, False)
     entry, coupon_ids = course.grant(reward, source, referrals=1)
-    if reward:
-        course.add(
-            RewardReferral(
-                role=Role.CUSTOMER,
-                friend_id=event.friend_id,
-                referrals=referrals,
-                extra=has_extra,
-                points=entry.points if entry is not None else 0,
-                score=entry.score if entry is not None else 0,
-                coupon_ids=coupon_ids,
-            )
+    course.add(
+        RewardReferral(
+            role=Role.CUSTOMER,
+            friend_id=event.friend_id,
+            referrals=referrals,
+            extra=has_extra,
+            points=entry.points if entry is not None else 0,
+            score=entry.score if entry is not None else 0,
+            coupon_ids=coupon_ids,
         )
+    )
