@@ -13,9 +13,8 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
-from redis.asyncio import Redis
-
 from services.adapters.failures import REDIS_AWAY
+from services.adapters.redis_client import RedisClient
 from services.runtime.settings import Settings, SettingsError, required
 
 # All or nothing: a batch that got half of its customers would only make others wait.
@@ -54,17 +53,12 @@ class CustomerLocks:
         self._is_off = settings.redis_address is None
         """Nobody is asked: by choice, or since Redis was let go of."""
         try:
-            # Without Redis nobody listens at this address: a client connects when it is used first.
-            self._redis = Redis.from_url(
-                settings.redis_address or "redis://localhost",
-                socket_timeout=timeout,
-                socket_connect_timeout=timeout,
-                retry=None,
-            )
+            # Without Redis nobody listens at this address, and nobody is asked.
+            self._client = RedisClient(settings.redis_address or "redis://localhost", timeout)
         except ValueError as error:
             raise SettingsError(f"COUPONRY_REDIS_URL: {error}") from None
-        self._acquire = self._redis.register_script(_ACQUIRE)
-        self._release = self._redis.register_script(_RELEASE)
+        self._acquire = self._client.redis.register_script(_ACQUIRE)
+        self._release = self._client.redis.register_script(_RELEASE)
 
     @asynccontextmanager
     async def held(self, customers: Sequence[tuple[int, str]]) -> AsyncIterator[bool]:
@@ -80,7 +74,8 @@ class CustomerLocks:
             # Left to its time to live when Redis went away meanwhile, or was let go of: asking would connect once more.
             if had and not self._is_off:
                 with suppress(*REDIS_AWAY):
-                    await self._release(args=[token, keys])
+                    async with self._client.asking():
+                        await self._release(args=[token, keys])
 
     async def _take(self, keys: str, token: str) -> bool:
         now = time.monotonic()
@@ -90,7 +85,9 @@ class CustomerLocks:
         pause = 0.002
         try:
             while not self._is_off:
-                if await self._acquire(args=[token, self._ttl_ms, keys]):
+                async with self._client.asking():
+                    had = await self._acquire(args=[token, self._ttl_ms, keys])
+                if had:
                     self.fault = None
                     return True
                 if time.monotonic() + pause > deadline:
@@ -111,7 +108,8 @@ class CustomerLocks:
         if self.fault is None or self._is_off or time.monotonic() < self._skip_until:
             return
         try:
-            await self._redis.ping()
+            async with self._client.asking() as redis:
+                await redis.ping()
             self.fault = None
         except REDIS_AWAY as error:
             self._leave_alone(error)
@@ -119,5 +117,4 @@ class CustomerLocks:
     async def close(self) -> None:
         """Let go of Redis; locks that are asked for from now on are not had."""
         self._is_off = True
-        with suppress(*REDIS_AWAY):
-            await self._redis.aclose()
+        await self._client.close()

@@ -194,6 +194,20 @@ async def test_batch_that_waits_for_locks_waits_no_more_once_they_are_let_go_of(
     await one.close()
 
 
+async def test_locks_are_let_go_of_whenever_somebody_asks(
+    locked: Settings, own_redis: OwnRedis
+) -> None:
+    """However far the asking has come, on the way to a first connection too: it ends well, and no connection stays."""
+    for turns in range(40):
+        locks = CustomerLocks(locked)
+        asking = asyncio.create_task(take(locks))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await locks.close()
+        await asking
+        assert await own_redis.clients() == 0, turns
+
+
 @pytest.mark.parametrize("fault", ["flush", "freeze", "kill"])
 async def test_race_goes_to_one_winner_whatever_happens_to_redis(
     locked: Settings, own_redis: OwnRedis, database: asyncpg.Connection, partner_id: int, fault: str

@@ -11,9 +11,8 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from redis.asyncio import Redis
-
 from services.adapters.failures import REDIS_AWAY
+from services.adapters.redis_client import RedisClient
 from services.api.edge.problems import Problem, Reason
 from services.runtime.settings import Settings
 
@@ -65,16 +64,8 @@ class Limits:
         self._counts: dict[str, _Count] = {}
         self._prefix = f"{settings.topic_prefix}couponry:limit:"
         self._skip_until = 0.0
-        self._redis = (
-            Redis.from_url(
-                settings.redis_address,
-                socket_timeout=TIMEOUT_SECONDS,
-                socket_connect_timeout=TIMEOUT_SECONDS,
-                retry=None,
-            )
-            if settings.redis_address
-            else None
-        )
+        address = settings.redis_address
+        self._client = RedisClient(address, TIMEOUT_SECONDS) if address else None
 
     def request(self, key: str) -> Standing | None:
         """Count a request of this token; None when there is no limit."""
@@ -114,10 +105,13 @@ class Limits:
         window = int(time.time() // WINDOW_SECONDS)
         self._counts = {key: count for key, count in self._counts.items() if count.window == window}
         fresh = [(key, count, count.own) for key, count in self._counts.items() if count.own]
-        if not fresh or self._redis is None or time.monotonic() < self._skip_until:
+        if not fresh or self._client is None or time.monotonic() < self._skip_until:
             return
         try:
-            async with self._redis.pipeline(transaction=False) as pipeline:
+            async with (
+                self._client.asking() as redis,
+                redis.pipeline(transaction=False) as pipeline,
+            ):
                 for key, count, own in fresh:
                     name = f"{self._prefix}{key}:{count.window}"
                     pipeline.incrby(name, own)
@@ -133,9 +127,9 @@ class Limits:
 
     async def close(self) -> None:
         """Let go of Redis; what is counted from now on is not shared."""
-        redis, self._redis = self._redis, None
-        if redis is not None:
-            await redis.aclose()
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
 
 
 def too_many(standing: Standing, reason: Reason = Reason.TOO_MANY_REQUESTS) -> Problem:
