@@ -28,7 +28,7 @@ from rich.table import Table
 
 from bench.children import Child, Command, running
 from bench.databases import ADD_GAME, ADD_PARTNER, new_database
-from bench.http_load import Load, as_fast_as_it_goes, at_rate, connections, request
+from bench.http_load import Load, as_fast_as_it_goes, at_rate, bearer, connections, request
 from bench.services import COUPONRY
 from services.adapters.postgres.migrate import migrate
 from services.api.partners.access import development_token
@@ -94,12 +94,13 @@ async def fill(owner: asyncpg.Connection, coupons: int) -> Stock:
 
 async def measure(stock: Stock, token: str, ours: str, bare: str, seconds: float) -> Figures:
     """All of it, in about ten times so many seconds."""
-    reads = (request("GET", f"/coupons/{id}", token) for id in itertools.cycle(stock.ids))
+    who = bearer(token)
+    reads = (request("GET", f"/coupons/{id}", who) for id in itertools.cycle(stock.ids))
     checks = (
-        request("POST", f"{STAFF}/verify", token, _body(code=code))
+        request("POST", f"{STAFF}/verify", who, _body(code=code))
         for code in itertools.cycle(stock.codes)
     )
-    redeems = (request("POST", f"{STAFF}/{id}/redeem", token, _body()) for id in stock.ids)
+    redeems = (request("POST", f"{STAFF}/{id}/redeem", who, _body()) for id in stock.ids)
     async with connections(bare, CONNECTIONS) as to_bare, connections(ours, CONNECTIONS) as to_ours:
         for warming in (
             as_fast_as_it_goes(to_bare, reads, 0.5),
@@ -142,10 +143,10 @@ def table_of(figures: Figures) -> Table:
 
 
 @asynccontextmanager
-async def serving_both(
-    settings: Settings, secret: str, logs: Path
-) -> AsyncIterator[tuple[str, str]]:
-    """Both servers as processes of their own: their addresses."""
+async def serving(
+    commands: Sequence[Command], settings: Settings, secret: str, logs: Path
+) -> AsyncIterator[list[str]]:
+    """These servers as processes of their own: their addresses."""
     environment = {
         "COUPONRY_POSTGRES_DSN": str(settings.postgres_dsn),
         "COUPONRY_REDIS_URL": str(settings.redis_url),
@@ -153,8 +154,8 @@ async def serving_both(
         "COUPONRY_JWT_SECRET": secret,
         "COUPONRY_CODE_SECRET": new_code_secret(),
     }
-    async with running([OURS, BARE], environment, logs) as children:
-        yield await _address(children[0]), await _address(children[1])
+    async with running(commands, environment, logs) as children:
+        yield [await _address(child) for child in children]
 
 
 async def _address(child: Child) -> str:
@@ -184,7 +185,7 @@ async def run(seconds: float, coupons: int) -> Table:
             stock = await fill(owner, coupons)
             secret = secrets.token_hex(32)
             token = development_token(secret, PARTNER_ID, ["staff"], 3600, own)
-            async with serving_both(own, secret, state) as (ours, bare):
+            async with serving([OURS, BARE], own, secret, state) as (ours, bare):
                 return table_of(await measure(stock, token, ours, bare, seconds))
     finally:
         await servers.stop()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -30,6 +30,15 @@ COPY_GAMES_FOR_PEERS = """
     INSERT INTO bench.games
     SELECT id, partner_id, is_active, allow_multiple_active_coupons, coupon_validity_days, reward_description
     FROM games
+"""
+KEYS = """
+    SELECT conrelid::regclass::text AS of, quote_ident(conname) AS name, pg_get_constraintdef(oid) AS definition
+    FROM pg_constraint WHERE conrelid = ANY ($1::text[]::regclass[]) AND contype IN ('p', 'u')
+"""
+INDEXES = """
+    SELECT i.indexrelid::regclass::text AS name, pg_get_indexdef(i.indexrelid) AS definition
+    FROM pg_index i LEFT JOIN pg_constraint c ON c.conindid = i.indexrelid
+    WHERE i.indrelid = ANY ($1::text[]::regclass[]) AND c.oid IS NULL
 """
 
 
@@ -65,6 +74,23 @@ async def prepare_database(settings: Settings, owner: asyncpg.Connection) -> Non
         many = game_id in MULTIPLE_GAMES
         await owner.execute(ADD_GAME, game_id, PARTNER_ID, REWARD, many, VALIDITY_DAYS)
     await owner.execute(COPY_GAMES_FOR_PEERS)
+
+
+@asynccontextmanager
+async def without_indexes(owner: asyncpg.Connection, tables: Sequence[str]) -> AsyncIterator[None]:
+    """Fill these tables in the block: their indexes, also those of keys, are gone and made afterwards, in less time."""
+    constraints = await owner.fetch(KEYS, tables)
+    indexes = await owner.fetch(INDEXES, tables)
+    for key in constraints:
+        await owner.execute(f"ALTER TABLE {key['of']} DROP CONSTRAINT {key['name']}")
+    for index in indexes:
+        await owner.execute(f"DROP INDEX {index['name']}")
+    yield
+    await owner.execute("SET maintenance_work_mem = '512MB'")
+    for key in constraints:
+        await owner.execute(f"ALTER TABLE {key['of']} ADD CONSTRAINT {key['name']} {key['definition']}")  # fmt: skip
+    for index in indexes:
+        await owner.execute(index["definition"])
 
 
 def with_database(dsn: str, name: str) -> str:

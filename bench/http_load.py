@@ -62,10 +62,15 @@ async def connections(url: str, count: int) -> AsyncIterator[list[Connection]]:
         connection.close()
 
 
-def request(method: str, path: str, token: str, body: bytes = b"") -> bytes:
-    """A request as it goes over the wire."""
+def bearer(token: str) -> str:
+    """The header of who has a token."""
+    return f"authorization: Bearer {token}"
+
+
+def request(method: str, path: str, who: str, body: bytes = b"") -> bytes:
+    """A request as it goes over the wire. `who` are the headers that say who asks, each but the last with its end."""
     return (
-        f"{method} {path} HTTP/1.1\r\nhost: api\r\nauthorization: Bearer {token}\r\n"
+        f"{method} {path} HTTP/1.1\r\nhost: api\r\n{who}\r\n"
         f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
     ).encode() + body
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncpg
 import click
 
+from bench.databases import without_indexes
+
 CHUNK = 500_000
 BUSY, CLOSED, LIMITED, LONG, OVER, DUE = 1, 2, 3, 4, 5, 6
 """Games: half of the first's coupons are active, none of the second's; one customer has all of the fourth's; the coupons of
@@ -57,31 +59,18 @@ OVERDUE_COUPONS = """
            translate(upper(substr(md5('over' || $1::bigint || '-' || n), 1, 16)), 'ILOU', '1100')
     FROM (SELECT n, now() - interval '31 days' + n * interval '1 ms' AS at FROM generate_series(1, $2::integer) AS n) AS drawn
 """
-# Filled without them, and made afterwards: in a quarter of the time.
-INDEXES = """
-    SELECT i.indexrelid::regclass::text AS name, pg_get_indexdef(i.indexrelid) AS definition
-    FROM pg_index i LEFT JOIN pg_constraint c ON c.conindid = i.indexrelid
-    WHERE i.indrelid = 'coupons'::regclass AND c.oid IS NULL
-"""
 
 
 async def fill(owner: asyncpg.Connection, coupons: int) -> None:
     """All of it. What was made last is in no cache, and what is there is vacuumed and written."""
-    await owner.execute("SET maintenance_work_mem = '512MB'")
     await owner.execute(FIRST)
     await owner.execute(CUSTOMERS, max(coupons // 10, over(OVERDUE, coupons) + 1))
-    indexes = await owner.fetch(INDEXES)
-    for index in indexes:
-        await owner.execute(f"DROP INDEX {index['name']}")
-    await owner.execute("ALTER TABLE coupons DROP CONSTRAINT code_is_unique")
-    for first in range(0, coupons, CHUNK):
-        await owner.execute(COUPONS, first, min(first + CHUNK, coupons), coupons)
-        click.echo(f"{min(first + CHUNK, coupons):,} coupons", err=True)
-    await owner.execute(OVERDUE_COUPONS, OVER, over(LAPSED, coupons))
-    await owner.execute(OVERDUE_COUPONS, DUE, over(OVERDUE, coupons))
-    await owner.execute("ALTER TABLE coupons ADD CONSTRAINT code_is_unique UNIQUE (code)")
-    for index in indexes:
-        await owner.execute(index["definition"])
+    async with without_indexes(owner, ["coupons"]):  # in a quarter of the time
+        for first in range(0, coupons, CHUNK):
+            await owner.execute(COUPONS, first, min(first + CHUNK, coupons), coupons)
+            click.echo(f"{min(first + CHUNK, coupons):,} coupons", err=True)
+        await owner.execute(OVERDUE_COUPONS, OVER, over(LAPSED, coupons))
+        await owner.execute(OVERDUE_COUPONS, DUE, over(OVERDUE, coupons))
     await owner.execute("UPDATE games SET total_limit = 2000000000 WHERE id = $1", LIMITED)
     await owner.execute("VACUUM ANALYZE")
     await owner.execute("CHECKPOINT")

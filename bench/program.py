@@ -36,6 +36,8 @@ from services.stage.children import new_code_secret
 
 PLAIN, BARE, UNDER_PROGRAM = "completions", "orders, no program", "orders under a program"
 TARGET = 0.4
+OURS, POSTGRES = "ours", "postgres"
+"""Processes by name, of which the latter may run elsewhere and then is not counted."""
 WARM_UP_SEED = -1
 
 Kind = Callable[[int, int], list[ConsumerRecord]]
@@ -87,23 +89,32 @@ async def costs(stage: Stage, events: int, rounds: int) -> dict[str, Cost]:
     found = {name: Cost() for name in KINDS}
     for kind in KINDS.values():
         await rate(pipeline, kind(events // 10, WARM_UP_SEED))
-    pids = [("ours", os.getpid()), *(one for one in stage.server_pids() if one[0] == "postgres")]
+    pids = [(OURS, os.getpid()), *(one for one in stage.server_pids() if one[0] == POSTGRES)]
     for number in range(rounds):
         for name in list(KINDS)[:: -1 if number % 2 else 1]:
-            records = KINDS[name](events, number)
-            meter = Meter(pids)
-            cost = found[name]
-            cost.rates.append(await rate(pipeline, records))
-            used = per_thousand(meter.seconds(), events)
-            cost.ours_ms.append(used["ours"] * 1000)
-            cost.postgres_ms.append(used.get("postgres", 0.0) * 1000)
-            _progress(
-                f"round {number + 1} of {rounds}, {name}: {cost.rates[-1]:,.0f}/s,"
-                f" {cost.ours_ms[-1]:.0f} ms and {cost.postgres_ms[-1]:.0f} ms of Postgres"
-            )
+            said = await take(found[name], pipeline, KINDS[name](events, number), pids)
+            _progress(f"round {number + 1} of {rounds}, {name}: {said}")
     await locks.close()
     await pool.close()
     return found
+
+
+async def take(
+    cost: Cost,
+    pipeline: Pipeline,
+    records: Sequence[ConsumerRecord],
+    pids: Sequence[tuple[str, int]],
+) -> str:
+    """One run of the pipeline, added to the figures of its kind; what it came to, in words."""
+    meter = Meter(pids)
+    cost.rates.append(await rate(pipeline, records))
+    used = per_thousand(meter.seconds(), len(records))
+    cost.ours_ms.append(used[OURS] * 1000)
+    cost.postgres_ms.append(used.get(POSTGRES, 0.0) * 1000)
+    return (
+        f"{cost.rates[-1]:,.0f}/s, {cost.ours_ms[-1]:.0f} ms"
+        f" and {cost.postgres_ms[-1]:.0f} ms of Postgres"
+    )
 
 
 def show(found: dict[str, Cost]) -> Table:

@@ -113,7 +113,12 @@ def orders(count: int, *, seed: int, partner_id: int = SHOP_ID) -> list[dict[str
 def customer_of(rng: Random, number: int, customers: int) -> str:
     """One of so many; of record `number`, a customer of its lane's alone, as partitions have it."""
     lane = number // BATCH % LANES
-    return f"c-{rng.randrange(max(customers // LANES, 1)) * LANES + lane:012d}"
+    return customer_named(rng.randrange(max(customers // LANES, 1)) * LANES + lane)
+
+
+def customer_named(number: int) -> str:
+    """The id of customer `number`."""
+    return f"c-{number:012d}"
 
 
 def _order(rng: Random, order_id: str, customer_id: str, partner_id: int) -> dict[str, Any]:

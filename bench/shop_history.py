@@ -142,7 +142,7 @@ async def load_shop(
     progress(f"{len(rows):,} events of one town are decided")
     step = await owner.fetchval("SELECT max(customer_no) FROM customers")
     for table, changed in COPIED.items():
-        await _copy(owner, table, changed, step, towns)
+        await copy_towns(owner, table, changed, step=step, towns=towns)
     by_id = {event.id: event for event in events}
     await owner.execute("TRUNCATE decisions")
     await _tell(settings, owner, rows, by_id, step, towns)
@@ -183,17 +183,19 @@ def _record(topic: str, offset: int, value: bytes, headers: Any) -> ConsumerReco
     return ConsumerRecord(topic, 0, offset, timestamp_ms, 1, None, value, None, 0, 0, headers)
 
 
-async def _copy(
-    owner: asyncpg.Connection, table: str, changed: Mapping[str, str], step: int, towns: int
+async def copy_towns(
+    owner: asyncpg.Connection, table: str, changed: Mapping[str, str], *, step: int, towns: int
 ) -> None:
+    """Rows of all towns but the first, from those of the first; `changed`: columns that are others in town {n}."""
     columns = await owner.fetch(
         "SELECT attname FROM pg_attribute WHERE attrelid = $1::text::regclass AND attnum > 0 AND NOT attisdropped"
         " AND attgenerated = ''", table,
     )  # fmt: skip
     names = [row["attname"] for row in columns]
-    shown = [changed.get(name, name).format(n="n", step=step) for name in names]
+    shown = [changed.get(name, f'"{name}"').format(n="n", step=step) for name in names]
+    quoted = ", ".join(f'"{name}"' for name in names)
     await owner.execute(
-        f"INSERT INTO {table} ({', '.join(names)}) OVERRIDING SYSTEM VALUE"
+        f"INSERT INTO {table} ({quoted}) OVERRIDING SYSTEM VALUE"
         f" SELECT {', '.join(shown)} FROM {table}, generate_series(1, {towns - 1}) AS n"
     )
 

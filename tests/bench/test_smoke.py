@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -83,6 +84,22 @@ async def test_operators_benchmark_does_everything(run: Run) -> None:
         (said,) = [one for one in errors.splitlines() if one.startswith(line)]
         assert (", 400 " if "refused" in line else ", 200") in said, errors
     assert "event of the longest history" in output
+
+
+async def test_accounts_benchmark_decides_and_reads_in_both(run: Run) -> None:
+    """`python -m bench.accounts`, a small one: orders are decided and balances read, among few entries and among more."""
+    code, output, errors = await run(
+        "bench.accounts", "--customers", "100", "--entries", "2000", "--events", "200", "--rounds", "1", "--seconds", "0.3",
+    )  # fmt: skip
+    assert code == 0, errors
+    (town,) = re.findall(r"a town of 100 customers has (\d+) ledger entries", errors)
+    (filled,) = re.findall(r"([\d,]+) entries, filled in", errors)
+    many = int(filled.replace(",", ""))
+    assert many >= 2000 and many % int(town) == 0
+    for entries in (f"{int(town):,}", filled):
+        assert f"round 1 of 1, {entries} entries: " in errors
+        assert re.search(rf"orders +│ {entries} to ", output)
+    assert len(re.findall(r"balances among ", errors)) == 2
 
 
 async def test_program_benchmark_decides_every_kind(run: Run) -> None:
