@@ -8,7 +8,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 # Where it is set, every start of pytest rewrites and compiles all of its plugins anew: five seconds each.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install demo test quick lint check format lock bench faults clean
+.PHONY: install demo test smoke quick lint check format lock bench faults clean
 
 install: $(STAMP)  ## build .venv when it is missing or stale
 
@@ -26,8 +26,11 @@ demo: install  ## the whole system on local servers with real input
 # Tests wait more than they compute: three keep two cores busy. A small share at a time, so that none is left with the
 # long ones.
 WORKERS ?= 3
-test: install  ## every test, on real servers that all workers share; what is marked `alone` runs last, by itself
-	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --maxschedchunk 4
+test: install  ## every test of the service, on real servers that all workers share; what is marked `alone` runs last, by itself
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --maxschedchunk 4 --ignore tests/bench/test_smoke.py
+
+smoke: install  ## every benchmark once, as small as it goes: two minutes that say nothing of the service
+	@$(BIN)/python -m pytest tests/bench
 
 quick: install  ## the rules and the wire models, without a server: under 10 s
 	@$(BIN)/python -m pytest --quiet -p no:schemathesis tests/domain tests/schemas

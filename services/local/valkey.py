@@ -15,7 +15,10 @@ def server(state: StateDir) -> Server:
     address = f"redis://{HOST}:{port}/0"
 
     async def answers() -> None:
-        async with redis.asyncio.from_url(address) as client:
+        # By the client's own patience, shorter than that of who asks: one that is cancelled leaves its connection open.
+        async with redis.asyncio.from_url(
+            address, socket_timeout=1.0, socket_connect_timeout=1.0
+        ) as client:
             await client.ping()
 
     options = {"bind": HOST, "port": str(port), "dir": str(state.path), "save": ""}

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from redis.asyncio import Redis
 
 from schemas import topics
 from services.adapters.failures import REDIS_AWAY
@@ -21,6 +20,7 @@ from services.adapters.records import (
     side_reader,
     written,
 )
+from services.adapters.redis_client import RedisClient
 from services.runtime.settings import Settings
 from services.terminal.addresses import reaching_kafka
 
@@ -114,9 +114,13 @@ async def redis_version(settings: Settings) -> str | None:
     if settings.redis_address is None:
         return None
     try:
-        async with asyncio.timeout(REDIS_PATIENCE_SECONDS):
-            async with Redis.from_url(settings.redis_address) as redis:
+        # By the client's own patience: one that is cancelled on its way leaves its connection open.
+        client = RedisClient(settings.redis_address, REDIS_PATIENCE_SECONDS)
+        try:
+            async with client.asking() as redis:
                 info = await redis.info("server")
+        finally:
+            await client.close()
     except _REDIS_UNUSABLE as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ConnectionError(f"COUPONRY_REDIS_URL: cannot use Redis: {reason}") from None
