@@ -31,6 +31,8 @@ MAX_ID = 2**63 - 1
 
 MAX_DECIMAL_DIGITS = 38
 MAX_EXPONENT = 30
+MONEY_BEFORE_POINT, MONEY_AFTER_POINT = 12, 6
+"""Digits before and after the point of an amount of money, a rate and a factor that a partner sets."""
 _DECIMAL = r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
 _decimal = re.compile(_DECIMAL).fullmatch
 
@@ -205,3 +207,16 @@ class CouponEvent(Outgoing):
     source: Source
     program_version: int | None
     terms: Terms | None
+
+
+def as_money(number: Decimal) -> Decimal | None:
+    """The same in its shortest form, without an exponent; None if it has too many digits, or is no number."""
+    if not number.is_finite() or number.adjusted() >= MONEY_BEFORE_POINT:
+        return None
+    if number == 0:
+        return Decimal(0)
+    shortest = number.normalize() if len(number.as_tuple().digits) <= 28 else number
+    exponent = shortest.as_tuple().exponent
+    if not isinstance(exponent, int) or exponent < -MONEY_AFTER_POINT:
+        return None
+    return shortest.quantize(Decimal(1)) if exponent > 0 else shortest

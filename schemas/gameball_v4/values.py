@@ -19,6 +19,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
 
 from schemas.definitions import refusal
+from schemas.fields import as_money
 from schemas.gameball_v4.currencies import CURRENCIES
 
 MOST: Final = 10**12
@@ -29,8 +30,6 @@ MAX_ITEM_ID: Final = 2**53 - 1
 LONGEST_TEXT: Final = 10_000
 LONGEST_URL: Final = 2_048
 ADDRESS: Final = f"Must be an http or https address of up to {LONGEST_URL} characters"
-_BEFORE, _AFTER = 12, 6
-"""Digits before and after the point of an amount of money and of a factor."""
 
 _language = re.compile(r"[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8}){0,4}").fullmatch
 _day = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}").fullmatch
@@ -103,7 +102,7 @@ def money(
             return Decimal(value)
         if type(value) not in (int, Decimal):
             raise refusal(text)
-        number = plain(Decimal(value))
+        number = as_money(Decimal(value))
         if number is None or number < least or (above and number == least):
             raise refusal(text)
         if most is not None and number > most:
@@ -112,19 +111,6 @@ def money(
 
     looks = {"type": "number", "exclusiveMinimum" if above else "minimum": int(least)}
     return Reads(read, looks if most is None else {**looks, "maximum": most})
-
-
-def plain(number: Decimal) -> Decimal | None:
-    """The same in its shortest form, without an exponent; None if it has too many digits, or is no number."""
-    if not number.is_finite() or number.adjusted() >= _BEFORE:
-        return None
-    if number == 0:
-        return Decimal(0)
-    shortest = number.normalize() if len(number.as_tuple().digits) <= 28 else number
-    exponent = shortest.as_tuple().exponent
-    if not isinstance(exponent, int) or exponent < -_AFTER:
-        return None
-    return shortest.quantize(Decimal(1)) if exponent > 0 else shortest
 
 
 def text(least: int, most: int) -> Reads:

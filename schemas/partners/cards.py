@@ -31,8 +31,7 @@ from pydantic import (
 )
 
 from schemas.definitions import STORABLE, Definition, characters, refusal, validated
-from schemas.fields import Ids
-from schemas.gameball_v4.values import plain
+from schemas.fields import Ids, as_money
 
 LARGEST_IMAGE_BYTES: Final = 1024 * 1024
 MAX_POINTS: Final = 2**31 - 1
@@ -108,7 +107,7 @@ def _image(value: Any) -> Any:
 def _rate(value: Any) -> Decimal:
     if type(value) not in (int, Decimal) or not value > 0:
         raise refusal(RATE)
-    exact = plain(Decimal(value))
+    exact = as_money(Decimal(value))
     if exact is None:
         raise refusal(RATE_DIGITS)
     return exact

@@ -122,6 +122,11 @@ def tier_at(tiers: Sequence[Tier], progress: Decimal) -> Tier | None:
     return reached[-1] if reached else None
 
 
+def tier_after(tiers: Sequence[Tier], progress: Decimal) -> Tier | None:
+    """The lowest that this progress does not reach yet; None where it reaches all."""
+    return next((tier for tier in tiers if tier.min_progress > progress), None)
+
+
 def ref_of(tier: Tier | None) -> TierRef | None:
     """The tier as it is called now."""
     return None if tier is None else TierRef(id=tier.id, order=tier.order, name=tier.name)

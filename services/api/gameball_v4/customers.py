@@ -16,7 +16,7 @@ from services.api.gameball_v4.description import gives
 from services.api.gameball_v4.documents import shown
 from services.api.gameball_v4.friends import friends_of
 from services.api.gameball_v4.parameters import CustomerOfPath, Lang
-from services.domain.tiers import Tier, progress_by
+from services.domain.tiers import Tier, progress_by, tier_after
 
 router = APIRouter(prefix="/api/v4/integrations/customers/{customerId}", tags=["customers"])
 
@@ -107,10 +107,9 @@ def _tier_progress(account: Account, lang: str | None) -> dict[str, Any]:
     program = account.program
     progress = progress_by(program.tier_method, account.state.wallet)
     current = account.course.tier_now()
-    above = [tier for tier in program.tiers if tier.min_progress > progress]
     return {
         "current": _tier(account, current, lang),
-        "next": _tier(account, above[0] if above else None, lang),
+        "next": _tier(account, tier_after(program.tiers, progress), lang),
         "progress": progress,
         "method": str(program.tier_method),
     }

@@ -74,7 +74,7 @@ def _coupon(coupon: Document, now: Sections, at: datetime) -> Document:
 
 def _group(handle: str, now: Sections, at: datetime) -> Document:
     """The group of this handle; of one that is not there nothing is known."""
-    group = next((each for each in now.coupon_groups if each.handle == handle), None)
+    group = now.group(handle)
     known: Document = {} if group is None else sendable(group)
     is_valid = group is not None and _is_within(group, at)
     is_active = group is not None and group.is_active and is_valid

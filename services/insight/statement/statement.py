@@ -18,7 +18,7 @@ from services.domain.coupons.coupon import Coupon
 from services.domain.coupons.lifecycle import settle
 from services.domain.course import Course
 from services.domain.partner_program import PartnerProgram
-from services.domain.tiers import Tier, progress_by
+from services.domain.tiers import Tier, progress_by, tier_after
 from services.domain.triggering import standpoint
 from services.insight.statement.stored import Stored
 
@@ -26,9 +26,8 @@ from services.insight.statement.stored import Stored
 def statement(stored: Stored) -> dict[str, Any]:
     """All of it. Points are whole numbers, money decimals; lots and entries in the order in which they are taken."""
     program = program_from(stored.program)
-    course = Course(
-        program, stored.state, at=stored.at, draws=()
-    )  # begins none: it has ended what is over
+    # It begins no decision: it has ended what is over.
+    course = Course(program, stored.state, at=stored.at, draws=())
     wallet, profile = course.state.wallet, course.state.profile
     settings = stored.program.sections.get("settings", {})
     return {
@@ -80,7 +79,7 @@ def statement(stored: Stored) -> dict[str, Any]:
 def _tier(program: PartnerProgram, course: Course) -> dict[str, Any]:
     """Where progress has come to, and what is missing to the tier after it."""
     progress = progress_by(program.tier_method, course.state.wallet)
-    following = next((tier for tier in program.tiers if tier.min_progress > progress), None)
+    following = tier_after(program.tiers, progress)
     return {
         "current": _of(course.tier),
         "next": _of(following),
