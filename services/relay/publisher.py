@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Coroutine, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -225,7 +225,18 @@ async def open_publisher(settings: Settings) -> AsyncIterator[Publisher]:
                 await publisher.knows(topic)
         yield publisher
     finally:
-        await _discard(producer)
+        await _to_its_end(_discard(producer))
+
+
+async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    """Wait for it even if cancelled meanwhile: a stop whose time is up may find the relay letting go already."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    finally:
+        while not task.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait({task})
 
 
 async def _discard(producer: AIOKafkaProducer) -> None:

@@ -216,6 +216,24 @@ async def test_stop_does_not_wait_for_a_frozen_kafka(there: Settings, broker: Ow
         assert not await is_drained(connection)
 
 
+async def test_cancelled_over_and_over_it_lets_go_of_its_producer(topics: Settings) -> None:
+    """A stop whose time is up while the relay lets go already leaves nothing open."""
+    opened: asyncio.Queue[publisher.Publisher] = asyncio.Queue()
+
+    async def hold() -> None:
+        async with publisher.open_publisher(topics) as each:
+            opened.put_nowait(each)
+            await asyncio.Event().wait()
+
+    holding = asyncio.create_task(hold())
+    producer = (await opened.get())._producer
+    while not holding.done():
+        holding.cancel()
+        await asyncio.sleep(0)
+    assert producer._closed
+    assert not any(each.connected() for each in producer.client._conns.values())
+
+
 async def _is_gone() -> bool:
     return not [task for task in asyncio.all_tasks() if task.get_name() == "relay"]
 
