@@ -23,7 +23,7 @@ from services.domain.partner_program import PartnerProgram
 from services.domain.points.ledger import ended
 from services.domain.profiles import CompleteReferral, Describe
 from services.domain.program import Program
-from services.domain.state import NEW_CUSTOMER, CustomerState, evolve
+from services.domain.state import NEW_CUSTOMER, CustomerState, evolve, state_after
 
 SOURCE = "/program-test"
 
@@ -101,7 +101,7 @@ class Trial:
         before = self._shared.seen_by(event, self.customers.get(event.customer_id, NEW_CUSTOMER))
         draws = [self._draw() for _ in range(needs(event, rules).draws)]
         decision = decide(event, rules, before, {}, at=at, draws=draws)
-        after = self.customers[event.customer_id] = evolve(before, decision.effects)
+        after = self.customers[event.customer_id] = state_after(before, decision)
         self._shared.note((event.partner_id, event.customer_id), decision)
         if any(isinstance(effect, Describe) for effect in decision.effects):
             self._expect_birthday(event.customer_id, at)

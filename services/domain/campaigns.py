@@ -206,7 +206,7 @@ def ineligible(campaign: Campaign, view: Standpoint, achieved: int) -> CampaignR
     return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quickly_made(frozen=True, slots=True, kw_only=True)
 class Multiplied:
     """What the lines of an order are multiplied by together, and the campaigns that some line took its factor of."""
 

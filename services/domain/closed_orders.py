@@ -5,10 +5,12 @@ Only that an order was reversed can matter to what arrives later: that it was pl
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from services.domain.values import quickly_made
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quickly_made(frozen=True, slots=True, kw_only=True)
 class ClosedOrders:
     """`reversed`: ids of this customer's orders, as far as the events at hand name them."""
 
@@ -18,7 +20,7 @@ class ClosedOrders:
 NO_ORDERS = ClosedOrders()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quickly_made(frozen=True, slots=True, kw_only=True)
 class CloseOrder:
     """Remember that the customer's order was reversed: whatever arrives about it later changes nothing."""
 

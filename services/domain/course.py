@@ -18,7 +18,7 @@ from services.domain.partner_program import PartnerProgram
 from services.domain.points.ledger import Earning, earned, ended, expiry
 from services.domain.points.wallet import Post
 from services.domain.rewards import Reward
-from services.domain.state import CustomerState, evolve
+from services.domain.state import CustomerState, Evolving
 from services.domain.tiers import Tier, progress_by, tier_at
 
 
@@ -34,7 +34,7 @@ class Course:
         draws: Iterable[Draw],
     ) -> None:
         self.program = program
-        self.state = state
+        self.state = Evolving(state)
         self.at = at
         self.effects: list[Effect] = []
         self._draws = iter(draws)
@@ -48,7 +48,7 @@ class Course:
         """Something has come of it."""
         if effects:
             self.effects += effects
-            self.state = evolve(self.state, effects)
+            self.state.take(effects)
 
     def tier_now(self) -> Tier | None:
         """The tier that the customer's progress reaches."""

@@ -24,6 +24,7 @@ from services.domain.profiles import Describe, HoldCard, Profile
 from services.domain.program import Program
 from services.domain.promotion import settled
 from services.domain.referrals import (
+    Others,
     ReferralOutcome,
     ReferralReason,
     ReferralResult,
@@ -75,7 +76,11 @@ def decide_customer_event(
             referral = refer(course, happening, event.customer_id)
     answer = settled(course, done.results, referral=referral)
     return Decision(
-        outcome=Outcome.RECORDED, decided_at=at, effects=tuple(course.effects), program=answer
+        outcome=Outcome.RECORDED,
+        decided_at=at,
+        effects=tuple(course.effects),
+        program=answer,
+        after=course.state.now(),
     )
 
 
@@ -88,7 +93,7 @@ def _described(
     if not event.registers or was.is_registered:
         course.add(Describe(profile=profile))
         return NOTHING_SET_OFF, None
-    referral = _referral_of(event, course.state)
+    referral = _referral_of(event, course.state.others)
     if referral is not None and referral.outcome is ReferralOutcome.SET:
         profile = replaced(profile, referred_by=referral.referrer_id)
     profile = replaced(profile, registered_at=course.at)
@@ -110,7 +115,7 @@ def _told(profile: Profile, told: Told) -> Profile:
     return replaced(profile, **{name: getattr(told, name) for name in told.given})
 
 
-def _referral_of(event: CustomerDescribed, state: CustomerState) -> ReferralResult | None:
+def _referral_of(event: CustomerDescribed, others: Others) -> ReferralResult | None:
     """Whether the registration names somebody who may have brought this customer."""
     referrer = event.referred_by
     if referrer is None:
@@ -118,7 +123,7 @@ def _referral_of(event: CustomerDescribed, state: CustomerState) -> ReferralResu
     reason = None
     if referrer == event.customer_id:
         reason = ReferralReason.SELF_REFERRAL
-    elif referrer not in state.others.registered:
+    elif referrer not in others.registered:
         reason = ReferralReason.UNKNOWN_REFERRER
     outcome = ReferralOutcome.SET if reason is None else ReferralOutcome.REFUSED
     return ReferralResult(outcome=outcome, referrer_id=referrer, reason=reason)

@@ -6,7 +6,7 @@ tense, effects imperative, refusals are reasons and never exceptions.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -19,6 +19,7 @@ from services.domain.profiles import ProfileEffect
 from services.domain.purchases import PurchaseEffect
 from services.domain.referrals import ReferralResult, RewardReferral
 from services.domain.stamps import StampEffect
+from services.domain.state import CustomerState
 from services.domain.terms import DiscountClass
 from services.domain.tiers import TierEffect, TierRef
 from services.domain.values import quickly_made
@@ -74,7 +75,7 @@ class CodeOutcome(StrEnum):
     """The order was reversed, but its coupon stays redeemed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quickly_made(frozen=True, slots=True, kw_only=True)
 class CodeResult:
     """What became of one code of an order. `code` is as the order gave it."""
 
@@ -96,7 +97,7 @@ ProgramEffect = (
 Effect = CouponEffect | StampEffect | CloseOrder | ProgramEffect
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quickly_made(frozen=True, slots=True, kw_only=True)
 class CodeDiscount:
     """What a code took off an order, as it was used. `discount_class` is what it was taken off."""
 
@@ -106,7 +107,7 @@ class CodeDiscount:
     amount: Decimal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quickly_made(frozen=True, slots=True, kw_only=True)
 class ProgramAnswer:
     """What the partner's program, at this version, made of an event; amounts are in its effects."""
 
@@ -122,7 +123,8 @@ class ProgramAnswer:
 class Decision:
     """The one answer to one event, for ever. `decided_at` is an instant of the database's clock.
 
-    For an order `coupon_id` is the first coupon that its stamps earned, if any.
+    For an order `coupon_id` is the first coupon that its stamps earned, if any. `after` is the customer then, where the
+    rules have followed them so far: what `evolve` makes of the effects, which is asked where it is None.
     """
 
     outcome: Outcome
@@ -134,3 +136,4 @@ class Decision:
     codes: tuple[CodeResult, ...] = ()
     effects: tuple[Effect, ...] = ()
     program: ProgramAnswer | None = None
+    after: CustomerState | None = field(default=None, repr=False, compare=False)

@@ -17,7 +17,7 @@ from services.domain.program import Program
 from services.domain.purchases import CountOrder, Purchase
 from services.domain.referrals import Others
 from services.domain.stamps import AddStamp, Stamp, Stamps, laid_over
-from services.domain.state import NEW_CUSTOMER, CustomerState, evolve, moves_account
+from services.domain.state import NEW_CUSTOMER, CustomerState, moves_account, state_after
 from services.domain.values import replaced
 
 
@@ -124,7 +124,7 @@ def decide_batch(
             has_moved = moves_account(decision.effects)
             # The state of a customer's last event is nobody's business, unless an account is to be written.
             if to_come[customer] or has_moved:
-                state = folded[customer] = evolve(state, decision.effects)
+                state = folded[customer] = state_after(state, decision)
         except Exception as error:
             raise RuleFailed(f"{type(error).__name__}: {error}") from error
         decided.add(incoming.identity)

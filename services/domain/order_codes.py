@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
@@ -15,6 +14,7 @@ from services.domain.course import Course
 from services.domain.decision import CodeDiscount, CodeOutcome, CodeReason, CodeResult
 from services.domain.events import OrderPlaced
 from services.domain.exact import ZERO, total
+from services.domain.values import quickly_made
 
 _REASONS: Final = {
     StepRefusal.EXPIRED: CodeReason.EXPIRED,
@@ -28,7 +28,7 @@ def reason_of(refusal: StepRefusal) -> CodeReason:
     return _REASONS.get(refusal, CodeReason.NOT_ACTIVE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quickly_made(frozen=True, slots=True, kw_only=True)
 class Redeemed:
     """What became of each code, and what the coupons of the program took off."""
 

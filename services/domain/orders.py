@@ -85,6 +85,7 @@ def decide_order_placed(
         codes=redeemed.results,
         effects=tuple(course.effects),
         program=answer,
+        after=course.state.now(),
     )
 
 
@@ -102,6 +103,7 @@ def _already_reversed(course: Course, event: OrderPlaced) -> Decision:
         ),
         effects=tuple(course.effects),
         program=answer,
+        after=course.state.now(),
     )
 
 
@@ -112,11 +114,10 @@ def _stamp_cards(
     state, left = course.state, dict(quota)
     first = None
     for game in stamped_games(event, program, state.stamps):
-        # Cards of different games have nothing in common, so the state need not follow.
         stamping = add_stamp(
             game, event, state.stamps, state.coupons, left, at=course.at, draw=course.draw()
         )
-        course.effects += stamping
+        course.add(*stamping)
         if isinstance(stamping[-1], IssueCoupon):
             first = first or stamping[-1]
             if game.id in left:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from services.domain.values import quickly_made
 
 
 class SourceKind(StrEnum):
@@ -19,7 +20,7 @@ class SourceKind(StrEnum):
     MANUAL = "manual"
 
 
-@dataclass(frozen=True, slots=True)
+@quickly_made(frozen=True, slots=True)
 class Source:
     """Of an order its id, of a campaign its id, and so on, as text."""
 

@@ -48,7 +48,7 @@ class ReferralRules:
         return (self.customer + self.extra if has_extra else self.customer), has_extra
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quickly_made(frozen=True, slots=True, kw_only=True)
 class Others:
     """Other customers of the partner, as far as the events at hand name them: who of them is registered."""
 

@@ -81,6 +81,7 @@ def decide_order_reversed(
         codes=tuple(results),
         effects=tuple(course.effects),
         program=answer,
+        after=course.state.now(),
     )
 
 

@@ -6,7 +6,7 @@ A family of the customer's state, its effects, and its rules.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import assert_never
 
@@ -15,10 +15,10 @@ from services.domain.coupons.held import Coupons
 from services.domain.coupons.issuing import Draw, Quota, complete
 from services.domain.events import OrderPlaced
 from services.domain.program import Game, Program
-from services.domain.values import replaced
+from services.domain.values import quickly_made, replaced
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quickly_made(frozen=True, slots=True, kw_only=True)
 class StampCard:
     """The card being filled: cards of a customer and game are numbered from 1."""
 
@@ -26,7 +26,7 @@ class StampCard:
     stamps: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quickly_made(frozen=True, slots=True, kw_only=True)
 class Stamp:
     """An order's stamp in a game: on which card, whether this customer's, whether it still counts."""
 
@@ -35,7 +35,7 @@ class Stamp:
     is_in_effect: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quickly_made(frozen=True, slots=True, kw_only=True)
 class Stamps:
     """`cards` by game. `of_orders` by (order id, game id): the stamps of the orders at hand, other customers' among
     them."""
@@ -51,7 +51,7 @@ class Stamps:
 NO_STAMPS = Stamps()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quickly_made(frozen=True, slots=True, kw_only=True)
 class AddStamp:
     """Stamp a card for an order. The stamp that fills card `card_no` leaves card `card_no` + 1 with none."""
 
@@ -69,7 +69,7 @@ class AddStamp:
         return StampCard(card_no=self.card_no, stamps=self.stamps)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quickly_made(frozen=True, slots=True, kw_only=True)
 class TakeStampBack:
     """Undo an order's stamp; `stamps` are left on the card."""
 

@@ -6,8 +6,8 @@ built anew field by field: what no effect concerns stays as it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import assert_never
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from services.domain import campaigns, closed_orders, profiles, purchases, stamps, tiers
 from services.domain.campaigns import (
@@ -28,7 +28,6 @@ from services.domain.coupons.effects import (
     IssueCoupon,
 )
 from services.domain.coupons.held import NO_COUPONS, Coupons
-from services.domain.decision import Effect
 from services.domain.points import wallet
 from services.domain.points.wallet import NO_POINTS, Post, Wallet
 from services.domain.profiles import UNKNOWN, CompleteReferral, Describe, HoldCard, Profile
@@ -37,6 +36,9 @@ from services.domain.referrals import NOBODY, Others, RewardReferral
 from services.domain.stamps import NO_STAMPS, AddStamp, Stamps, TakeStampBack
 from services.domain.tiers import NO_STANDING, ChangeTier, GrantTier, Standing
 from services.domain.values import quickly_made, replaced
+
+if TYPE_CHECKING:
+    from services.domain.decision import Decision, Effect
 
 
 @quickly_made(frozen=True, slots=True, kw_only=True)
@@ -77,47 +79,82 @@ def moves_account(effects: Iterable[Effect]) -> bool:
     return not _OF_NO_ACCOUNT.issuperset(map(type, effects))
 
 
-def evolve(state: CustomerState, effects: Iterable[Effect]) -> CustomerState:
-    """The customer after these effects, so that later events of the same batch see earlier ones.
+_Family: TypeAlias = tuple[str, Callable[[Any, Any], Any]]
+_FAMILIES: Mapping[type, _Family | None] = {
+    Post: ("wallet", wallet.after),
+    **dict.fromkeys((CountStep, Achieve, TakeStepBack, Revoke), ("campaigns", campaigns.after)),
+    **dict.fromkeys(
+        (IssueCoupon, ChangeCoupon, DeclineIssuance, GrantCoupon), ("coupons", held.after)
+    ),
+    **dict.fromkeys((AddStamp, TakeStampBack), ("stamps", stamps.after)),
+    CloseOrder: ("orders", closed_orders.after),
+    **dict.fromkeys((GrantTier, ChangeTier), ("standing", tiers.after)),
+    **dict.fromkeys((Describe, HoldCard, CompleteReferral), ("profile", profiles.after)),
+    **dict.fromkeys((CountOrder, NoteRefund, NoteUse), ("purchases", purchases.after)),
+    **dict.fromkeys((DeclineReward, RewardReferral), None),  # told, and nothing else
+}
+"""Which family an effect changes, and how. Looked up by type: an order has a dozen effects."""
 
-    Of the state itself one is made in the end, not one for each effect.
-    """
-    coupons, cards, orders = state.coupons, state.stamps, state.orders
-    profile, purse, standing = state.profile, state.wallet, state.standing
-    progress, bought = state.campaigns, state.purchases
-    for effect in effects:
-        match effect:
-            case Post():
-                purse = wallet.after(purse, effect)
-            case CountStep() | Achieve() | TakeStepBack() | Revoke():
-                progress = campaigns.after(progress, effect)
-            case IssueCoupon() | ChangeCoupon() | DeclineIssuance() | GrantCoupon():
-                coupons = held.after(coupons, effect)
-            case AddStamp() | TakeStampBack():
-                cards = stamps.after(cards, effect)
-            case CloseOrder():
-                orders = closed_orders.after(orders, effect)
-            case GrantTier() | ChangeTier():
-                standing = tiers.after(standing, effect)
-            case Describe() | HoldCard() | CompleteReferral():
-                profile = profiles.after(profile, effect)
-            case CountOrder() | NoteRefund() | NoteUse():
-                bought = purchases.after(bought, effect)
-            case DeclineReward() | RewardReferral():
-                pass  # told, and nothing else
-            case _:
-                assert_never(effect)
-    return CustomerState(
-        coupons=coupons,
-        stamps=cards,
-        orders=orders,
-        profile=profile,
-        wallet=purse,
-        standing=standing,
-        campaigns=progress,
-        purchases=bought,
-        others=state.others,
-    )
+
+class Evolving:
+    """One customer while effects come: the families of `CustomerState`, each replaced by what is `after` an effect."""
+
+    __slots__ = CustomerState.__slots__
+
+    coupons: Coupons
+    stamps: Stamps
+    orders: ClosedOrders
+    profile: Profile
+    wallet: Wallet
+    standing: Standing
+    campaigns: CampaignProgress
+    purchases: Purchases
+    others: Others
+
+    def __init__(self, state: CustomerState) -> None:
+        self.coupons = state.coupons
+        self.stamps = state.stamps
+        self.orders = state.orders
+        self.profile = state.profile
+        self.wallet = state.wallet
+        self.standing = state.standing
+        self.campaigns = state.campaigns
+        self.purchases = state.purchases
+        self.others = state.others
+
+    def take(self, effects: Iterable[Effect]) -> None:
+        """These have come, in this order."""
+        for effect in effects:
+            family = _FAMILIES[type(effect)]
+            if family is not None:
+                name, after = family
+                setattr(self, name, after(getattr(self, name), effect))
+
+    def now(self) -> CustomerState:
+        """The customer as of here."""
+        return CustomerState(
+            coupons=self.coupons,
+            stamps=self.stamps,
+            orders=self.orders,
+            profile=self.profile,
+            wallet=self.wallet,
+            standing=self.standing,
+            campaigns=self.campaigns,
+            purchases=self.purchases,
+            others=self.others,
+        )
+
+
+def evolve(state: CustomerState, effects: Iterable[Effect]) -> CustomerState:
+    """The customer after these effects, so that later events of the same batch see earlier ones."""
+    evolving = Evolving(state)
+    evolving.take(effects)
+    return evolving.now()
+
+
+def state_after(state: CustomerState, decision: Decision) -> CustomerState:
+    """The customer after this decision, which was made upon `state`."""
+    return decision.after if decision.after is not None else evolve(state, decision.effects)
 
 
 def laid_over(stored: CustomerState, changes: CustomerState) -> CustomerState:

@@ -37,7 +37,7 @@ class Tier:
     lifetime: Reward = NO_REWARD
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quickly_made(frozen=True, slots=True, kw_only=True)
 class TierRef:
     """A tier as it was called when it was recorded."""
 

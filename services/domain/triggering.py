@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from services.domain.campaigns import (
@@ -24,9 +23,10 @@ from services.domain.profiles import CompleteReferral
 from services.domain.purchases import Achievement, Step
 from services.domain.referrals import ReferralOutcome, ReferralResult, RewardReferral, Role
 from services.domain.triggers import Metadata
+from services.domain.values import quickly_made
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quickly_made(frozen=True, slots=True, kw_only=True)
 class Happening:
     """An event as triggers see it. `order_id` and `lines` are an order's."""
 
@@ -37,7 +37,7 @@ class Happening:
     lines: tuple[OrderLine, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quickly_made(frozen=True, slots=True, kw_only=True)
 class SetOff:
     """What became of each campaign, and what an order must remember of it."""
 

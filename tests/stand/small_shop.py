@@ -170,13 +170,13 @@ class SmallShop:
         """Points into a coupon, as over HTTP."""
         course = self._course(customer)
         answer = redeem_points(course, rule_id, points)
-        self.states[customer] = course.state
+        self.states[customer] = course.state.now()
         return answer
 
     def undo(self, coupon: GrantCoupon, takes: tuple[Take, ...], *, customer: str = "anna") -> None:
         course = self._course(customer)
         assert undo(course, course.state.coupons.by_id[coupon.coupon_id], takes) is None
-        self.states[customer] = course.state
+        self.states[customer] = course.state.now()
 
     def _course(self, customer: str) -> Course:
         number = next(self._numbers)

@@ -40,7 +40,7 @@ class Account:
     @property
     def state(self) -> CustomerState:
         """What is known of the customer, as of now."""
-        return self.course.state
+        return self.course.state.now()
 
     @property
     def view(self) -> Standpoint:

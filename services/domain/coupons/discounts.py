@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
@@ -14,6 +13,7 @@ from services.domain.origins import SourceKind
 from services.domain.partner_program import PartnerProgram
 from services.domain.terms import DiscountClass, Terms, TermsType
 from services.domain.tiers import Tier
+from services.domain.values import quickly_made
 
 
 class TermsReason(StrEnum):
@@ -27,7 +27,7 @@ class TermsReason(StrEnum):
     NOT_COMBINABLE = "not_combinable"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quickly_made(frozen=True, slots=True, kw_only=True)
 class Discount:
     """What a coupon took off an order, and off what; a coupon that takes nothing off has no class."""
 

@@ -5,13 +5,13 @@ Every function answers with effects or with a refusal; none knows who asks. `at`
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from services.domain.coupons.coupon import TRANSITIONS, Coupon, CouponStatus, Step
 from services.domain.coupons.effects import ChangeCoupon
 from services.domain.program import Game
+from services.domain.values import quickly_made
 
 VALIDITY_OVER = "validity_over"
 RESERVATION_LAPSED = "reservation_lapsed"
@@ -29,7 +29,7 @@ class StepRefusal(StrEnum):
     ACTIVE_COUPON_EXISTS = "active_coupon_exists"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quickly_made(frozen=True, slots=True, kw_only=True)
 class Settled:
     """A coupon after what time alone has done to it, and the effects that say so."""
 

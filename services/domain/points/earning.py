@@ -54,7 +54,7 @@ class CardRules:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quickly_made(frozen=True, slots=True, kw_only=True)
 class Rates:
     """What applies to one customer: the tier's rule, the card held, the default rule; each None where there is none."""
 

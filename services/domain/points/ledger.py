@@ -7,16 +7,16 @@ What is over by then must have been ended before anything else, see `ended`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from services.domain.exact import MOST, ZERO, minus
 from services.domain.origins import Source
 from services.domain.points.wallet import EntryKind, Lot, Post, Take, Wallet, after
+from services.domain.values import quickly_made
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quickly_made(frozen=True, slots=True, kw_only=True)
 class Earning:
     """What comes in at once, from one source, for one event."""
 
@@ -150,7 +150,7 @@ def spent(wallet: Wallet, points: int, *, source: Source, at: datetime) -> Post:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quickly_made(frozen=True, slots=True, kw_only=True)
 class Reversal:
     """What is taken back of one earning: the points and score that it gave, and what it raised."""
 

@@ -95,8 +95,9 @@ class World:
         state = self._state(event, number, kept, at, unpacks=unpacks)
         quota = dict.fromkeys(wanted.limited, _PLENTY)
         draws = self._draws(wanted.draws)
-        effects = decide(event, program, state, quota, at=at, draws=draws).effects
-        return self.keep(number, kept, state, effects, key, event, unpacked=unpacks)
+        decision = decide(event, program, state, quota, at=at, draws=draws)
+        effects, after = decision.effects, decision.after
+        return self.keep(number, kept, state, effects, key, event, unpacked=unpacks, after=after)
 
     def keep(
         self,
@@ -108,12 +109,13 @@ class World:
         event: Event | None,
         *,
         unpacked: bool,
+        after: CustomerState | None = None,
     ) -> str | None:
-        """What later events can come upon; as `decide` answers."""
+        """What later events can come upon; as `decide` answers. `after`: the customer then, where that is known."""
         moving = [effect for effect in effects if type(effect) not in _OF_GAMES]
         if not moving:
             return None
-        after = evolve(state, moving)
+        after = after or evolve(state, moving)
         kept.profile = after.profile
         kept.standing = after.standing
         if after.campaigns is not state.campaigns:
