@@ -27,7 +27,13 @@ class OrderLine(Incoming):
 
     product_id: Id | None = None
     sku: Text | None = None
-    collection_ids: Annotated[tuple[Id | Text, ...], Field(fail_fast=True)] | None = ()
+    collection_ids: (
+        Annotated[
+            tuple[Annotated[Id | Text, Field(union_mode="left_to_right")], ...],
+            Field(fail_fast=True),
+        ]
+        | None
+    ) = ()
     quantity: Count
     unit_price: SignedAmount
 

@@ -10,12 +10,12 @@ import os
 from collections.abc import Collection, Sequence
 from functools import lru_cache
 from hashlib import blake2b
-from itertools import islice
-from typing import Final
+from typing import Final, overload
 
 from services.domain.arrival import Incoming
-from services.domain.coupons.codes import RANDOM_BYTES_PER_CODE, codes_from
+from services.domain.coupons.codes import RANDOM_BYTES_PER_CODE, code_from
 from services.domain.coupons.issuing import Draw
+from services.domain.events import GameCompleted
 
 _ID_BYTES: Final = 10
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
@@ -36,23 +36,12 @@ class Drawing:
     def draws_for(self, asked: Asked, taken: Collection[Draw] = ()) -> Sequence[Sequence[Draw]]:
         """For each event as many draws as it may need; never a `taken` one, but the next that follows from it."""
         keyed = self._keyed
-        moments: list[str] = []
-        digests: list[bytes] = []
-        for incoming, count in asked:
-            for number in range(count):
-                hashed = keyed.copy()
-                key = f"{incoming.event_key}.{number}" if number else incoming.event_key
-                hashed.update(key.encode())
-                digests.append(hashed.digest())
-                moments.append(_moment(incoming.timestamp_ms))
-        codes = codes_from(b"".join([digest[:RANDOM_BYTES_PER_CODE] for digest in digests]))
-        draws = iter(
-            [
-                Draw(coupon_id=_id(moment, digest), code=code)
-                for moment, digest, code in zip(moments, digests, codes, strict=True)
-            ]
-        )
-        drawn = [tuple(islice(draws, count)) for _, count in asked]
+        drawn: list[Sequence[Draw]] = [
+            (_draw(keyed, incoming.event_key, incoming.timestamp_ms),)
+            if count == 1 and type(incoming.event) is GameCompleted
+            else _Draws(keyed, incoming, 0, count)
+            for incoming, count in asked
+        ]
         return self._free(asked, drawn, set(taken)) if taken else drawn
 
     def _free(
@@ -70,14 +59,52 @@ class Drawing:
                 draw, counter = first, 0
                 while draw.code in codes or draw.coupon_id in ids:
                     counter += 1
-                    hashed = self._keyed.copy()
-                    hashed.update(f"{incoming.event_key}.{number}.{counter}".encode())
-                    digest = hashed.digest()
-                    (code,) = codes_from(digest[:RANDOM_BYTES_PER_CODE])
-                    draw = Draw(coupon_id=_id(_moment(incoming.timestamp_ms), digest), code=code)
+                    key = f"{incoming.event_key}.{number}.{counter}"
+                    draw = _draw(self._keyed, key, incoming.timestamp_ms)
                 kept.append(draw)
             free.append(tuple(kept))
         return free
+
+
+class _Draws(Sequence[Draw]):
+    """Of one event, from number `start` on. Each is made when it is asked for: orders may bring coupons, few do; a won
+    game nearly always does, and its draw is cheaper made at once."""
+
+    __slots__ = ("_incoming", "_keyed", "_start", "_stop")
+
+    def __init__(self, keyed: blake2b, incoming: Incoming, start: int, stop: int) -> None:
+        self._keyed = keyed
+        self._incoming = incoming
+        self._start = start
+        self._stop = stop
+
+    def __len__(self) -> int:
+        return self._stop - self._start
+
+    @overload
+    def __getitem__(self, index: int) -> Draw: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Draw]: ...
+    def __getitem__(self, index: int | slice) -> Draw | Sequence[Draw]:
+        if isinstance(index, slice):
+            part = range(self._start, self._stop)[index]
+            return _Draws(self._keyed, self._incoming, part.start, part.stop)
+        number = self._start + index
+        if not self._start <= number < self._stop:
+            raise IndexError(index)
+        incoming = self._incoming
+        key = f"{incoming.event_key}.{number}" if number else incoming.event_key
+        return _draw(self._keyed, key, incoming.timestamp_ms)
+
+
+def _draw(keyed: blake2b, key: str, timestamp_ms: int) -> Draw:
+    hashed = keyed.copy()
+    hashed.update(key.encode())
+    digest = hashed.digest()
+    # 74 of the last 80 bits are used: 3 digits, then the two variant bits replace two of the next digit's.
+    r = digest[RANDOM_BYTES_PER_CODE:].hex()
+    id_ = f"{_moment(timestamp_ms)}{r[:3]}-{_VARIANT[r[3]]}{r[4:7]}-{r[7:19]}"
+    return Draw(coupon_id=id_, code=code_from(digest[:RANDOM_BYTES_PER_CODE]))
 
 
 @lru_cache(maxsize=1024)  # a poll has few of them
@@ -85,9 +112,3 @@ def _moment(timestamp_ms: int) -> str:
     """When the record was appended, so that new rows land side by side, as the first digits of a UUID version 7."""
     digits = f"{min(max(timestamp_ms, 0), _LATEST_MS):012x}"
     return f"{digits[:8]}-{digits[8:]}-7"
-
-
-def _id(moment: str, digest: bytes) -> str:
-    # 74 of the 80 bits are used: 3 digits, then the two variant bits replace two of the next digit's.
-    r = digest[RANDOM_BYTES_PER_CODE:].hex()
-    return f"{moment}{r[:3]}-{_VARIANT[r[3]]}{r[4:7]}-{r[7:19]}"

@@ -15,7 +15,7 @@ from services.domain.birthdays import birthday_noted, next_birthday
 from services.domain.coupons.codes import RANDOM_BYTES_PER_CODE, codes_from
 from services.domain.coupons.issuing import Draw
 from services.domain.decide import decide
-from services.domain.decision import Decision
+from services.domain.decision import Decision, state_after
 from services.domain.events import Birthday, Cause, Event, ReferralCompleted
 from services.domain.folding import Shared
 from services.domain.needs import needs
@@ -23,7 +23,7 @@ from services.domain.partner_program import PartnerProgram
 from services.domain.points.ledger import ended
 from services.domain.profiles import CompleteReferral, Describe
 from services.domain.program import Program
-from services.domain.state import NEW_CUSTOMER, CustomerState, evolve, state_after
+from services.domain.state import NEW_CUSTOMER, CustomerState, evolve
 
 SOURCE = "/program-test"
 

@@ -31,7 +31,7 @@ from services.domain.birthdays import next_birthday
 from services.domain.coupons.coupon import Step
 from services.domain.coupons.effects import ChangeCoupon
 from services.domain.coupons.notices import next_notice
-from services.domain.decision import Effect
+from services.domain.effects import Effect
 from services.domain.origins import SourceKind
 from services.domain.points.wallet import EntryKind, Lot, Post
 from services.domain.profiles import CompleteReferral, Describe, HoldCard

@@ -36,7 +36,8 @@ from services.domain.coupons.effects import (
     IssueCoupon,
 )
 from services.domain.coupons.notices import first_notice, next_notice
-from services.domain.decision import Decision, ProgramEffect
+from services.domain.decision import Decision
+from services.domain.effects import ProgramEffect
 from services.domain.events import (
     Birthday,
     CardHandedOver,

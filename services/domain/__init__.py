@@ -11,8 +11,9 @@ of a customer's state that rules of a program are made for: `points/` (wallet, l
 are), `tiers`, `referrals`, `campaigns`. Rules in force: `partner_program` (all that one partner has set), `program`
 (with games: what a batch is decided by), `birthdays` (when one begins).
 
-The other families: `coupons/`, `stamps`, `closed_orders`, `purchases` (what orders have earned); `decision` (what may
-come of an event: outcome, reason, effects), `state` (the families put together, and how effects change them).
+The other families: `coupons/`, `stamps`, `closed_orders`, `purchases` (what orders have earned); `effects` (all that
+may have to change), `state` (the families put together, and how effects change them), `decision` (what may come of an
+event: outcome, reason, effects).
 
 Rules: `needs` (what an event needs to be decided), `course` (one decision under way), `triggering` (campaigns and
 referrals that an event sets off), `promotion` (the tier, last), `order_codes`, `reversals`, `orders`, `customers` (what

@@ -12,7 +12,7 @@ from datetime import datetime
 from services.domain.coupons.effects import DeclineReward, GrantRefusal
 from services.domain.coupons.granting import granted
 from services.domain.coupons.issuing import Draw
-from services.domain.decision import Effect
+from services.domain.effects import Effect
 from services.domain.origins import Source
 from services.domain.partner_program import PartnerProgram
 from services.domain.points.ledger import Earning, earned, ended, expiry

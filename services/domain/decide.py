@@ -20,7 +20,8 @@ from services.domain.coupons.effects import (
 from services.domain.coupons.issuing import Draw, Quota, complete
 from services.domain.course import Course
 from services.domain.customers import decide_customer_event
-from services.domain.decision import Decision, Effect, Outcome
+from services.domain.decision import Decision, Outcome
+from services.domain.effects import Effect
 from services.domain.events import (
     Birthday,
     CardHandedOver,

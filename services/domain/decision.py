@@ -1,4 +1,4 @@
-"""What may come of an event: a closed set of outcomes, reasons and effects.
+"""What may come of an event: a closed set of outcomes and reasons, and its effects.
 
 A `Decision` says what was decided and why; its effects say what must change in the world. Facts are past
 tense, effects imperative, refusals are reasons and never exceptions.
@@ -11,17 +11,13 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from services.domain.campaigns import CampaignEffect, CampaignResult
-from services.domain.closed_orders import CloseOrder
-from services.domain.coupons.effects import CouponEffect, DeclineReason, DeclineReward
-from services.domain.points.wallet import Post
-from services.domain.profiles import ProfileEffect
-from services.domain.purchases import PurchaseEffect
-from services.domain.referrals import ReferralResult, RewardReferral
-from services.domain.stamps import StampEffect
-from services.domain.state import CustomerState
+from services.domain.campaigns import CampaignResult
+from services.domain.coupons.effects import DeclineReason
+from services.domain.effects import Effect
+from services.domain.referrals import ReferralResult
+from services.domain.state import CustomerState, evolve
 from services.domain.terms import DiscountClass
-from services.domain.tiers import TierEffect, TierRef
+from services.domain.tiers import TierRef
 from services.domain.values import quickly_made
 
 
@@ -85,18 +81,6 @@ class CodeResult:
     coupon_id: str | None = None
 
 
-ProgramEffect = (
-    DeclineReward
-    | Post
-    | TierEffect
-    | CampaignEffect
-    | ProfileEffect
-    | PurchaseEffect
-    | RewardReferral
-)
-Effect = CouponEffect | StampEffect | CloseOrder | ProgramEffect
-
-
 @quickly_made(frozen=True, slots=True, kw_only=True)
 class CodeDiscount:
     """What a code took off an order, as it was used. `discount_class` is what it was taken off."""
@@ -137,3 +121,8 @@ class Decision:
     effects: tuple[Effect, ...] = ()
     program: ProgramAnswer | None = None
     after: CustomerState | None = field(default=None, repr=False, compare=False)
+
+
+def state_after(state: CustomerState, decision: Decision) -> CustomerState:
+    """The customer after this decision, which was made upon `state`."""
+    return decision.after if decision.after is not None else evolve(state, decision.effects)

@@ -10,14 +10,14 @@ from services.domain.arrival import CustomerKey, Incoming, LockedCustomer, Verdi
 from services.domain.coupons.effects import IssueCoupon
 from services.domain.coupons.issuing import Draw, Quota
 from services.domain.decide import decide, is_from_the_future
-from services.domain.decision import Decision
+from services.domain.decision import Decision, state_after
 from services.domain.events import CustomerDescribed, Event, OrderPlaced
 from services.domain.profiles import Describe
 from services.domain.program import Program
 from services.domain.purchases import CountOrder, Purchase
 from services.domain.referrals import Others
 from services.domain.stamps import AddStamp, Stamp, Stamps, laid_over
-from services.domain.state import NEW_CUSTOMER, CustomerState, moves_account, state_after
+from services.domain.state import NEW_CUSTOMER, CustomerState, moves_account
 from services.domain.values import replaced
 
 

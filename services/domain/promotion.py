@@ -40,6 +40,8 @@ def _settle_tier(course: Course, program: PartnerProgram) -> tuple[TierRef | Non
     before = program.tier_of(standing)
     passed = _order_now(program, before)
     while (now := course.tier_now()) is not None:
+        if passed is not None and now.order <= passed:
+            break
         reached = [tier for tier in program.tiers[1:] if _is_reached(tier, passed, now)]
         passed = now.order if passed is None else max(passed, now.order)
         if not reached:

@@ -7,7 +7,7 @@ built anew field by field: what no effect concerns stays as it is.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from services.domain import campaigns, closed_orders, profiles, purchases, stamps, tiers
 from services.domain.campaigns import (
@@ -28,6 +28,7 @@ from services.domain.coupons.effects import (
     IssueCoupon,
 )
 from services.domain.coupons.held import NO_COUPONS, Coupons
+from services.domain.effects import Effect
 from services.domain.points import wallet
 from services.domain.points.wallet import NO_POINTS, Post, Wallet
 from services.domain.profiles import UNKNOWN, CompleteReferral, Describe, HoldCard, Profile
@@ -36,9 +37,6 @@ from services.domain.referrals import NOBODY, Others, RewardReferral
 from services.domain.stamps import NO_STAMPS, AddStamp, Stamps, TakeStampBack
 from services.domain.tiers import NO_STANDING, ChangeTier, GrantTier, Standing
 from services.domain.values import quickly_made, replaced
-
-if TYPE_CHECKING:
-    from services.domain.decision import Decision, Effect
 
 
 @quickly_made(frozen=True, slots=True, kw_only=True)
@@ -150,11 +148,6 @@ def evolve(state: CustomerState, effects: Iterable[Effect]) -> CustomerState:
     evolving = Evolving(state)
     evolving.take(effects)
     return evolving.now()
-
-
-def state_after(state: CustomerState, decision: Decision) -> CustomerState:
-    """The customer after this decision, which was made upon `state`."""
-    return decision.after if decision.after is not None else evolve(state, decision.effects)
 
 
 def laid_over(stored: CustomerState, changes: CustomerState) -> CustomerState:

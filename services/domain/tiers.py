@@ -118,8 +118,10 @@ def progress_by(method: TierMethod, wallet: Wallet) -> Decimal:
 
 def tier_at(tiers: Sequence[Tier], progress: Decimal) -> Tier | None:
     """The highest that this progress reaches, of tiers in ascending order; None where there are none."""
-    reached = [tier for tier in tiers if tier.min_progress <= progress]
-    return reached[-1] if reached else None
+    for tier in reversed(tiers):
+        if tier.min_progress <= progress:
+            return tier
+    return None
 
 
 def tier_after(tiers: Sequence[Tier], progress: Decimal) -> Tier | None:

@@ -31,7 +31,7 @@ from services.domain.coupons.effects import (
     IssueCoupon,
 )
 from services.domain.coupons.issuing import Draw
-from services.domain.decision import Effect
+from services.domain.effects import Effect
 from services.domain.events import Cause, Event, OrderPlaced, OrderReversed
 from services.domain.folding import (
     RuleFailed,

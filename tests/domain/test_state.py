@@ -34,7 +34,7 @@ from services.domain.coupons.effects import (
     IssueCoupon,
 )
 from services.domain.coupons.held import Coupons
-from services.domain.decision import Effect
+from services.domain.effects import Effect
 from services.domain.origins import Source, SourceKind
 from services.domain.points.wallet import EntryKind, Lot, Post, Take, Wallet
 from services.domain.profiles import CompleteReferral, Describe, HoldCard, Profile

@@ -55,13 +55,14 @@ def codes_from(randomness: bytes) -> list[str]:
     if len(randomness) % RANDOM_BYTES_PER_CODE:
         raise ValueError(f"{len(randomness)} bytes are not a multiple of {RANDOM_BYTES_PER_CODE}")
     return [
-        _code(int.from_bytes(randomness[i : i + RANDOM_BYTES_PER_CODE], "big"))
+        code_from(randomness[i : i + RANDOM_BYTES_PER_CODE])
         for i in range(0, len(randomness), RANDOM_BYTES_PER_CODE)
     ]
 
 
-def _code(bits: int) -> str:
-    """The first 75 of these 80 bits, and the check symbol in place of the others."""
+def code_from(randomness: bytes) -> str:
+    """A stored code: the first 75 of these 80 bits, and the check symbol in place of the others."""
+    bits = int.from_bytes(randomness, "big")
     a, b, c, d = bits >> 70, bits >> 60 & 1023, bits >> 50 & 1023, bits >> 40 & 1023
     e, f, g, last = bits >> 30 & 1023, bits >> 20 & 1023, bits >> 10 & 1023, bits & 0b1111100000
     total = _SUMS[a] + _SUMS[b] + _SUMS[c] + _SUMS[d] + _SUMS[e] + _SUMS[f] + _SUMS[g] + _SUMS[last]

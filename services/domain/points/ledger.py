@@ -60,8 +60,8 @@ def ended(wallet: Wallet, at: datetime) -> list[Post]:
 
 def expiry(at: datetime, *days: int | None) -> datetime | None:
     """When points that come in now end: after the shortest of these periods; 0 and None are none."""
-    shortest = min((each for each in days if each), default=None)
-    return None if shortest is None else at + timedelta(days=shortest)
+    periods = [each for each in days if each]
+    return at + timedelta(days=min(periods)) if periods else None
 
 
 def earned(wallet: Wallet, earning: Earning, *, at: datetime, ends: datetime | None) -> list[Post]:
@@ -86,7 +86,7 @@ def earned(wallet: Wallet, earning: Earning, *, at: datetime, ends: datetime | N
         factor=earning.factor,
         reason=earning.reason,
     )
-    return [entry, *_paid(wallet, entry, at)]
+    return [entry, *_paid(wallet, entry, at)] if wallet.owed else [entry]
 
 
 def _opened(

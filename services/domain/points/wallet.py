@@ -133,7 +133,7 @@ def after(wallet: Wallet, entry: Post) -> Wallet:
         owed=wallet.owed + entry.owed,
         points_earned=wallet.points_earned + entry.points_earned,
         score=wallet.score + entry.score,
-        spent=plus(wallet.spent, entry.spent),
+        spent=plus(wallet.spent, entry.spent) if entry.spent else wallet.spent,
         orders=wallet.orders + entry.orders,
         referrals=wallet.referrals + entry.referrals,
         lots=lots,

@@ -19,7 +19,7 @@ from services.domain.coupons.effects import ChangeCoupon, GrantCoupon, IssueCoup
 from services.domain.coupons.held import Coupons
 from services.domain.coupons.issuing import Draw
 from services.domain.decide import decide
-from services.domain.decision import Effect
+from services.domain.effects import Effect
 from services.domain.events import (
     CustomerDescribed,
     Event,
