@@ -128,6 +128,7 @@ def test_order_filling_the_card_earns_a_coupon_and_starts_a_new_card():
     assert decision.coupon_id == "new-0"
     assert isinstance(decision.effects[-1], IssueCoupon)
     assert evolve(state, decision.effects).stamps.cards[7] == StampCard(card_no=5, stamps=0)
+    assert decision.after == evolve(state, decision.effects)
 
 
 def test_order_filling_the_card_while_a_coupon_is_active_declines_and_starts_again():

@@ -99,7 +99,8 @@ class SmallShop:
         ]
         partners = {self.program.partner_id: self.program}
         decision = decide(event, Program(partners=partners), state, {}, at=self.now, draws=draws)
-        self.states[event.customer_id] = evolve(state, decision.effects)
+        after = self.states[event.customer_id] = evolve(state, decision.effects)
+        assert decision.after is None or decision.after == after, "followed elsewhere"
         self.decisions.append(decision)
         return decision
 
