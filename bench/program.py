@@ -1,9 +1,9 @@
 """What a program costs: `python -m bench.program [--events N] [--rounds N]`, one table.
 
 The pipeline alone, batches of 2,000 on two lanes, no Kafka and no relay: plain completions, orders of a partner that has
-no program, and orders of a partner with cashback, three tiers and ten campaigns (see `shop`), round after round. What
-counts is the ratio of the last to the first in one run; CPU by process tells where it goes, and is the steadier figure
-on a machine that others use too.
+no program, and orders of two partners with cashback, three tiers and ten campaigns (see `shop`), of which an order
+achieves one in two, or three: round after round. What counts is the ratio of the last to the first in one run; CPU by
+process tells where it goes, and is the steadier figure on a machine that others use too.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from rich.table import Table
 
 from bench.lifecycle import LANES, rate, record
 from bench.meter import Meter, per_thousand
-from bench.shop import add_shop, customer_of, orders
+from bench.shop import CALM_PROGRAM, CALM_SHOP_ID, add_shop, customer_of, orders
 from bench.stage import Stage, open_stage
 from bench.workload import CUSTOMERS_PER_EVENT, MULTIPLE_GAMES, PARTNER_ID, SINGLE_GAMES
 from services.adapters.postgres.pool import open_pool
@@ -34,7 +34,8 @@ from services.runtime.garbage import look_only_when_told
 from services.runtime.settings import read_settings
 from services.stage.children import new_code_secret
 
-PLAIN, BARE, UNDER_PROGRAM = "completions", "orders, no program", "orders under a program"
+PLAIN, BARE = "completions", "orders, no program"
+CALM, UNDER_PROGRAM = "orders under a calm program", "orders under a program"
 TARGET = 0.4
 OURS, POSTGRES = "ours", "postgres"
 """Processes by name, of which the latter may run elsewhere and then is not counted."""
@@ -76,7 +77,18 @@ def _under_program(count: int, seed: int) -> list[ConsumerRecord]:
     return [record("order.placed", data) for data in orders(count, seed=seed)]
 
 
-KINDS: dict[str, Kind] = {PLAIN: _completions, BARE: _bare, UNDER_PROGRAM: _under_program}
+def _calm(count: int, seed: int) -> list[ConsumerRecord]:
+    return [
+        record("order.placed", data) for data in orders(count, seed=seed, partner_id=CALM_SHOP_ID)
+    ]
+
+
+KINDS: dict[str, Kind] = {
+    PLAIN: _completions,
+    BARE: _bare,
+    CALM: _calm,
+    UNDER_PROGRAM: _under_program,
+}
 
 
 async def costs(stage: Stage, events: int, rounds: int) -> dict[str, Cost]:
@@ -139,6 +151,7 @@ async def measure(events: int, rounds: int) -> dict[str, Cost]:
     state = (settings.state_dir / "benchmark-program").resolve()
     async with open_stage(settings.model_copy(update={"state_dir": state}), _progress) as stage:
         await add_shop(stage.owner)
+        await add_shop(stage.owner, CALM_SHOP_ID, CALM_PROGRAM)
         return await costs(stage, events, rounds)
 
 

@@ -3,7 +3,8 @@
 Of the campaigns six wait for orders: the first one, large ones, every fifth, those of the app, those of many pieces for
 who has a higher tier, and a multiplier on one collection; the others wait for a registration, a birthday, a visit and a
 completed game. An order has two lines; a customer places few of them, as customers of the other benchmarks play a few
-games (see `workload`). On average an order achieves one and a half campaigns, which is a lot.
+games (see `workload`). On average an order achieves one and a half campaigns, which is a lot. A calmer shop differs in
+its campaigns alone: ten as well, of which four wait for orders, and one order in two achieves one.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ from schemas.gameball_v4.files import loaded
 from services.decisions.program_changes import change
 
 SHOP_ID: Final = 2
-"""Of the partner that has the program."""
+CALM_SHOP_ID: Final = 3
+"""Of the partners that have the programs."""
 SHARE_OF_APP: Final = 0.2
 
 ADD_PARTNER = """
     INSERT INTO partners (id, name, time_zone, store_id, api_key_hash, secret_key_hash)
-    VALUES ($1, 'Shop', 'UTC', 'shop', 'shop', 'shop')
+    VALUES ($1, $2, 'UTC', $2, convert_to($2, 'UTF8'), convert_to($2, 'UTF8'))
 """
 
 
@@ -84,18 +86,37 @@ PROGRAM: Final[dict[str, Any]] = {
     ],
 }  # fmt: skip
 
+CALM_PROGRAM: Final[dict[str, Any]] = PROGRAM | {
+    "campaigns": [
+        _campaign("Large orders", "place_order", _TEN, trigger=_when("total", "greater_than_or_equals", "100")),
+        _campaign("Every fifth", "place_order", _COUPON, trigger={"count": 5}),
+        _campaign(
+            "Many pieces", "place_order", _TEN,
+            trigger=_when("number_of_products", "greater_than", "4"), availability={"minTier": 2},
+        ),
+        _campaign(
+            "Twice on bread", "place_order", {"walletRewardFactor": 2},
+            type="Reward Campaign", applicableTo={"collections": ["3"]},
+        ),
+        _campaign("Welcome", "sign_up", _TEN, **_ONCE),
+        _campaign("Born", "birthday", _TEN, type="Birthday"),
+        _campaign("Visits", "visit", _TEN),
+        _campaign("Reviews", "review", _TEN),
+        _campaign("Players", "game_completed", _TEN),
+        _campaign("Winners", "game_completed", _TEN, trigger=_when("result", "equals", "won")),
+    ],
+}  # fmt: skip
 
-async def add_shop(owner: asyncpg.Connection, *, with_program: bool = True) -> None:
+
+async def add_shop(
+    owner: asyncpg.Connection, partner_id: int = SHOP_ID, program: Any = PROGRAM
+) -> None:
     """The partner, and its program."""
-    await owner.execute(ADD_PARTNER, SHOP_ID)
-    if with_program:
-        async with owner.transaction():
-            await change(
-                owner,
-                SHOP_ID,
-                actor="benchmark",
-                edit=lambda now: loaded(now, PROGRAM).sections,
-            )
+    await owner.execute(ADD_PARTNER, partner_id, f"shop-{partner_id}")
+    async with owner.transaction():
+        await change(
+            owner, partner_id, actor="benchmark", edit=lambda now: loaded(now, program).sections
+        )
 
 
 def orders(count: int, *, seed: int, partner_id: int = SHOP_ID) -> list[dict[str, Any]]:
