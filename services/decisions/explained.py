@@ -7,7 +7,7 @@ moves the wallet, the five meters and the debt at once, and is told here as one 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -18,12 +18,15 @@ from schemas.topics import http_source
 from services.adapters.postgres.inbox import decision_of
 from services.adapters.postgres.points import entries_of_events
 from services.adapters.postgres.pool import Connection
+from services.domain.exact import MOST
+from services.domain.points.wallet import EntryKind
 
 MEASURES: Final = (
     ("points", "balance"), ("points_earned", "points_earned_then"), ("score", "score_then"), ("spent", "spent_then"),
     ("orders", "orders_then"), ("referrals", "referrals_then"), ("owed", "owed_then"),
 )  # fmt: skip
 """What a row of the ledger moves, each with what it had come to by then."""
+_STOP: Final = frozenset({"points", "points_earned", "score"})
 
 
 async def told_decision(
@@ -71,10 +74,14 @@ def said_of(
 def said_of_program(
     decision: asyncpg.Record, entries: Sequence[asyncpg.Record]
 ) -> dict[str, Any] | None:
-    """`program` of a decision; None where its partner had none. Amounts are above 0: `kind` says which way."""
+    """`program` of a decision; None where its partner had none. Amounts are above 0: `kind` says which way.
+
+    `stopped` is there only where earning came to the most that there can be.
+    """
     if decision["program_version"] is None:
         return None
     kept = orjson.loads(decision["program"])
+    stopped = stopped_by(entries)
     return {
         "version": decision["program_version"],
         "tier": kept["tier"],
@@ -95,7 +102,18 @@ def said_of_program(
             {**each, "amount": _number(Decimal(each["amount"]))} for each in kept["discounts"]
         ],
         "referral": kept["referral"],
+        **({"stopped": [{"measure": each, "at": MOST} for each in stopped]} if stopped else {}),
     }
+
+
+def stopped_by(entries: Iterable[asyncpg.Record]) -> list[str]:
+    """Measures of which these entries earned up to the most that there can be: whatever was above it is not earned."""
+    earned = [row for row in entries if row["kind"] == EntryKind.EARNED]
+    return [
+        measure
+        for measure, then in MEASURES
+        if measure in _STOP and any(row[then] >= MOST for row in earned)
+    ]
 
 
 def _number(amount: int | Decimal) -> int | Decimal:

@@ -90,6 +90,31 @@ def moved(program: Any) -> list[tuple[Any, ...]]:
     ]
 
 
+async def test_earning_that_stops_at_the_most_there_can_be_is_said(
+    database: asyncpg.Connection, pipeline: Pipeline, shop: int, couponry: Command
+) -> None:
+    """Of an order worth more points than anybody can have, and of one that earns none any more; of no other."""
+    totals = {"o-1": "5", "o-2": "2000000000000", "o-3": "7"}
+    for order, total in totals.items():
+        await pipeline.process([ordered(order, total, partner_id=shop)])
+    first, second, third = await event_ids(database)
+    assert "stopped" not in (await explained(couponry, first))["program"]
+    most = 10**12
+    measures = []
+    for event in (second, third):
+        program = (await explained(couponry, event))["program"]
+        assert program["stopped"] == [
+            {"measure": measure, "at": most} for measure in ("points", "points_earned", "score")
+        ]
+        measures.append({each["measure"] for each in program["entries"]})
+        text = (await couponry("explain", event)).out
+        assert "points, earned in all, score at 1,000,000,000,000: earning ends there" in text
+    assert measures == [
+        {"points", "points_earned", "score", "spent", "orders"},
+        {"spent", "orders"},
+    ]
+
+
 async def test_order_is_explained_to_the_point(
     database: asyncpg.Connection, pipeline: Pipeline, shop: int, couponry: Command
 ) -> None:

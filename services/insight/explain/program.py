@@ -10,8 +10,8 @@ from typing import Any, Final
 import asyncpg
 import orjson
 
-from services.decisions.explained import MEASURES
-from services.domain.exact import text_of
+from services.decisions.explained import MEASURES, stopped_by
+from services.domain.exact import MOST, text_of
 
 _UNITS: Final = {"points": "points", "points_earned": "earned in all", "owed": "owed"}
 
@@ -29,6 +29,9 @@ def lines(
         yield "discount", f"code …{each['code'][-4:]} took {each['amount']}{off}"
     for row in entries:
         yield row["kind"], _entry(row)
+    if stopped := stopped_by(entries):
+        said = ", ".join(_UNITS.get(measure, measure) for measure in stopped)
+        yield "stopped", f"{said} at {MOST:,}: earning ends there"
     yield from _campaigns(kept.get("campaigns", ()), names)
     if (referral := kept.get("referral")) is not None:
         why = f" ({referral['reason']})" if referral["reason"] else ""
