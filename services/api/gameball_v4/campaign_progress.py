@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from schemas.gameball_v4.campaigns import EVENT_OF_TYPE, TYPES
 from schemas.gameball_v4.customer_answers import ShownCampaignProgress
@@ -13,6 +13,7 @@ from schemas.gameball_v4.shown import shown_campaign
 from schemas.gameball_v4.values import MAX_ITEM_ID
 from services.api.edge.parameters import Whole
 from services.api.edge.reply import Reply
+from services.api.edge.resource import Resource
 from services.api.gameball_v4.accounts import is_unlocked, known_account, open_campaigns
 from services.api.gameball_v4.call import Writing
 from services.api.gameball_v4.description import gives
@@ -23,7 +24,7 @@ from services.domain.campaigns import ANY_NUMBER, Campaign, Progress
 from services.domain.exact import quotient
 from services.domain.triggers import GAME_COMPLETED
 
-router = APIRouter(
+router = Resource(
     prefix="/api/v4/integrations/customers/{customerId}/reward-campaigns-progress",
     tags=["customers"],
 )

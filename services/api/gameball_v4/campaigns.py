@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 
 from schemas.gameball_v4.answers import ShownCampaign
 from schemas.gameball_v4.campaigns import Campaign
@@ -17,6 +17,7 @@ from services.api.edge.description import KEYED, takes
 from services.api.edge.parameters import Whole
 from services.api.edge.problems import not_found
 from services.api.edge.reply import Reply
+from services.api.edge.resource import Resource
 from services.api.gameball_v4 import sections
 from services.api.gameball_v4.accounts import account_of, open_campaigns
 from services.api.gameball_v4.call import Reading, Writing
@@ -26,7 +27,7 @@ from services.api.gameball_v4.failures import Refusal
 from services.api.gameball_v4.parameters import CustomerAsked, Lang
 from services.decisions.program_changes import Changed, current
 
-router = APIRouter(
+router = Resource(
     prefix="/api/v4/integrations/configurations/reward-campaigns", tags=["reward-campaigns"]
 )
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-
 from schemas.gameball_v4.answers import ShownCashback
 from schemas.gameball_v4.cashback import Cashback
 from schemas.gameball_v4.changing import put_cashback
@@ -11,6 +9,7 @@ from schemas.gameball_v4.program import Sections
 from schemas.gameball_v4.shown import shown_cashback
 from services.api.edge.description import takes
 from services.api.edge.reply import Reply
+from services.api.edge.resource import Resource
 from services.api.gameball_v4 import sections
 from services.api.gameball_v4.accounts import account_of
 from services.api.gameball_v4.call import Reading, Writing
@@ -19,7 +18,7 @@ from services.api.gameball_v4.documents import sent_object, shown
 from services.api.gameball_v4.parameters import CustomerAsked
 from services.decisions.program_changes import current
 
-router = APIRouter(prefix="/api/v4/integrations/configurations/cashback", tags=["cashback"])
+router = Resource(prefix="/api/v4/integrations/configurations/cashback", tags=["cashback"])
 
 
 @router.get("", responses=gives(200, ShownCashback, "The rules."), openapi_extra=READS)

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import asyncpg
-from fastapi import APIRouter, Path
+from fastapi import Path
 
 from schemas.fields import rfc3339
 from schemas.gameball_v4.answers import EventDecided, EventQueued
@@ -25,6 +25,7 @@ from services.api.edge.description import takes
 from services.api.edge.idempotency import is_key, once
 from services.api.edge.problems import defined, not_found
 from services.api.edge.reply import Reply
+from services.api.edge.resource import Resource
 from services.api.edge.slashes import id_of
 from services.api.edge.telling import tell
 from services.api.gameball_v4.call import Writing
@@ -32,7 +33,7 @@ from services.api.gameball_v4.description import gives
 from services.api.gameball_v4.documents import sent_object, shown
 from services.decisions.explained import told_decision
 
-router = APIRouter(prefix="/api/v4/integrations", tags=["events"])
+router = Resource(prefix="/api/v4/integrations", tags=["events"])
 
 _QUEUED = gives(202, EventQueued, "The event is queued.", 400, 409)
 

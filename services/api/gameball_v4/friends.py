@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Any, Final
 
 import asyncpg
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from schemas.gameball_v4.customer_answers import ShownFriends
 from schemas.gameball_v4.values import shown_moment
 from services.adapters.postgres.queries import queries
 from services.api.edge.problems import invalid
 from services.api.edge.reply import Reply
+from services.api.edge.resource import Resource
 from services.api.gameball_v4.accounts import Account, known_account, number_of
 from services.api.gameball_v4.call import Writing
 from services.api.gameball_v4.description import gives
@@ -19,7 +20,7 @@ from services.api.gameball_v4.documents import shown
 from services.api.gameball_v4.parameters import PER_PAGE, CustomerId, CustomerOfPath, PageLimit
 from services.api.gameball_v4.words import PARAMETERS
 
-router = APIRouter(
+router = Resource(
     prefix="/api/v4/integrations/customers/{customerId}/referrals", tags=["customers"]
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import Depends, Path
 
 from schemas.gameball_v4.answers import ShownGroup
 from schemas.gameball_v4.changing import TooMany, delete_group, put_group
@@ -15,6 +15,7 @@ from schemas.gameball_v4.shown import shown_group, shown_groups
 from services.api.edge.description import KEYED, takes
 from services.api.edge.problems import not_found
 from services.api.edge.reply import Reply
+from services.api.edge.resource import Resource
 from services.api.edge.slashes import id_of
 from services.api.gameball_v4 import sections
 from services.api.gameball_v4.call import Reading, Writing
@@ -23,7 +24,7 @@ from services.api.gameball_v4.documents import sent_object, shown
 from services.api.gameball_v4.failures import Refusal
 from services.decisions.program_changes import Changed
 
-router = APIRouter(
+router = Resource(
     prefix="/api/v4/integrations/configurations/coupon-groups", tags=["coupon-groups"]
 )
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-
 from schemas.gameball_v4.answers import ShownReferrals
 from schemas.gameball_v4.changing import put_referrals
 from schemas.gameball_v4.program import Sections
@@ -11,13 +9,14 @@ from schemas.gameball_v4.referrals import Referrals
 from schemas.gameball_v4.shown import shown_referrals
 from services.api.edge.description import takes
 from services.api.edge.reply import Reply
+from services.api.edge.resource import Resource
 from services.api.gameball_v4 import sections
 from services.api.gameball_v4.call import Reading, Writing
 from services.api.gameball_v4.description import READS, gives
 from services.api.gameball_v4.documents import sent_object, shown
 from services.api.gameball_v4.parameters import Lang
 
-router = APIRouter(prefix="/api/v4/integrations/configurations/referrals", tags=["referrals"])
+router = Resource(prefix="/api/v4/integrations/configurations/referrals", tags=["referrals"])
 
 
 @router.get("", responses=gives(200, ShownReferrals, "The referrals."), openapi_extra=READS)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-
 from schemas.gameball_v4.answers import ShownSettings
 from schemas.gameball_v4.changing import put_settings
 from schemas.gameball_v4.program import Sections
@@ -11,12 +9,13 @@ from schemas.gameball_v4.settings import ProgramSettings
 from schemas.gameball_v4.shown import shown_settings
 from services.api.edge.description import takes
 from services.api.edge.reply import Reply
+from services.api.edge.resource import Resource
 from services.api.gameball_v4 import sections
 from services.api.gameball_v4.call import Reading, Writing
 from services.api.gameball_v4.description import READS, gives
 from services.api.gameball_v4.documents import sent_object, shown
 
-router = APIRouter(prefix="/api/v4/integrations/configurations/settings", tags=["settings"])
+router = Resource(prefix="/api/v4/integrations/configurations/settings", tags=["settings"])
 
 
 @router.get("", responses=gives(200, ShownSettings, "The settings."), openapi_extra=READS)

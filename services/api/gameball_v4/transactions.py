@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal, assert_never
 from uuid import uuid4
 
 import asyncpg
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import BeforeValidator
 
 from schemas.definitions import InvalidDefinition
@@ -23,6 +23,7 @@ from services.api.edge.idempotency import once
 from services.api.edge.parameters import Whole
 from services.api.edge.problems import invalid
 from services.api.edge.reply import Reply
+from services.api.edge.resource import Resource
 from services.api.gameball_v4.accounts import Account, known_account
 from services.api.gameball_v4.call import Writing
 from services.api.gameball_v4.description import gives
@@ -34,7 +35,7 @@ from services.decisions.transaction import Deciding
 from services.domain.origins import SourceKind
 from services.domain.points.wallet import EntryKind
 
-router = APIRouter(prefix="/api/v4/integrations/transactions", tags=["transactions"])
+router = Resource(prefix="/api/v4/integrations/transactions", tags=["transactions"])
 
 SOURCE: Final = "couponry/api/v4/transactions"
 Kind = Literal[

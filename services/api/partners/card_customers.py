@@ -6,7 +6,6 @@ from typing import Any, Final
 from uuid import uuid4
 
 import asyncpg
-from fastapi import APIRouter
 
 from schemas.partners.answers import Done
 from schemas.partners.card_answers import CardHolders
@@ -19,6 +18,7 @@ from services.api.edge.description import KEYED
 from services.api.edge.idempotency import once
 from services.api.edge.problems import not_found
 from services.api.edge.reply import Reply
+from services.api.edge.resource import Resource
 from services.api.partners.cards import Asked, CardId, shown_instant
 from services.api.partners.description import gives
 from services.api.partners.envelope import Refusal, success
@@ -26,7 +26,7 @@ from services.api.partners.parameters import CustomerOfPath, PageAsked
 from services.decisions.accounts_by_hand import ByHand, card_held, hand_over_card
 from services.decisions.transaction import Deciding
 
-router = APIRouter(prefix="/{locale}/partners/cards/{card_id}/customers", tags=["cards"])
+router = Resource(prefix="/{locale}/partners/cards/{card_id}/customers", tags=["cards"])
 
 SOURCE: Final = "couponry/api/partners/cards"
 COUNTED_AT_MOST: Final = 100_000

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncpg
 import orjson
-from fastapi import APIRouter
 
 from schemas.events.types import GAME_COMPLETED as COMPLETED
 from schemas.partners.completions import Completion, CompletionQueued, read_completion
@@ -13,13 +12,14 @@ from services.api.edge.description import takes
 from services.api.edge.idempotency import once
 from services.api.edge.problems import defined, not_found
 from services.api.edge.reply import Reply
+from services.api.edge.resource import Resource
 from services.api.edge.telling import tell
 from services.api.partners.description import gives
 from services.api.partners.envelope import success
 from services.api.partners.games import Asked, GameId
 from services.api.partners.shown_games import shown_game
 
-router = APIRouter(prefix="/{locale}/partners/games/{game_id}/completions", tags=["games"])
+router = Resource(prefix="/{locale}/partners/games/{game_id}/completions", tags=["games"])
 
 
 @router.post(

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Final, TypeVar
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import Depends, Path, Query
 from pydantic import BeforeValidator
 
 from schemas.definitions import Definition
@@ -32,6 +32,7 @@ from services.api.edge.description import takes
 from services.api.edge.parameters import Whole
 from services.api.edge.problems import defined
 from services.api.edge.reply import Reply
+from services.api.edge.resource import Resource
 from services.api.partners import staff_issue, staff_steps, staff_verify
 from services.api.partners.call import calling
 from services.api.partners.description import gives
@@ -75,7 +76,7 @@ def _day(value: Any) -> Any:
     return value
 
 
-router = APIRouter(prefix="/{locale}/partners/staff/coupons", tags=["staff coupons"])
+router = Resource(prefix="/{locale}/partners/staff/coupons", tags=["staff coupons"])
 
 Asked = Annotated[Call, Depends(calling("staff"))]
 CouponId = Annotated[UUID, Path()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import Depends, Path
 
 from schemas.fields import MAX_ID
 from schemas.partners.answers import ShopAnswer, ShopList
@@ -14,12 +14,13 @@ from services.api.edge.call import Call
 from services.api.edge.description import takes
 from services.api.edge.parameters import Whole
 from services.api.edge.reply import Reply
+from services.api.edge.resource import Resource
 from services.api.partners import catalogue
 from services.api.partners.call import calling
 from services.api.partners.description import gives
 from services.api.partners.parameters import PageAsked
 
-router = APIRouter(prefix="/{locale}/partners/shops", tags=["shops"])
+router = Resource(prefix="/{locale}/partners/shops", tags=["shops"])
 
 RESOURCE = catalogue.Resource(catalogue=SHOPS, read=read_shop)
 Asked = Annotated[Call, Depends(calling("games"))]

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Final
 
 import asyncpg
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import Depends, Path, Query, Request
 
 from services.adapters.postgres.failures import LostRace
 from services.api.edge import audit
@@ -20,8 +20,9 @@ from services.api.edge.idempotency import once
 from services.api.edge.parameters import Whole
 from services.api.edge.problems import Problem, Reason, not_found
 from services.api.edge.reply import Reply
+from services.api.edge.resource import Resource
 
-router = APIRouter(prefix="/toy/v1")
+router = Resource(prefix="/toy/v1")
 
 _is_key = re.compile(r"([0-9]{1,18})(\+?)").fullmatch
 
