@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import Depends, Path
+from fastapi import Path
+from pydantic import AfterValidator
 
 from schemas.gameball_v4.answers import ShownGroup
 from schemas.gameball_v4.changing import TooMany, delete_group, put_group
@@ -29,11 +30,7 @@ router = Resource(
 )
 
 
-def _handle(handle: Annotated[str, Path(description="Percent-encoded.")]) -> str:
-    return id_of(handle)
-
-
-Handle = Annotated[str, Depends(_handle)]
+Handle = Annotated[str, Path(description="Percent-encoded."), AfterValidator(id_of)]
 
 
 @router.get("", responses=gives(200, list[ShownGroup], "The groups."), openapi_extra=READS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Final
 
 from fastapi import Depends, Header, Path, Query
-from pydantic import StringConstraints
+from pydantic import AfterValidator, StringConstraints
 
 from services.api.edge.parameters import Whole
 from services.api.edge.slashes import id_of
@@ -17,7 +17,7 @@ PageLimit = Annotated[int, Query(alias="limit", ge=1, le=MOST_PER_PAGE), Whole]
 """How many rows a page has at most; `PER_PAGE` where nothing is asked for."""
 
 
-def _lang(
+async def _lang(
     of_query: Annotated[
         str | None, Query(alias="lang", description="Language of texts, such as en.")
     ] = None,
@@ -31,17 +31,11 @@ def _lang(
 Lang = Annotated[str | None, Depends(_lang)]
 """Texts that have no such language are as they are."""
 
-
-def _customer_of_path(
-    customer_id: Annotated[
-        str,
-        Path(alias="customerId", min_length=1, max_length=128, description="Percent-encoded."),
-    ],
-) -> str:
-    return id_of(customer_id)
-
-
-CustomerOfPath = Annotated[str, Depends(_customer_of_path)]
+CustomerOfPath = Annotated[
+    str,
+    Path(alias="customerId", min_length=1, max_length=128, description="Percent-encoded."),
+    AfterValidator(id_of),
+]
 CustomerId = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00]*$")]
 CustomerAsked = Annotated[
     CustomerId | None, Query(alias="customerId", description="What concerns them.")

@@ -41,7 +41,7 @@ class Page:
         }
 
 
-def _page(
+async def _page(
     page: Annotated[int, Query(ge=1, le=LAST_PAGE_NUMBER), Whole] = 1,
     per_page: Annotated[int, Query(ge=1, le=MOST_PER_PAGE), Whole] = PER_PAGE,
 ) -> Page:
@@ -51,7 +51,7 @@ def _page(
 PageAsked = Annotated[Page, Depends(_page)]
 
 
-def _customer_of_path(
+async def _customer_of_path(
     customer_id: Annotated[str, Path(min_length=1, max_length=128, description="Percent-encoded.")],
 ) -> str:
     return id_of(customer_id)
