@@ -25,6 +25,7 @@ from services.api.edge.dialect import Dialect
 from services.api.edge.limits import Limits
 from services.api.gameball_v4.dialect import GAMEBALL_V4
 from services.api.gameball_v4.keys import PartnerKeys, looking_up
+from services.api.gameball_v4.programs import KnownPrograms
 from services.api.partners.access import Access
 from services.api.partners.dialect import PARTNERS
 from services.api.partners.keys import Keys, keys_by
@@ -64,6 +65,7 @@ def build_app(
     app = unserved_app(dialects)
     app.state.access = Access(settings, keys, exists)
     app.state.partner_keys = PartnerKeys(looking_up(pool))
+    app.state.programs = KnownPrograms()
     app.state.api = Api(
         settings=settings,
         pool=pool,

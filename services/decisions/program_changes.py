@@ -77,15 +77,14 @@ async def change(connection: Connection, partner_id: int, *, actor: str, edit: E
     )
 
 
-async def current(connection: Connection, partner_id: int) -> tuple[int, Sections]:
-    """A program as it is: its version and its sections. Raises NoSuchPartner."""
-    stored = await _stored(connection, partner_id)
-    return stored.version, sections_from(stored.sections, stored.time_zone, stored.default_rule_id)
+def sections_of(stored: StoredProgram) -> Sections:
+    """The sections of a program as it is."""
+    return sections_from(stored.sections, stored.time_zone, stored.default_rule_id)
 
 
 async def _work_out(connection: Connection, partner_id: int, edit: Edit) -> _Worked:
     stored = await _stored(connection, partner_id)
-    before = sections_from(stored.sections, stored.time_zone, stored.default_rule_id)
+    before = sections_of(stored)
     after = edit(before)
     if after != before:
         ids = await new_item_ids(connection, missing_ids(after))

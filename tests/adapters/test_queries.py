@@ -53,3 +53,19 @@ async def test_query_fits_the_schema(owner: asyncpg.Connection) -> None:
                 wrong.append(f"{name_of(path)}: {name}: {error}")
     assert FILES
     assert wrong == []
+
+
+def test_whoever_changes_programs_moves_their_revision() -> None:
+    """Processes go on using what they have read of a program while its revision is the same: queries and migrations."""
+    changes = [
+        (name_of(path), change)
+        for path in tracked_files()
+        if path.suffix == ".sql" and path.is_relative_to(ROOT / "services")
+        for change in re.findall(
+            r"\bUPDATE\s+(?:ONLY\s+)?programs\b.*?(?:;|RETURNING|$)",
+            path.read_text(encoding="utf-8"),
+            re.DOTALL,
+        )
+    ]
+    assert len(changes) >= 2
+    assert [each for each in changes if "revision = revision + 1" not in each[1]] == []

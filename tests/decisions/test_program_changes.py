@@ -22,7 +22,7 @@ from services.adapters.postgres.cards import delete_card, insert_card
 from services.adapters.postgres.pool import API_ROLE, connect
 from services.adapters.postgres.programs import program_version, program_versions, stored_programs
 from services.adapters.postgres.stored_program import program_from
-from services.decisions.program_changes import Changed, NoSuchPartner, change, current
+from services.decisions.program_changes import Changed, NoSuchPartner, change, sections_of
 from services.issuer.pipeline import Pipeline
 from services.runtime.settings import Settings
 from tests.schemas.gameball_v4.samples import sections
@@ -51,6 +51,12 @@ def in_euros(now: Sections) -> Sections:
 def another(name: str) -> Callable[[Sections], Sections]:
     """A campaign of this name is added."""
     return lambda now: post_campaign(now, {**CAMPAIGN, "name": name})
+
+
+async def current(database: asyncpg.Connection, partner_id: int) -> tuple[int, Sections]:
+    """A program as it is: its version and its sections."""
+    stored = (await stored_programs(database, [partner_id]))[partner_id]
+    return stored.version, sections_of(stored)
 
 
 async def test_every_partner_has_a_program_of_nothing(

@@ -1,25 +1,48 @@
-"""One customer's account as it is stored, put together from profiles, wallets and lots."""
+"""One customer's account as it is stored, put together from profile, wallet and lots."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from services.adapters.postgres import points, profiles
 from services.adapters.postgres.pool import Connection
+from services.adapters.postgres.queries import queries
 from services.domain.state import NEW_CUSTOMER, CustomerState
 
+_SQL = queries("accounts")
 
-async def stored_account(connection: Connection, customer_no: int) -> CustomerState:
-    """Profile, wallet with its open lots, tier and campaigns; what time has done since is not in it."""
-    state = NEW_CUSTOMER
-    for row in await profiles.of_customers(connection, [customer_no]):
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredAccount:
+    """Profile, wallet with its open lots, tier and campaigns; what time has done since is not in `state`.
+
+    `number` None: nobody of this id is known. `at` is the instant that counts for them, `revision` the program's.
+    """
+
+    number: int | None
+    at: datetime
+    revision: int
+    state: CustomerState
+
+
+async def stored_account(
+    connection: Connection, partner_id: int, customer_id: str, clock_offset: timedelta
+) -> StoredAccount:
+    """Of somebody unknown: a new customer's. Raises LookupError: there is no such partner, or not for this session."""
+    rows = await connection.fetch(_SQL["account"], partner_id, customer_id, clock_offset)
+    if not rows:
+        raise LookupError(partner_id)
+    (row,) = rows
+    number, state = row["customer_no"], NEW_CUSTOMER
+    if row["has_profile"]:
         state = replace(state, profile=profiles.profile_from(row))
-    for row in await points.wallets_of(connection, [customer_no]):
-        lots = await points.open_lots(connection, [customer_no])
+    if row["has_wallet"]:
+        lots = await points.open_lots(connection, [number])
         state = replace(
             state,
             wallet=points.wallet_from(row, {lot["number"]: points.lot_from(lot) for lot in lots}),
             standing=points.standing_from(row),
             campaigns=points.campaigns_from(row),
         )
-    return state
+    return StoredAccount(number=number, at=row["at"], revision=row["revision"], state=state)

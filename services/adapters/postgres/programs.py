@@ -54,6 +54,12 @@ async def stored_programs(
     return {row["partner_id"]: _stored(row) for row in rows}
 
 
+async def revision_of(connection: Connection, partner_id: int) -> int | None:
+    """At which revision its program is, or None for nobody's."""
+    revision: int | None = await connection.fetchval(_SQL["revision_of"], partner_id)
+    return revision
+
+
 async def currency_of(connection: Connection, partner_id: int) -> str | None:
     """What it counts in; None: any currency, at par."""
     found: str | None = await connection.fetchval(_SQL["currency_of"], partner_id)

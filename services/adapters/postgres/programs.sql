@@ -5,6 +5,10 @@
 SELECT partner_id, version, revision, sections, cards, time_zone, default_rule_id
 FROM programs WHERE partner_id = ANY($1::bigint[]);
 
+-- name: revision_of
+-- The revision that a program is at.
+SELECT revision FROM programs WHERE partner_id = $1;
+
 -- name: currency_of
 -- The currency that a partner's program counts in; null: any, at par.
 SELECT sections #>> '{settings, currency}' FROM programs WHERE partner_id = $1;

@@ -4,8 +4,9 @@ How it differs from others: `keys` (who is calling), `words` and `failures` (bod
 numbers keep their digits, both ways), `dialect` (all of that in one value, for the edge), `call` (what a route begins
 with), `parameters` (what queries share), `description` (what a route answers).
 
-Its resources are the sections of a partner's program, all read and changed by way of `sections`: `settings`, `tiers`,
-`campaigns`, `referrals`, `cashback`, `redemption` with `shown_rules` (as v4 has them), and `groups` of coupons. Then
-customers, each as an account (`accounts`): `customers`, `customer_coupons`, `campaign_progress`, `friends` (whom they
-brought), `transactions`; and `events`, which partners tell of them.
+Its resources are the sections of a partner's program (`programs`: those that this process has read), all read and
+changed by way of `sections`: `settings`, `tiers`, `campaigns`, `referrals`, `cashback`, `redemption` with
+`shown_rules` (as v4 has them), and `groups` of coupons. Then customers, each as an account (`accounts`): `customers`,
+`customer_coupons`, `campaign_progress`, `friends` (whom they brought), `transactions`; and `events`, which partners
+tell of them.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -9,19 +10,17 @@ from typing import Any
 import asyncpg
 
 from services.adapters.postgres.accounts import stored_account
-from services.adapters.postgres.clock import clock
-from services.adapters.postgres.programs import stored_programs
 from services.adapters.postgres.queries import queries
-from services.adapters.postgres.stored_program import program_from
 from services.api.edge.call import Call
 from services.api.edge.problems import not_found
+from services.api.gameball_v4.programs import KnownProgram, program_at
 from services.domain.campaigns import ANY_NUMBER, Campaign, Standpoint, ineligible
 from services.domain.coupons.granting import refused
 from services.domain.course import Course
 from services.domain.partner_program import PartnerProgram
 from services.domain.points.earning import CardRules
 from services.domain.redeeming import unusable, value_of_point
-from services.domain.state import NEW_CUSTOMER, CustomerState
+from services.domain.state import CustomerState
 from services.domain.triggering import standpoint
 
 _SQL = queries("customers", __package__)
@@ -33,9 +32,18 @@ class Account:
 
     customer_id: str
     number: int | None
-    program: PartnerProgram
-    sections: dict[str, Any]
+    known: KnownProgram
     course: Course
+
+    @property
+    def program(self) -> PartnerProgram:
+        """The rules that they are under."""
+        return self.known.rules
+
+    @property
+    def sections(self) -> Mapping[str, Any]:
+        """The same as it is stored."""
+        return self.known.stored.sections
 
     @property
     def state(self) -> CustomerState:
@@ -64,21 +72,14 @@ class Account:
 
 async def account_of(connection: asyncpg.Connection, call: Call, customer_id: str) -> Account:
     """Of somebody unknown: a new customer's."""
-    stored = (await stored_programs(connection, [call.partner_id]))[call.partner_id]
-    program = program_from(stored)
     offset = call.api.manner.clock_offset
-    rows = await connection.fetch(_SQL["customer"], call.partner_id, customer_id, offset)
-    if rows:
-        number, at = rows[0]["customer_no"], rows[0]["at"]
-        state = await stored_account(connection, number)
-    else:
-        number, at, state = None, await clock(connection, offset), NEW_CUSTOMER
+    stored = await stored_account(connection, call.partner_id, customer_id, offset)
+    known = await program_at(connection, call, stored.revision)
     return Account(
         customer_id=customer_id,
-        number=number,
-        program=program,
-        sections=stored.sections,
-        course=Course(program, state, at=at, draws=()),
+        number=stored.number,
+        known=known,
+        course=Course(known.rules, stored.state, at=stored.at, draws=()),
     )
 
 
@@ -92,10 +93,7 @@ async def known_account(connection: asyncpg.Connection, call: Call, customer_id:
 
 async def number_of(connection: asyncpg.Connection, call: Call, customer_id: str) -> int | None:
     """The number of a customer; None of nobody who is known."""
-    offset = call.api.manner.clock_offset
-    number: int | None = await connection.fetchval(
-        _SQL["customer"], call.partner_id, customer_id, offset
-    )
+    number: int | None = await connection.fetchval(_SQL["number"], call.partner_id, customer_id)
     return number
 
 

@@ -19,7 +19,6 @@ from services.api.gameball_v4.call import Writing
 from services.api.gameball_v4.description import gives
 from services.api.gameball_v4.documents import shown
 from services.api.gameball_v4.parameters import CustomerOfPath, Lang
-from services.decisions.program_changes import current
 from services.domain.campaigns import ANY_NUMBER, Campaign, Progress
 from services.domain.exact import quotient
 from services.domain.triggers import GAME_COMPLETED
@@ -58,10 +57,9 @@ async def list_campaign_progress(
     """List how far a customer has come in each campaign, in the order of their ids; none of an id that is not there."""
     async with call.reading() as connection:
         account = await known_account(connection, call, customer_id)
-        _, now = await current(connection, call.partner_id)
     open_, rules = open_campaigns(account), {each.id: each for each in account.program.campaigns}
     rows: list[dict[str, Any]] = []
-    for defined in now.campaigns:
+    for defined in account.known.sections.campaigns:
         if campaign_id not in (None, defined.id):
             continue
         if kind is not None and defined.type not in TYPES_OF_KIND[kind]:

@@ -25,7 +25,7 @@ from services.api.gameball_v4.description import READS, gives
 from services.api.gameball_v4.documents import sent_object, shown
 from services.api.gameball_v4.failures import Refusal
 from services.api.gameball_v4.parameters import CustomerAsked, Lang
-from services.decisions.program_changes import Changed, current
+from services.decisions.program_changes import Changed
 
 router = Resource(
     prefix="/api/v4/integrations/configurations/reward-campaigns", tags=["reward-campaigns"]
@@ -44,11 +44,13 @@ async def list_campaigns(
     product_sku: Annotated[Bought, Query(alias="productSku")] = None,
 ) -> Reply:
     """List campaigns in the order of their ids; of a customer those that they can achieve now."""
-    async with call.reading() as connection:
-        _, now = await current(connection, call.partner_id)
-        open_ = None
-        if customer_id is not None:
-            open_ = open_campaigns(await account_of(connection, call, customer_id))
+    open_ = None
+    if customer_id is None:
+        _, now = await sections.read(call)
+    else:
+        async with call.reading() as connection:
+            account = await account_of(connection, call, customer_id)
+        now, open_ = account.known.sections, open_campaigns(account)
     return shown(
         [
             shown_campaign(campaign, lang)

@@ -16,7 +16,6 @@ from services.api.gameball_v4.call import Reading, Writing
 from services.api.gameball_v4.description import READS, gives
 from services.api.gameball_v4.documents import sent_object, shown
 from services.api.gameball_v4.parameters import CustomerAsked
-from services.decisions.program_changes import current
 
 router = Resource(prefix="/api/v4/integrations/configurations/cashback", tags=["cashback"])
 
@@ -24,13 +23,17 @@ router = Resource(prefix="/api/v4/integrations/configurations/cashback", tags=["
 @router.get("", responses=gives(200, ShownCashback, "The rules."), openapi_extra=READS)
 async def show_cashback(call: Reading, customer_id: CustomerAsked = None) -> Reply:
     """Show all rules, among them what tiers' own benefits come to; or those of a customer's tier only."""
+    if customer_id is None:
+        _, now = await sections.read(call)
+        return shown(shown_cashback(now))
     async with call.reading() as connection:
-        _, now = await current(connection, call.partner_id)
-        if customer_id is None:
-            return shown(shown_cashback(now))
-        tier = (await account_of(connection, call, customer_id)).course.tier_now()
+        account = await account_of(connection, call, customer_id)
+    tier = account.course.tier_now()
     return shown(
-        shown_cashback(now, tier_names=lambda name: tier is not None and tier.name == name)
+        shown_cashback(
+            account.known.sections,
+            tier_names=lambda name: tier is not None and tier.name == name,
+        )
     )
 
 

@@ -12,8 +12,8 @@ from services.api.gameball_v4.call import Reading
 from services.api.gameball_v4.description import READS, gives
 from services.api.gameball_v4.documents import shown
 from services.api.gameball_v4.parameters import CustomerAsked
+from services.api.gameball_v4.programs import program_of
 from services.api.gameball_v4.shown_rules import redemption_document
-from services.decisions.program_changes import current
 from services.domain.exact import quotient
 
 router = Resource(prefix="/api/v4/integrations/configurations/redemption", tags=["redemption"])
@@ -23,19 +23,22 @@ router = Resource(prefix="/api/v4/integrations/configurations/redemption", tags=
 async def show_redemption(call: Reading, customer_id: CustomerAsked = None) -> Reply:
     """Show what a point is worth, and every rule; or, of a customer, those that they may use now."""
     async with call.reading() as connection:
-        _, now = await current(connection, call.partner_id)
-        created = await rules_since(connection, call.partner_id) if now.redemption.rules else {}
+        account = None
         if customer_id is not None:
             account = await account_of(connection, call, customer_id)
-            money, per = account.rate
-            return shown(
-                redemption_document(
-                    now,
-                    account.course.at,
-                    created=created,
-                    value_of_point=quotient((money,), (per,)).half_up(6),
-                    usable=usable_rules(account),
-                )
-            )
-        at = await clock(connection, call.api.manner.clock_offset)
-    return shown(redemption_document(now, at, created=created))
+        known = account.known if account is not None else await program_of(connection, call)
+        now = known.sections
+        created = await rules_since(connection, call.partner_id) if now.redemption.rules else {}
+        if account is None:
+            at = await clock(connection, call.api.manner.clock_offset)
+            return shown(redemption_document(now, at, created=created))
+    money, per = account.rate
+    return shown(
+        redemption_document(
+            now,
+            account.course.at,
+            created=created,
+            value_of_point=quotient((money,), (per,)).half_up(6),
+            usable=usable_rules(account),
+        )
+    )

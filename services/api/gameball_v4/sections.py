@@ -15,7 +15,8 @@ from services.api.edge.call import Call
 from services.api.edge.idempotency import once
 from services.api.edge.problems import invalid
 from services.api.edge.reply import Reply
-from services.decisions.program_changes import Changed, Edit, change, current
+from services.api.gameball_v4.programs import program_of
+from services.decisions.program_changes import Changed, Edit, change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +43,8 @@ def whole_sections(made: Changed) -> Entry:
 async def read(call: Call) -> tuple[int, Sections]:
     """The program's version and its sections."""
     async with call.reading() as connection:
-        return await current(connection, call.partner_id)
+        known = await program_of(connection, call)
+    return known.stored.version, known.sections
 
 
 async def changed(

@@ -51,11 +51,12 @@ async def read_customer(
             return None
         (customer,) = rows
         number = customer["customer_no"]
+        account = await stored_account(connection, partner_id, customer_id, clock_offset)
         return Stored(
             at=await clock(connection, clock_offset),
             partner=customer["partner"],
             customer_id=customer_id,
-            state=await stored_account(connection, number),
+            state=account.state,
             card=None if customer["card"] is None else orjson.loads(customer["card"]),
             coupons=[
                 (coupon_from(row), row["reward_description"])
