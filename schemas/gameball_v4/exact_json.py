@@ -54,8 +54,12 @@ def _no_number(text: str) -> NoReturn:
 def _written(value: Any, indent: int | None, line: str) -> str:
     if isinstance(value, str):
         return encode_basestring(value)
+    if type(value) is int:
+        return str(value)
     if isinstance(value, Decimal):
         return digits(value)
+    if value is None:
+        return "null"
     if not isinstance(value, (dict, list, tuple)):
         return json.dumps(value, allow_nan=False)
     inside = line if indent is None else line + " " * indent

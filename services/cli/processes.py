@@ -72,7 +72,9 @@ def api() -> int:
     required(settings, "postgres_dsn")
     from services.api.app import serve
     from services.api.partners.keys import keys_by
+    from services.runtime.garbage import look_at_what_is_new
 
     keys_by(settings)
     require_code_secret(settings)
+    look_at_what_is_new()
     return run_service("api", settings, partial(serve, settings))
