@@ -19,7 +19,7 @@ from services.decisions.program_changes import NoSuchPartner, sections_of
 from services.domain.partner_program import PartnerProgram
 
 MOST_KNOWN: Final = 500
-"""Programs that a process keeps; of a shop's size one takes some hundred KiB."""
+"""Programs that a process keeps: a tenth of a MiB each for shops as they are, ten for one with all that it may have."""
 
 
 class KnownProgram:
