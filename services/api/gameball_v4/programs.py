@@ -18,7 +18,7 @@ from services.api.edge.call import Call
 from services.decisions.program_changes import NoSuchPartner, sections_of
 from services.domain.partner_program import PartnerProgram
 
-MOST_KNOWN: Final = 500
+MOST_KNOWN: Final = 200
 """Programs that a process keeps: a tenth of a MiB each for shops as they are, ten for one with all that it may have."""
 
 
