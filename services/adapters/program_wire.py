@@ -1,22 +1,33 @@
 """The values of events about the program, and of coupons with terms, as JSON text in the shapes of `schemas`.
 
-Amounts are texts, points whole numbers. What has no value is null, so that subscribers find every field.
+Amounts are texts, points whole numbers. What has no value is null, so that subscribers find every field. What orders
+tell by the thousand is written by hand from pieces, as in `wire`; the rest by orjson.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
 import orjson
 
-from services.adapters.wire import cause_value, instant, shown_code, source_value, terms_value
+from services.adapters.wire import (
+    cause_text,
+    cause_value,
+    instant,
+    quoted,
+    shown_code,
+    source_value,
+    terms_value,
+)
 from services.domain.campaigns import Achieve, Revoke
 from services.domain.coupons.effects import DeclineReward, GrantCoupon
 from services.domain.events import Cause
-from services.domain.exact import text_of, text_or_none
+from services.domain.exact import text_of
 from services.domain.origins import Source, SourceKind
 from services.domain.points.wallet import Post
 from services.domain.referrals import RewardReferral
@@ -29,41 +40,62 @@ _is_id = re.compile(r"[1-9][0-9]{0,18}").fullmatch
 
 @quickly_made(frozen=True, slots=True, kw_only=True)
 class About:
-    """What every event about a customer's program says. `cause` None: time; `program_version` None: none was set."""
+    """What every event about a customer's program says. `cause` None: time; `program_version` None: none was set.
+
+    One is made for a decision, whose every event has in common what it says before and after its source.
+    """
 
     partner_id: int
     customer_id: str
     at: datetime
     program_version: int | None
     cause: Cause | None
+    _before: str = field(init=False, repr=False, compare=False)
+    _after: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        before = (
+            f'{{"partner_id":{self.partner_id},"customer_id":{quoted(self.customer_id)},'
+            f'"at":"{instant(self.at)}","source":{{"kind":"'
+        )
+        after = (
+            f'}},"program_version":{_or_null(self.program_version)},'
+            f'"cause":{"null" if self.cause is None else cause_text(self.cause)},'
+        )
+        object.__setattr__(self, "_before", before)
+        object.__setattr__(self, "_after", after)
+
+    def but_at(self, at: datetime) -> About:
+        """The same of another instant."""
+        return About(
+            partner_id=self.partner_id,
+            customer_id=self.customer_id,
+            at=at,
+            program_version=self.program_version,
+            cause=self.cause,
+        )
 
     def value(self, source: Source, **details: Any) -> str:
         """The data of an event."""
-        return _json(
-            {
-                "partner_id": self.partner_id,
-                "customer_id": self.customer_id,
-                "at": instant(self.at),
-                "source": source_value(source),
-                "program_version": self.program_version,
-                "cause": cause_value(self.cause),
-                **details,
-            }
-        )
+        return self.said(source.kind, source.id, _json(details)[1:-1])
+
+    def said(self, kind: SourceKind, id: str, details: str) -> str:
+        """The data of an event of this source; `details` are the members of a JSON object."""
+        return f'{self._before}{kind}","id":{quoted(id)}{self._after}{details}}}'
 
 
 def points_value(entry: Post, entry_id: str, about: About) -> str:
-    """Data of `points.earned` and its like: an entry that moves the wallet."""
+    """Data of `points.earned` and its like: an entry that moves the wallet. `entry_id` is of our own making."""
     ends = entry.opens.expires_at if entry.opens is not None else None
-    return about.value(
-        entry.source,
-        entry_id=entry_id,
-        points=abs(entry.points),
-        balance=entry.balance,
-        expires_at=instant(ends) if ends is not None else None,
-        order_id=entry.order_id,
-        base_points=text_or_none(entry.base_points),
-        factor=text_or_none(entry.factor),
+    order_id, base, factor = entry.order_id, entry.base_points, entry.factor
+    return about.said(
+        entry.source.kind,
+        entry.source.id,
+        f'"entry_id":"{entry_id}","points":{abs(entry.points)},"balance":{entry.balance},'
+        f'"expires_at":{"null" if ends is None else _instant(ends)},'
+        f'"order_id":{"null" if order_id is None else quoted(order_id)},'
+        f'"base_points":{"null" if base is None else _amount(base)},'
+        f'"factor":{"null" if factor is None else _amount(factor)}',
     )
 
 
@@ -75,25 +107,23 @@ def points_expiring_value(points: int, expires_at: datetime, source: Source, abo
 def tier_changed_value(change: ChangeTier, about: About) -> str:
     """Data of `tier.changed`."""
     named = change.after or change.before
-    source = Source(SourceKind.TIER, str(named.id) if named is not None else "")
-    return about.value(
-        source,
-        **{"from": tier_value(change.before), "to": tier_value(change.after)},
-        method=change.method,
-        progress=text_of(change.progress),
+    return about.said(
+        SourceKind.TIER,
+        str(named.id) if named is not None else "",
+        f'"from":{tier_text(change.before)},"to":{tier_text(change.after)},'
+        f'"method":"{change.method}","progress":{_amount(change.progress)}',
     )
 
 
 def campaign_achieved_value(achieved: Achieve, about: About) -> str:
     """Data of `campaign.achieved`."""
-    return about.value(
-        Source(SourceKind.CAMPAIGN, str(achieved.campaign_id)),
-        campaign_id=achieved.campaign_id,
-        campaign_type=achieved.campaign_type,
-        achievement=achieved.achievement,
-        points=achieved.points,
-        score=achieved.score,
-        coupon_ids=list(achieved.coupon_ids),
+    id_, coupon_ids = achieved.campaign_id, achieved.coupon_ids
+    return about.said(
+        SourceKind.CAMPAIGN,
+        str(id_),
+        f'"campaign_id":{id_},"campaign_type":{quoted(achieved.campaign_type)},'
+        f'"achievement":{achieved.achievement},"points":{achieved.points},"score":{achieved.score},'
+        f'"coupon_ids":{ids_text(coupon_ids) if coupon_ids else "[]"}',
     )
 
 
@@ -166,9 +196,28 @@ def _numbers_among(product_ids: Iterable[str]) -> list[int]:
     return [number for number in numbers if number <= _MAX_ID]
 
 
-def tier_value(tier: TierRef | None) -> dict[str, Any] | None:
+def tier_text(tier: TierRef | None) -> str:
     """A tier as it was called then."""
-    return None if tier is None else {"id": tier.id, "order": tier.order, "name": tier.name}
+    if tier is None:
+        return "null"
+    return f'{{"id":{tier.id},"order":{tier.order},"name":{quoted(tier.name)}}}'
+
+
+def ids_text(ids: Iterable[str]) -> str:
+    """Ids of our own making, which need no escaping."""
+    return "[" + ",".join([f'"{id_}"' for id_ in ids]) + "]"
+
+
+def _instant(at: datetime) -> str:
+    return f'"{instant(at)}"'
+
+
+def _amount(amount: Decimal) -> str:
+    return f'"{text_of(amount)}"'
+
+
+def _or_null(number: int | None) -> int | str:
+    return "null" if number is None else number
 
 
 def _json(value: Mapping[str, Any]) -> str:

@@ -64,9 +64,9 @@ def issued_value(
     return (
         f'{{"coupon_id":"{issue.coupon_id}",'
         f'"code":"{shown_code(issue.code, issue.code_prefix, mask_codes)}",'
-        f'{pieces.ids}"customer_id":{_text(customer_id)},{pieces.reward}'
+        f'{pieces.ids}"customer_id":{quoted(customer_id)},{pieces.reward}'
         f'"issued_at":"{instant(issue.issued_at)}","expires_at":{validity},'
-        f'"rule":{pieces.rule},"cause":{_cause(cause)}}}'
+        f'"rule":{pieces.rule},"cause":{cause_text(cause)}}}'
     )
 
 
@@ -83,9 +83,9 @@ def declined_value(
     rule = "null" if game is None else _pieces_of(game).rule
     return (
         f'{{"partner_id":{partner_id},"game_id":{decline.game_id},'
-        f'"customer_id":{_text(customer_id)},"reason":"{decline.reason}",'
+        f'"customer_id":{quoted(customer_id)},"reason":"{decline.reason}",'
         f'"blocking_coupon_id":{blocking},'
-        f'"cause":{_cause(cause)},"decided_at":"{instant(decided_at)}",'
+        f'"cause":{cause_text(cause)},"decided_at":"{instant(decided_at)}",'
         f'"rule":{rule}}}'
     )
 
@@ -190,7 +190,7 @@ def _pieces_of(game: Game) -> _Pieces:
             ids=f'"partner_id":{game.partner_id},"game_id":{game.id},',
             reward=(
                 f'"source":{{"kind":"game","id":"{game.id}"}},"program_version":null,"terms":null,'
-                f'"reward_description":{_text(game.reward_description)},'
+                f'"reward_description":{quoted(game.reward_description)},'
                 f'"product_ids":{orjson.dumps(game.product_ids).decode()},'
             ),
             rule=_rule(game),
@@ -208,15 +208,17 @@ def _rule(game: Game) -> str:
     ).decode()
 
 
-def _cause(cause: Cause) -> str:
+def cause_text(cause: Cause) -> str:
+    """The event that led to it."""
     source, type_ = _origin(cause.source, cause.type)
-    return f"{source}{_text(cause.id)}{type_}"
+    return f"{source}{quoted(cause.id)}{type_}"
 
 
 @lru_cache(maxsize=4096)
 def _origin(source: str, type_: str) -> tuple[str, str]:
-    return f'{{"source":{_text(source)},"id":', f',"type":{_text(type_)}}}'
+    return f'{{"source":{quoted(source)},"id":', f',"type":{quoted(type_)}}}'
 
 
-def _text(text: str) -> str:
-    return orjson.dumps(text).decode()
+def quoted(of: str) -> str:
+    """A text from outside as JSON."""
+    return orjson.dumps(of).decode()

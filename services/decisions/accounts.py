@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Final
 
 from services.adapters.postgres.points import (
     BookingRow,
@@ -28,6 +30,7 @@ from services.adapters.postgres.purchases import (
     purchase_row,
 )
 from services.domain.birthdays import next_birthday
+from services.domain.campaigns import Achieve, CountStep
 from services.domain.coupons.coupon import Step
 from services.domain.coupons.effects import ChangeCoupon
 from services.domain.coupons.notices import next_notice
@@ -37,11 +40,13 @@ from services.domain.points.wallet import EntryKind, Lot, Post
 from services.domain.profiles import CompleteReferral, Describe, HoldCard
 from services.domain.purchases import CountOrder, NoteRefund
 from services.domain.state import CustomerState
+from services.domain.tiers import ChangeTier, GrantTier
+from services.domain.values import quickly_made
 
 _BOOKED = {EntryKind.EARNED, EntryKind.SPENT}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quickly_made(frozen=True, slots=True, kw_only=True)
 class Account:
     """Whose it is, and by which decision it moves; `event_key` None: by time."""
 
@@ -106,14 +111,16 @@ class Accounts:
             match effect:
                 case Post():
                     self._post(account, effect, after)
+                case Achieve() | CountStep() | ChangeTier() | GrantTier():
+                    pass  # the wallet has it
                 case CountOrder():
                     assert account.event_key is not None
                     self.purchases.append(
                         purchase_row(
                             effect.purchase,
-                            partner_id=account.partner_id,
-                            customer_no=account.customer_no,
-                            event_key=account.event_key,
+                            account.partner_id,
+                            account.customer_no,
+                            account.event_key,
                         )
                     )
                 case NoteRefund():
@@ -129,8 +136,8 @@ class Accounts:
                 after.wallet,
                 after.standing,
                 after.campaigns,
-                customer_no=account.customer_no,
-                partner_id=account.partner_id,
+                account.customer_no,
+                account.partner_id,
             )
         if moves_profile:
             self._describe(account, after, at, time_zone, referral_key)
@@ -147,28 +154,25 @@ class Accounts:
 
     def _post(self, account: Account, entry: Post, after: CustomerState) -> None:
         number, partner_id = account.customer_no, account.partner_id
-        self.entries.append(
-            entry_row(entry, customer_no=number, partner_id=partner_id, event_key=account.event_key)
-        )
+        self.entries.append(entry_row(entry, number, partner_id, account.event_key))
         if entry.source.kind is SourceKind.MANUAL and entry.kind in _BOOKED:
             self.bookings.append(BookingRow(partner_id, entry.source.id, number, entry.number))
-        touched = {take.lot for take in entry.takes}
-        opened = entry.opens.number if entry.opens is not None else None
+        opened = entry.opens
         if opened is not None:
-            touched.add(opened)
-        for each in touched:
-            lot = after.wallet.lots[each]
-            row = lot_row(
-                lot, customer_no=number, partner_id=partner_id, notice_at=self._notice(lot)
-            )
-            is_new = each == opened or (number, each) in self._new_lots
+            lot = after.wallet.lots[opened.number]
+            self._new_lots[number, lot.number] = self._lot_row(account, lot)
+        for take in entry.takes:
+            lot = after.wallet.lots[take.lot]
+            is_new = (number, lot.number) in self._new_lots
             lots = self._new_lots if is_new else self._changed_lots
-            lots[number, each] = row
+            lots[number, lot.number] = self._lot_row(account, lot)
 
-    def _notice(self, lot: Lot) -> datetime | None:
-        if lot.expires_at is None:
-            return None
-        return next_notice(lot.earned_at, lot.expires_at, self.points_leads_hours, at=lot.earned_at)
+    def _lot_row(self, account: Account, lot: Lot) -> LotRow:
+        notice_at = None
+        if lot.expires_at is not None:
+            delay = _first_notice(lot.expires_at - lot.earned_at, self.points_leads_hours)
+            notice_at = None if delay is None else lot.earned_at + delay
+        return lot_row(lot, account.customer_no, account.partner_id, notice_at)
 
     def _refund(self, account: Account, effect: NoteRefund, after: CustomerState) -> None:
         partner_id, order_id = account.partner_id, effect.order_id
@@ -200,3 +204,15 @@ class Accounts:
             referral_key=referral_key or (was.referral_key if was else None),
             birthday_at=next_birthday(born, time_zone, at) if born and time_zone else None,
         )
+
+
+@lru_cache(maxsize=1024)
+def _first_notice(validity: timedelta, leads_hours: tuple[int, ...]) -> timedelta | None:
+    """How long after points came in, to stay for so long, their first notice is due; None: never. They come in by the
+    thousand, most of them for one of a few periods.
+    """
+    due_at = next_notice(_ANY, _ANY + validity, leads_hours, at=_ANY)
+    return None if due_at is None else due_at - _ANY
+
+
+_ANY: Final = datetime.min.replace(tzinfo=UTC)

@@ -7,8 +7,8 @@ lot which is over end again at once, and an event is the cause of that: it is an
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
 
 import orjson
 
@@ -19,17 +19,16 @@ from services.adapters.postgres.outbox import OutboxRow, event_row
 from services.adapters.program_wire import About
 from services.decisions.follow_ups import referral_cause
 from services.domain.arrival import Verdict
-from services.domain.campaigns import Achieve, Revoke
+from services.domain.campaigns import Achieve, CampaignOutcome, CampaignReason, Revoke
 from services.domain.coupons.effects import DeclineReward, GrantCoupon
-from services.domain.decision import Decision, OrderReason
+from services.domain.decision import CodeDiscount, Decision, OrderReason
 from services.domain.events import Cause
-from services.domain.exact import text_of, text_or_none
+from services.domain.exact import text_of
 from services.domain.points.wallet import EntryKind, Post
 from services.domain.profiles import CompleteReferral
 from services.domain.purchases import NoteUse
-from services.domain.referrals import RewardReferral
+from services.domain.referrals import ReferralResult, RewardReferral
 from services.domain.tiers import ChangeTier
-from services.domain.values import replaced
 
 POINTS_SOURCE = "/couponry/points"
 
@@ -44,33 +43,57 @@ def program_text(decision: Decision) -> str | None:
     answer = decision.program
     if answer is None:
         return None
-    referral = answer.referral
-    value: dict[str, Any] = {
-        "tier": {
-            "before": program_wire.tier_value(answer.tier_before),
-            "after": program_wire.tier_value(answer.tier_after),
-        },
-        "campaigns": [
-            {"id": each.campaign_id, "outcome": each.outcome, "reason": each.reason}
-            for each in answer.campaigns
-        ],
-        "discounts": [
+    before = program_wire.tier_text(answer.tier_before)
+    after = program_wire.tier_text(answer.tier_after)
+    campaigns = [
+        f'{{"id":{each.campaign_id},{_SAID_OF_CAMPAIGN[each.outcome, each.reason]}}}'
+        for each in answer.campaigns
+    ]
+    return (
+        f'{{"tier":{{"before":{before},"after":{after}}},"campaigns":[{",".join(campaigns)}],'
+        f'"discounts":{_discounts(answer.discounts) if answer.discounts else "[]"},'
+        f'"referral":{"null" if answer.referral is None else _referral(answer.referral)}'
+        f"{_kept_nowhere_else(decision)}}}"
+    )
+
+
+_SAID_OF_CAMPAIGN: Final = {
+    (outcome, reason): orjson.dumps({"outcome": outcome, "reason": reason}).decode()[1:-1]
+    for outcome in CampaignOutcome
+    for reason in (None, *CampaignReason)
+}
+"""An order meets half a dozen campaigns, and most of them refuse it."""
+
+
+def _discounts(discounts: Iterable[CodeDiscount]) -> str:
+    return orjson.dumps(
+        [
             {
                 "code": each.code,
                 "coupon_id": each.coupon_id,
                 "class": each.discount_class,
-                "amount": text_or_none(each.amount),
+                "amount": text_of(each.amount),
             }
-            for each in answer.discounts
-        ],
-        "referral": None
-        if referral is None
-        else {
+            for each in discounts
+        ]
+    ).decode()
+
+
+def _referral(referral: ReferralResult) -> str:
+    return orjson.dumps(
+        {
             "outcome": referral.outcome,
             "reason": referral.reason,
             "referrer_id": referral.referrer_id,
-        },
-    }
+        }
+    ).decode()
+
+
+def _kept_nowhere_else(decision: Decision) -> str:
+    """Members that follow the others, each after a comma."""
+    if _TOLD_BY_DECISION.isdisjoint(map(type, decision.effects)):
+        return ""
+    value: dict[str, Any] = {}
     declined = 0
     for effect in decision.effects:
         match effect:
@@ -84,7 +107,11 @@ def program_text(decision: Decision) -> str | None:
                 pass
     if declined:
         value["declined"] = declined
-    return orjson.dumps(value).decode()
+    return f",{orjson.dumps(value).decode()[1:-1]}" if value else ""
+
+
+_TOLD_BY_DECISION: Final = frozenset({RewardReferral, DeclineReward, NoteUse})
+"""By type, since it is asked of every effect of every event."""
 
 
 def granted_row(
@@ -187,7 +214,7 @@ def points_row(
 ) -> OutboxRow:
     """An entry that moves the wallet; `at` is its own, which of a lot that is over is its end."""
     if entry.at != about.at:
-        about = replaced(about, at=entry.at)
+        about = about.but_at(entry.at)
     value = program_wire.points_value(entry, entry_id, about)
     return _row(f"points.{entry.kind}", f"{entry_id}.{entry.kind}", value, about, traceparent)
 
@@ -206,13 +233,6 @@ def lot_id(partner_id: int, customer_id: str, number: int) -> str:
 
 
 def _row(type_: str, id_: str, value: str, about: About, traceparent: str | None) -> OutboxRow:
-    return event_row(
-        PROGRAM_EVENTS,
-        type_,
-        id_,
-        at=about.at,
-        subject=None,
-        customer_id=about.customer_id,
-        value=value,
-        traceparent=traceparent,
-    )
+    return OutboxRow(
+        about.at, None, PROGRAM_EVENTS, type_, id_, None, about.customer_id, value, None, traceparent
+    )  # fmt: skip

@@ -6,8 +6,8 @@ order of their fields: naming each field takes four times as long, and orders an
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import assert_never
+from collections.abc import Iterable, Sequence
+from typing import Final, assert_never, get_args
 
 import orjson
 
@@ -36,7 +36,7 @@ from services.domain.coupons.effects import (
     IssueCoupon,
 )
 from services.domain.coupons.notices import first_notice, next_notice
-from services.domain.decision import Decision
+from services.domain.decision import CodeResult
 from services.domain.effects import ProgramEffect
 from services.domain.events import (
     Birthday,
@@ -66,11 +66,14 @@ def rows_of(verdicts: Iterable[Verdict], program: Program, writing: Writing) -> 
 def add_verdict(rows: Rows, verdict: Verdict, program: Program) -> None:
     """The rows of one decided event: its decision, and one or more for each effect."""
     rows.decisions.append(_decision(verdict))
+    effects = verdict.decision.effects
     if verdict.after is not None:
         _add_account(rows, verdict, verdict.after, program)
     if verdict.after is not None or verdict.decision.program is not None:
         rows.outbox.extend(program_rows(verdict))
-    for effect in verdict.decision.effects:
+        if _OF_ACCOUNT.issuperset(map(type, effects)):
+            return
+    for effect in effects:
         match effect:
             case IssueCoupon():
                 _add_coupon(rows, verdict, effect, program)
@@ -97,6 +100,10 @@ def add_verdict(rows: Rows, verdict: Verdict, program: Program) -> None:
 
 def _is_of_account(effect: ProgramEffect) -> None:
     """What is left is written with the account, and told by `program_rows`; the type says that nothing else is."""
+
+
+_OF_ACCOUNT: Final = frozenset(get_args(ProgramEffect))
+"""By type, since it is asked of every effect of every event: most orders under a program have no others."""
 
 
 def issued_row(
@@ -126,7 +133,7 @@ def _decision(verdict: Verdict) -> DecisionRow:
         case GameCompleted():
             game_id, won = event.game_id, event.won
         case OrderPlaced() | OrderReversed():
-            order_id, codes = event.order_id, _codes(decision)
+            order_id, codes = event.order_id, _codes(decision.codes)
         case CustomerDescribed() | CustomerDid() | ReferralCompleted() | Birthday():
             pass
         case PointsBooked() | CardHandedOver():
@@ -145,7 +152,9 @@ def _decision(verdict: Verdict) -> DecisionRow:
     )  # fmt: skip
 
 
-def _codes(decision: Decision) -> str:
+def _codes(results: Sequence[CodeResult]) -> str:
+    if not results:
+        return "[]"
     return orjson.dumps(
         [
             {
@@ -154,7 +163,7 @@ def _codes(decision: Decision) -> str:
                 "reason": result.reason,
                 "coupon_id": result.coupon_id,
             }
-            for result in decision.codes
+            for result in results
         ]
     ).decode()
 

@@ -16,7 +16,7 @@ from services.adapters.postgres.queries import queries
 from services.adapters.postgres.tables import columns_of, fetch_by
 from services.domain.campaigns import CampaignProgress, Progress
 from services.domain.origins import Source, SourceKind
-from services.domain.points.wallet import Lot, Post, Wallet
+from services.domain.points.wallet import Lot, Post, Take, Wallet
 from services.domain.tiers import Standing, TierRef
 
 _SQL = queries("points")
@@ -100,36 +100,40 @@ def wallet_row(
     wallet: Wallet,
     standing: Standing,
     campaigns: CampaignProgress,
-    *,
     customer_no: int,
     partner_id: int,
 ) -> WalletRow:
     """What a customer has come to, as it is stored."""
     tier = standing.tier
-    progress = {
-        str(id_): [each.achieved, each.round, each.steps] for id_, each in campaigns.by_id.items()
-    }
+    progress = [
+        f'"{id_}":[{each.achieved},{each.round},{each.steps}]'
+        for id_, each in campaigns.by_id.items()
+    ]
     return WalletRow(
         customer_no, partner_id, wallet.entries, wallet.balance, wallet.owed, wallet.points_earned,
         wallet.score, wallet.spent, wallet.orders, wallet.referrals, standing.is_recorded,
         tier.id if tier else None, tier.order if tier else None, tier.name if tier else None,
-        sorted(standing.granted_ids), sorted(standing.granted_names), orjson.dumps(progress).decode(),
+        sorted(standing.granted_ids), sorted(standing.granted_names), f"{{{','.join(progress)}}}",
     )  # fmt: skip
 
 
-def entry_row(entry: Post, *, customer_no: int, partner_id: int, event_key: str | None) -> EntryRow:
+def entry_row(entry: Post, customer_no: int, partner_id: int, event_key: str | None) -> EntryRow:
     """An entry as it is stored."""
-    takes = [[take.lot, take.points, take.counted] for take in entry.takes]
+    takes, opens = entry.takes, entry.opens
     return EntryRow(
         customer_no, entry.number, partner_id, event_key, entry.at, entry.kind, entry.source.kind,
         entry.source.id, entry.points, entry.balance, entry.owed, entry.points_earned, entry.score,
-        entry.spent, entry.orders, entry.referrals, orjson.dumps(takes).decode() if takes else None,
+        entry.spent, entry.orders, entry.referrals, _takes(takes) if takes else None,
         entry.order_id, entry.base_points, entry.factor,
-        entry.opens.expires_at if entry.opens else None, entry.reason,
+        opens.expires_at if opens is not None else None, entry.reason,
     )  # fmt: skip
 
 
-def lot_row(lot: Lot, *, customer_no: int, partner_id: int, notice_at: datetime | None) -> LotRow:
+def _takes(takes: Iterable[Take]) -> str:
+    return orjson.dumps([[take.lot, take.points, take.counted] for take in takes]).decode()
+
+
+def lot_row(lot: Lot, customer_no: int, partner_id: int, notice_at: datetime | None) -> LotRow:
     """A lot as it is stored. `notice_at` counts where it is a new one."""
     return LotRow(
         customer_no, lot.number, partner_id, lot.source.kind, lot.source.id, lot.earned_at,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import asyncpg
 import orjson
@@ -75,27 +75,27 @@ class UseBack(NamedTuple):
 
 
 def purchase_row(
-    purchase: Purchase, *, partner_id: int, customer_no: int, event_key: str
+    purchase: Purchase, partner_id: int, customer_no: int, event_key: str
 ) -> PurchaseRow:
     """An order that has earned, as it is stored."""
+    steps = [f"[{step.campaign_id},{step.round}]" for step in purchase.steps]
+    achievements = [_achievement(each) for each in purchase.achievements]
     return PurchaseRow(
         partner_id, purchase.order_id, customer_no, event_key, purchase.amount, purchase.points,
         purchase.score, purchase.entry, purchase.refunded, purchase.is_closed,
-        orjson.dumps([[step.campaign_id, step.round] for step in purchase.steps]).decode(),
-        orjson.dumps([_achievement(each) for each in purchase.achievements]).decode(),
+        f"[{','.join(steps)}]", f"[{','.join(achievements)}]",
     )  # fmt: skip
 
 
-def _achievement(done: Achievement) -> dict[str, Any]:
-    """Field by field: `asdict` takes ten times as long, and orders achieve by the thousand."""
-    return {
-        "campaign_id": done.campaign_id,
-        "achievement": done.achievement,
-        "points": done.points,
-        "score": done.score,
-        "entry": done.entry,
-        "coupon_ids": done.coupon_ids,
-    }
+def _achievement(done: Achievement) -> str:
+    """By hand: orders achieve by the thousand. Ids of coupons are of our own making, and need no escaping."""
+    entry = "null" if done.entry is None else done.entry
+    coupon_ids = [f'"{id_}"' for id_ in done.coupon_ids]
+    return (
+        f'{{"campaign_id":{done.campaign_id},"achievement":{done.achievement},'
+        f'"points":{done.points},"score":{done.score},"entry":{entry},'
+        f'"coupon_ids":[{",".join(coupon_ids)}]}}'
+    )
 
 
 def purchase_from(row: asyncpg.Record) -> Purchase:
