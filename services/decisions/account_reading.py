@@ -101,7 +101,9 @@ async def _gather_orders(
             purchase = Purchase(order_id=order_id, is_mine=False)
         gathering.account_of(customer).purchases[order_id] = purchase
     names = {
-        (customer[0], order_id, customers[customer].number) for customer, order_id, _ in orders
+        (customer[0], order_id, customers[customer].number)
+        for customer, order_id, _ in orders
+        if not customers[customer].is_new
     }
     for row in await purchases.refunded_before(connection, names):
         before = gathering.account_of_number(row["customer_no"]).refunded_before

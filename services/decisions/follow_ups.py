@@ -30,7 +30,13 @@ def birthday_cause(customer_no: int, year: int) -> Cause:
 
 async def unfounded(connection: Connection, arrivals: Sequence[Incoming]) -> set[str]:
     """Event keys of those of them that follow from nothing that is stored."""
-    events = [(each.event_key, each.event) for each in arrivals]
+    events = [
+        (each.event_key, each.event)
+        for each in arrivals
+        if isinstance(each.event, (ReferralCompleted, Birthday))
+    ]
+    if not events:
+        return set()
     founded: set[tuple[int, str, Cause]] = set()
     friends = {
         (event.partner_id, event.friend_id)
@@ -51,6 +57,5 @@ async def unfounded(connection: Connection, arrivals: Sequence[Incoming]) -> set
     return {
         key
         for key, event in events
-        if isinstance(event, (ReferralCompleted, Birthday))
-        and (event.partner_id, event.customer_id, event.cause) not in founded
+        if (event.partner_id, event.customer_id, event.cause) not in founded
     }

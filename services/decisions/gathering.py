@@ -6,7 +6,7 @@ Their rows are locked, so nothing here changes meanwhile. Asked in sets; what no
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
@@ -17,19 +17,20 @@ from services.adapters.postgres.coupons import coupon_from
 from services.adapters.postgres.pool import Connection
 from services.domain.arrival import CustomerKey, Incoming, LockedCustomer
 from services.domain.campaigns import NO_CAMPAIGNS, CampaignProgress
-from services.domain.closed_orders import ClosedOrders
+from services.domain.closed_orders import NO_ORDERS, ClosedOrders
 from services.domain.coupons.coupon import Coupon, CouponStatus
-from services.domain.coupons.held import Coupons
+from services.domain.coupons.held import NO_COUPONS, Coupons
 from services.domain.needs import Needs
 from services.domain.points.wallet import NO_POINTS, Lot, Wallet
 from services.domain.profiles import UNKNOWN, Profile
 from services.domain.program import Game
-from services.domain.purchases import Purchase, Purchases
-from services.domain.referrals import Others
-from services.domain.stamps import Stamp, StampCard, Stamps
+from services.domain.purchases import NO_PURCHASES, Purchase, Purchases
+from services.domain.referrals import NOBODY, Others
+from services.domain.stamps import NO_STAMPS, Stamp, StampCard, Stamps
 from services.domain.state import CustomerState
 from services.domain.tiers import NO_STANDING, Standing
 from services.domain.unjudged import Unjudgeable
+from services.domain.values import replaced
 
 Customers = Mapping[CustomerKey, LockedCustomer]
 Rows = Iterable[asyncpg.Record]
@@ -51,7 +52,17 @@ class StoredAccount:
 
     def wallet(self) -> Wallet:
         """With the lots at hand."""
-        return replace(self.bare_wallet, lots=self.lots) if self.lots else self.bare_wallet
+        return replaced(self.bare_wallet, lots=self.lots) if self.lots else self.bare_wallet
+
+    def bought(self) -> Purchases:
+        """What is known of orders."""
+        if not (self.purchases or self.refunded_before or self.used_for):
+            return NO_PURCHASES
+        return Purchases(
+            by_id=self.purchases,
+            refunded_before=self.refunded_before,
+            used_for=self.used_for,
+        )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -72,25 +83,34 @@ class _Gathered:
         self.coupons[coupon.id] = coupon
 
     def state(self) -> CustomerState:
+        """What nothing was found for is what it is of a new customer: most orders find a wallet and nothing else."""
+        account = self.account
         return CustomerState(
-            coupons=Coupons(
-                by_id=self.coupons,
-                foreign_codes=frozenset(self.foreign_codes),
-                issues=self.issues,
-                used_by=self.used_by,
-            ),
-            stamps=Stamps(cards=self.cards, of_orders=self.stamps),
-            orders=ClosedOrders(reversed=frozenset(self.reversed_orders)),
-            profile=self.account.profile,
-            wallet=self.account.wallet(),
-            standing=self.account.standing,
-            campaigns=self.account.campaigns,
-            purchases=Purchases(
-                by_id=self.account.purchases,
-                refunded_before=self.account.refunded_before,
-                used_for=self.account.used_for,
-            ),
-            others=Others(registered=frozenset(self.account.registered)),
+            coupons=self._coupons(),
+            stamps=Stamps(cards=self.cards, of_orders=self.stamps)
+            if self.cards or self.stamps
+            else NO_STAMPS,
+            orders=ClosedOrders(reversed=frozenset(self.reversed_orders))
+            if self.reversed_orders
+            else NO_ORDERS,
+            profile=account.profile,
+            wallet=account.wallet(),
+            standing=account.standing,
+            campaigns=account.campaigns,
+            purchases=account.bought(),
+            others=Others(registered=frozenset(account.registered))
+            if account.registered
+            else NOBODY,
+        )
+
+    def _coupons(self) -> Coupons:
+        if not (self.coupons or self.foreign_codes or self.issues or self.used_by):
+            return NO_COUPONS
+        return Coupons(
+            by_id=self.coupons,
+            foreign_codes=frozenset(self.foreign_codes),
+            issues=self.issues,
+            used_by=self.used_by,
         )
 
 
@@ -157,18 +177,22 @@ class Gathering:
         """What orders name, and what is known of them: codes, reversals, stamps, and the customers' cards."""
         await self._gather_codes(arrivals)
         names: set[tuple[int, str, int]] = set()
+        known: set[tuple[int, str, int]] = set()
         used: set[tuple[int, str]] = set()
         for incoming, wanted in arrivals:
             if wanted.order_id is not None:
-                number = self._customers[incoming.customer].number
-                names.add((incoming.customer[0], wanted.order_id, number))
-                if wanted.gives_back:
-                    used.add((number, wanted.order_id))
+                locked = self._customers[incoming.customer]
+                name = (incoming.customer[0], wanted.order_id, locked.number)
+                names.add(name)
+                if not locked.is_new:
+                    known.add(name)
+                    if wanted.gives_back:
+                        used.add((locked.number, wanted.order_id))
         self.keep_coupons(await coupons.used_by_orders(self._connection, used))
-        for row in await closed_orders.reversed_among(self._connection, names):
+        for row in await closed_orders.reversed_among(self._connection, known):
             self._of_number(row["customer_no"]).reversed_orders.add(row["order_id"])
         await self._gather_stamps(names)
-        for row in await stamps.cards_of(self._connection, {number for *_, number in names}):
+        for row in await stamps.cards_of(self._connection, {number for *_, number in known}):
             card = StampCard(card_no=row["card_no"], stamps=row["stamps"])
             self._of_number(row["customer_no"]).cards[row["game_id"]] = card
 
@@ -215,7 +239,10 @@ class Gathering:
                 )
 
     def _of(self, customer: CustomerKey) -> _Gathered:
-        return self._states.setdefault(customer, _Gathered())
+        found = self._states.get(customer)
+        if found is None:  # made only then: one has a dozen fields, and is asked for by every row
+            found = self._states[customer] = _Gathered()
+        return found
 
     def _of_number(self, number: int) -> _Gathered:
         return self._of(self._by_number[number])

@@ -43,14 +43,12 @@ class Programs:
         partners = await self._programs_of(connection, {event.partner_id for event in events})
         ids: set[int] = set()
         stamping: set[int] = set()
-        skus: set[tuple[int, str]] = set()
-        for event in events:
-            game_id, stamps_of, named = names(event)
-            if game_id is not None:
-                ids.add(game_id)
-            if stamps_of is not None:
-                stamping.add(stamps_of)
-                skus.update((stamps_of, sku) for sku in named)
+        named = [names(event) for event in events]
+        for each in named:
+            if each.game_id is not None:
+                ids.add(each.game_id)
+            if each.stamps_of is not None:
+                stamping.add(each.stamps_of)
         if stamping:
             versions = await rules.stamp_game_versions(connection, stamping)
             self.forget(id_ for id_, version in versions.items() if self._is_other(id_, version))
@@ -58,13 +56,17 @@ class Programs:
         games, unread = await self._games_of(connection, ids)
         if any(game.concerns(event) for game in unread for event in events):
             raise Unjudgeable(games=unread)
-        if skus:
-            asking = {
-                game.partner_id
-                for game in games.values()
-                if game.game_type is GameType.STAMPS and game.product_ids
-            }
-            skus = {(partner_id, sku) for partner_id, sku in skus if partner_id in asking}
+        asking = {
+            game.partner_id
+            for game in games.values()
+            if game.game_type is GameType.STAMPS and game.product_ids
+        }
+        skus = {
+            (each.stamps_of, sku)
+            for each in (named if asking else ())
+            if each.stamps_of in asking
+            for sku in each.skus
+        }
         products = await rules.products_of_skus(connection, skus)
         return Program(games=games, products=products, partners=partners)
 

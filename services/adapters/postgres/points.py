@@ -13,7 +13,7 @@ import orjson
 from services.adapters.postgres.failures import LostRace
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
-from services.adapters.postgres.tables import columns_of, fetch_by
+from services.adapters.postgres.tables import columns_of, fetch_by, text_of_array
 from services.domain.campaigns import CampaignProgress, Progress
 from services.domain.origins import Source, SourceKind
 from services.domain.points.wallet import Lot, Post, Take, Wallet
@@ -23,7 +23,7 @@ _SQL = queries("points")
 
 
 class WalletRow(NamedTuple):
-    """A row of `wallets`. Fields as in the query `put_wallet`."""
+    """A row of `wallets`. Fields as in the query `put_wallets`: what was granted as the text of an array."""
 
     customer_no: int
     partner_id: int
@@ -39,8 +39,8 @@ class WalletRow(NamedTuple):
     tier_id: int | None
     tier_order: int | None
     tier_name: str | None
-    granted_ids: list[int]
-    granted_names: list[str]
+    granted_ids: str
+    granted_names: str
     campaigns: str
 
 
@@ -113,7 +113,8 @@ def wallet_row(
         customer_no, partner_id, wallet.entries, wallet.balance, wallet.owed, wallet.points_earned,
         wallet.score, wallet.spent, wallet.orders, wallet.referrals, standing.is_recorded,
         tier.id if tier else None, tier.order if tier else None, tier.name if tier else None,
-        sorted(standing.granted_ids), sorted(standing.granted_names), f"{{{','.join(progress)}}}",
+        text_of_array(standing.granted_ids), text_of_array(standing.granted_names),
+        f"{{{','.join(progress)}}}",
     )  # fmt: skip
 
 
@@ -220,8 +221,7 @@ async def lots(
 async def put_wallets(connection: Connection, rows: Collection[WalletRow]) -> None:
     """The wallets as they stand now."""
     if rows:
-        in_order = sorted(rows, key=lambda row: row.customer_no)
-        await connection.executemany(_SQL["put_wallet"], in_order)
+        await connection.execute(_SQL["put_wallets"], *columns_of(sorted(rows)))
 
 
 async def change_lots(connection: Connection, rows: Collection[LotRow]) -> None:

@@ -32,11 +32,18 @@ CROSS JOIN LATERAL (
     OFFSET 0
 ) AS found;
 
--- name: put_wallet
--- A wallet as it stands after the batch.
+-- name: put_wallets
+-- Wallets as they stand after the batch. What tiers have granted comes as the text of an array: arrays of different lengths
+-- cannot be columns of an array.
 INSERT INTO wallets (customer_no, partner_id, entries, balance, owed, points_earned, score, spent, orders, referrals,
     tier_recorded, tier_id, tier_order, tier_name, granted_ids, granted_names, campaigns)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+SELECT n.customer_no, n.partner_id, n.entries, n.balance, n.owed, n.points_earned, n.score, n.spent, n.orders, n.referrals,
+       n.tier_recorded, n.tier_id, n.tier_order, n.tier_name, n.granted_ids::bigint[], n.granted_names::text[], n.campaigns
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::numeric[],
+            $9::bigint[], $10::bigint[], $11::boolean[], $12::bigint[], $13::integer[], $14::text[], $15::text[], $16::text[],
+            $17::jsonb[])
+     AS n (customer_no, partner_id, entries, balance, owed, points_earned, score, spent, orders, referrals,
+           tier_recorded, tier_id, tier_order, tier_name, granted_ids, granted_names, campaigns)
 ON CONFLICT (customer_no) DO UPDATE SET
     entries = excluded.entries, balance = excluded.balance, owed = excluded.owed, points_earned = excluded.points_earned,
     score = excluded.score, spent = excluded.spent, orders = excluded.orders, referrals = excluded.referrals,

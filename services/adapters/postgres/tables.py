@@ -6,6 +6,7 @@ Rows are named tuples.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 from typing import Any
 
 import asyncpg
@@ -37,6 +38,13 @@ async def add(
 def columns_of(rows: Collection[Sequence[Any]]) -> list[list[Any]]:
     """The same values column by column, as a statement over `unnest` takes them; at least one row."""
     return [list(column) for column in zip(*rows, strict=True)]
+
+
+@lru_cache(maxsize=1024)
+def text_of_array(values: frozenset[int] | frozenset[str]) -> str:
+    """Their array, in ascending order, as Postgres writes one: asked of few, by the thousand."""
+    texts = (str(each).replace("\\", r"\\").replace('"', r"\"") for each in sorted(values))
+    return "{" + ",".join([f'"{each}"' for each in texts]) + "}"
 
 
 async def fetch_by(
