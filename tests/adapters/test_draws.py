@@ -23,7 +23,7 @@ from services.decisions.manner import Manner
 from services.domain.arrival import Incoming
 from services.domain.coupons.codes import ALPHABET, is_valid
 from services.domain.coupons.issuing import Draw
-from services.domain.events import Cause, GameCompleted, Position
+from services.domain.events import Cause, CustomerDid, GameCompleted, Position
 from services.issuer.pipeline import Pipeline
 from services.runtime.settings import Settings
 from tests.stand.copies import Copies
@@ -69,6 +69,24 @@ def test_draws_follow_from_the_event_alone(asked: list[tuple[Incoming, int]]) ->
             assert id_.int >> 80 == min(max(incoming.timestamp_ms, 0), 2**48 - 1)
             assert draw.code != other.code
             assert draw.coupon_id != other.coupon_id
+
+
+@given(EVENTS, st.integers(0, 4), st.slices(4))
+def test_draws_of_whatever_event_are_those_of_its_key(
+    game: Incoming, count: int, part: slice
+) -> None:
+    """Whether all of them are made at once, as for a game, or each when it is asked for, and however they are."""
+    event = game.event
+    did = CustomerDid(
+        cause=event.cause, occurred_at=event.occurred_at, partner_id=1, customer_id="anna",
+        name="visit", metadata={},
+    )  # fmt: skip
+    other = replace(game, event=did)
+    at_once = drawn(SECRET, (game, count))
+    (mine,) = Drawing(SECRET).draws_for([(other, count)])
+    assert (len(mine), list(mine), list(mine)) == (count, at_once, at_once)
+    assert list(mine[part]) == at_once[part]
+    assert drawn(SECRET, (other, count), taken=at_once[:1])[1:] == at_once[1:]
 
 
 def test_codes_are_spread_evenly() -> None:

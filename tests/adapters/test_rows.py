@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 import asyncpg
+import pytest
 
 from services.adapters import postgres
 from services.adapters.postgres.birthdays import BirthdayRow
@@ -29,6 +30,7 @@ from services.adapters.postgres.purchases import (
 )
 from services.adapters.postgres.queries import queries
 from services.adapters.postgres.stamps import CardRow, StampBack, StampRow
+from services.adapters.postgres.tables import text_of_array
 
 
 class Table(NamedTuple):
@@ -141,6 +143,22 @@ async def test_change_takes_its_row_in_order(owner: asyncpg.Connection) -> None:
         assert (query, used) == (query, set(row._fields))
         (table,) = re.findall(r"^UPDATE (\w+)", text, re.MULTILINE)
         assert used - others <= (await columns_of(owner, table)).keys(), query
+
+
+@pytest.mark.parametrize(
+    ("values", "stored"),
+    [
+        (frozenset[int](), []),
+        (frozenset({30, 4}), ["4", "30"]),
+        (frozenset({'Gold "A"', "a\\b", "{x,y}", "NULL", "", " "}), ["", " ", 'Gold "A"', "NULL", "a\\b", "{x,y}"]),
+    ],
+)  # fmt: skip
+async def test_text_of_an_array_is_that_array(
+    owner: asyncpg.Connection, values: frozenset[Any], stored: list[str]
+) -> None:
+    """Whatever is in its texts: quotes, braces, commas, backslashes, what Postgres takes for nothing."""
+    found = await owner.fetchval("SELECT $1::text::text[]", text_of_array(values))
+    assert found == stored
 
 
 def test_change_of_a_game_sets_every_field() -> None:

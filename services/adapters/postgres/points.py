@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import NamedTuple
 
 import asyncpg
@@ -159,20 +160,41 @@ def wallet_from(row: asyncpg.Record, lots: Mapping[int, Lot]) -> Wallet:
 
 def standing_from(row: asyncpg.Record) -> Standing:
     """The tier recorded last, from the same row."""
-    tier = None
-    if row["tier_id"] is not None:
-        tier = TierRef(id=row["tier_id"], order=row["tier_order"], name=row["tier_name"])
+    return _standing(
+        row["tier_recorded"],
+        row["tier_id"],
+        row["tier_order"],
+        row["tier_name"],
+        tuple(row["granted_ids"]),
+        tuple(row["granted_names"]),
+    )
+
+
+@lru_cache(maxsize=4096)  # partners have few tiers, and wallets are read by the thousand
+def _standing(
+    is_recorded: bool,
+    id: int | None,
+    order: int,
+    name: str,
+    granted_ids: tuple[int, ...],
+    granted_names: tuple[str, ...],
+) -> Standing:
     return Standing(
-        tier=tier,
-        is_recorded=row["tier_recorded"],
-        granted_ids=frozenset(row["granted_ids"]),
-        granted_names=frozenset(row["granted_names"]),
+        tier=None if id is None else TierRef(id=id, order=order, name=name),
+        is_recorded=is_recorded,
+        granted_ids=frozenset(granted_ids),
+        granted_names=frozenset(granted_names),
     )
 
 
 def campaigns_from(row: asyncpg.Record) -> CampaignProgress:
     """Progress in campaigns, from the same row."""
-    stored: dict[str, list[int]] = orjson.loads(row["campaigns"])
+    return _campaigns(row["campaigns"])
+
+
+@lru_cache(maxsize=4096)  # most customers have come a short way
+def _campaigns(text: str) -> CampaignProgress:
+    stored: dict[str, list[int]] = orjson.loads(text)
     return CampaignProgress(
         by_id={
             int(id_): Progress(achieved=achieved, round=round_, steps=steps)
