@@ -39,7 +39,7 @@ class Drawing:
         drawn: list[Sequence[Draw]] = [
             (_draw(keyed, incoming.event_key, incoming.timestamp_ms),)
             if count == 1 and type(incoming.event) is GameCompleted
-            else _Draws(keyed, incoming, 0, count)
+            else _Draws(keyed, incoming, range(count))
             for incoming, count in asked
         ]
         return self._free(asked, drawn, set(taken)) if taken else drawn
@@ -67,19 +67,18 @@ class Drawing:
 
 
 class _Draws(Sequence[Draw]):
-    """Of one event, from number `start` on. Each is made when it is asked for: orders may bring coupons, few do; a won
-    game nearly always does, and its draw is cheaper made at once."""
+    """Of one event, by number. Each is made when it is asked for: orders may bring coupons, few do; a won game nearly
+    always does, and its draw is cheaper made at once."""
 
-    __slots__ = ("_incoming", "_keyed", "_start", "_stop")
+    __slots__ = ("_incoming", "_keyed", "_numbers")
 
-    def __init__(self, keyed: blake2b, incoming: Incoming, start: int, stop: int) -> None:
+    def __init__(self, keyed: blake2b, incoming: Incoming, numbers: range) -> None:
         self._keyed = keyed
         self._incoming = incoming
-        self._start = start
-        self._stop = stop
+        self._numbers = numbers
 
     def __len__(self) -> int:
-        return self._stop - self._start
+        return len(self._numbers)
 
     @overload
     def __getitem__(self, index: int) -> Draw: ...
@@ -87,12 +86,8 @@ class _Draws(Sequence[Draw]):
     def __getitem__(self, index: slice) -> Sequence[Draw]: ...
     def __getitem__(self, index: int | slice) -> Draw | Sequence[Draw]:
         if isinstance(index, slice):
-            part = range(self._start, self._stop)[index]
-            return _Draws(self._keyed, self._incoming, part.start, part.stop)
-        number = self._start + index
-        if not self._start <= number < self._stop:
-            raise IndexError(index)
-        incoming = self._incoming
+            return _Draws(self._keyed, self._incoming, self._numbers[index])
+        number, incoming = self._numbers[index], self._incoming
         key = f"{incoming.event_key}.{number}" if number else incoming.event_key
         return _draw(self._keyed, key, incoming.timestamp_ms)
 
