@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import pkgutil
+from functools import cache
 from importlib import import_module
 from textwrap import dedent
 from types import FunctionType, ModuleType
@@ -151,8 +152,9 @@ def attribute_of(names: dict[str, Any], path: str) -> Any:
     return value
 
 
+@cache
 def operations() -> dict[str, dict[str, Any]]:
-    """Every operation of the description by the name of its route."""
+    """Every operation of the description by the name of its route: making it takes a third of a second."""
     paths = unserved_app().openapi()["paths"]
     return {
         operation["operationId"]: operation

@@ -3,7 +3,7 @@
 - `servers`: Kafka, Postgres and Redis, started once per run and shared by its workers; `containers`: the same from
   Docker; `turns`: a test that is marked alone has the machine to itself. Both are
   tested: `test_servers`, `test_turns`.
-- `copies`: databases made from others; `database`: the one of a test, its topics, connections to it and a pipeline.
+- `copies`: databases made from others, and dropped with their topics; `database`: the one of a test, its topics, connections to it and a pipeline.
 - `commands`: the command line, run inside or as a process, and the `world` that it looks at; `processes`: our services
   as processes; `proxy`: a line that can be cut or slow, and counts; `pooler`: lends servers out for a
   transaction; `planting`: a topic nobody knows; `draining`: partitions whose records are gone; `company`: servers with

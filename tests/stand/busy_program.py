@@ -112,7 +112,6 @@ class BusyProgram:
         async with at_work(self.later(days)):
             await send(self.settings, messages, topic)
             await until_settled(self.settings)
-            await until_settled(self.settings)
 
     def created(self, who: str, **more: Any) -> ConsumerRecord:
         return told("customer.created", who, partner_id=self.partner_id, **more)

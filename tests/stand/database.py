@@ -14,7 +14,7 @@ from services.adapters.postgres.pool import WORKER_ROLE, connect, open_pool
 from services.adapters.redis_locks import CustomerLocks
 from services.issuer.pipeline import Pipeline
 from services.runtime.settings import Settings
-from tests.stand.copies import Copies, administration
+from tests.stand.copies import Copies, administration, leftovers
 from tests.stand.issuing import a_partner
 
 
@@ -33,8 +33,8 @@ async def connected(
 @pytest.fixture(scope="session")
 async def copies(servers: Settings, template: str, worker_id: str) -> AsyncIterator[Copies]:
     """Makes databases that are copies of the template."""
-    async with administration(servers) as admin:
-        yield Copies(servers, template, worker_id, admin)
+    async with administration(servers) as admin, leftovers(servers) as left:
+        yield Copies(servers, template, worker_id, admin, left)
 
 
 @pytest.fixture

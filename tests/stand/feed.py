@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 
-from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.protocol.group import LeaveGroupRequest
 
 from schemas.topics import GAME_COMPLETED
 from services.adapters.kafka import admin_client, client_options
-from services.adapters.records import bounds_of, group_offsets, partitions_of, side_reader
+from services.adapters.records import group_offsets, side_reader
 from services.runtime.settings import Settings
 from tests.stand.waiting import eventually
 
@@ -30,11 +31,48 @@ async def feed(
             await acknowledgement
 
 
+@asynccontextmanager
+async def reader_of(
+    settings: Settings, *topics: str
+) -> AsyncIterator[tuple[AIOKafkaConsumer, list[TopicPartition]]]:
+    """A reader of committed records that knows these topics (without prefix), and every partition of theirs.
+
+    Left to itself it asks for one topic after the other, and waits a tenth of a second for each.
+    """
+    names = [settings.topic(topic) for topic in topics]
+    async with side_reader(settings) as reader:
+        await reader._client.set_topics(names)
+        yield (
+            reader,
+            [
+                TopicPartition(name, number)
+                for name in names
+                for number in sorted(reader.partitions_for_topic(name) or ())
+            ],
+        )
+
+
 async def ends(settings: Settings) -> dict[TopicPartition, int]:
     """The end of every partition of the incoming topic."""
-    async with side_reader(settings) as reader:
-        places = await partitions_of(settings, [settings.topic(GAME_COMPLETED)])
-        return {place: bounds.end for place, bounds in (await bounds_of(reader, places)).items()}
+    async with reader_of(settings, GAME_COMPLETED) as (reader, places):
+        found: dict[TopicPartition, int] = await reader.end_offsets(places)
+        return found
+
+
+async def has_committed(
+    settings: Settings, reader: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]
+) -> bool:
+    """Has the group committed every record before these ends? What is left may be markers, which nobody is given."""
+    committed = await group_offsets(settings, settings.consumer_group)
+    left = {at: committed.get(at, 0) for at, end in ends.items() if committed.get(at, 0) < end}
+    if not left:
+        return True
+    reader.assign(list(left))
+    for at, position in left.items():
+        reader.seek(at, position)
+    if any((await reader.getmany(timeout_ms=50, max_records=1)).values()):
+        return False
+    return all([await reader.position(at) >= ends[at] for at in left])
 
 
 async def finished(settings: Settings, why: str = "every record is committed") -> None:

@@ -12,20 +12,22 @@ from datetime import UTC, datetime
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
-from schemas.topics import GAME_COMPLETED
+from schemas.topics import GAME_COMPLETED, INCOMING
 from services.adapters.kafka import client_options, ensure_topics
 from services.adapters.postgres.pool import connect
-from services.insight.status.figures import figures
 from services.issuer.app import serve as serve_issuer
 from services.relay.app import serve as serve_relay
 from services.runtime.health import Health
 from services.runtime.settings import Settings
+from tests.stand.database import connected
+from tests.stand.feed import has_committed, reader_of
 from tests.stand.issuing import a_game, a_partner
 from tests.stand.waiting import eventually
 
 CUSTOMERS = ("ona", "jonas", "rūta", "petras", "eglė")
 SOURCE, OTHER_SOURCE = "/games", "/other-games"
 NOBODYS_GAME = 99
+WAITS = "SELECT EXISTS (SELECT FROM outbox WHERE refused IS NULL)"
 
 Headers = list[tuple[str, bytes]]
 Message = tuple[str, Headers, bytes]
@@ -160,10 +162,18 @@ async def commit(settings: Settings, offsets: Mapping[TopicPartition, int]) -> N
 
 
 async def until_settled(settings: Settings) -> None:
-    """Everything sent is committed by the group, and nothing waits in the outbox."""
+    """Everything sent is committed by the group, nothing waits in the outbox, and nothing has come of it meanwhile."""
+    async with (
+        reader_of(settings, *INCOMING) as (reader, places),
+        connected(settings) as connection,
+    ):
 
-    async def settled() -> bool:
-        now = await figures(settings)
-        return bool(now["total_lag"] == 0 and now["outbox"]["depth"] == 0)
+        async def settled() -> bool:
+            ends = await reader.end_offsets(places)
+            return (
+                await has_committed(settings, reader, ends)
+                and not await connection.fetchval(WAITS)
+                and bool(ends == await reader.end_offsets(places))
+            )
 
-    await eventually(settled, "all is decided and published", 60)
+        await eventually(settled, "all is decided and published", 60)
