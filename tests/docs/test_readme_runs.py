@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from schemas.topics import COUPON_ISSUED, GAME_COMPLETED
@@ -19,8 +18,6 @@ from services.adapters.kafka import client_options
 from services.runtime.settings import PREFIX, Settings
 from tests.house.readme import block, console
 from tests.house.repository import ROOT
-
-pytestmark = pytest.mark.alone("a whole system works here")
 
 DEADLINE_SECONDS = 60
 COUPONRY = (sys.executable, "-m", "services.cli")

@@ -28,7 +28,9 @@ POISON = Place("orders", 1, 7, "bad")
 
 
 @pytest.mark.slow
-@pytest.mark.alone("it kills servers and processes, and measures how soon all is well")
+@pytest.mark.alone(
+    "a fleet under load with servers of its own, and how soon all is well is measured"
+)
 @pytest.mark.timeout(400)
 async def test_short_run_keeps_every_promise() -> None:
     """The command itself, with a few faults: exit code 0, each of them held; its output names the seed."""

@@ -180,7 +180,6 @@ async def _ignore(_: KafkaMessage) -> None:
     """Take a poll and do nothing."""
 
 
-@pytest.mark.alone("the batch has its time")
 async def test_stop_waits_for_the_batch_in_hand(topics: Settings) -> None:
     """And leaves it its consumer, so that its offsets can still be committed."""
     partition = TopicPartition(topics.topic(GAME_COMPLETED), 0)
@@ -287,7 +286,6 @@ async def test_new_owner_begins_at_what_was_committed(topics: Settings) -> None:
         assert [record.offset for record in await poll(other, 6)] == list(range(4, 10))
 
 
-@pytest.mark.alone("it has to be missed in time")
 async def test_consumer_slower_than_its_limit_leaves_the_group(topics: Settings) -> None:
     """An overlong batch is taken over by the next owner, and its own commit fails with an error a lane catches."""
     await send(topics, b"x")
@@ -344,7 +342,6 @@ async def test_fetches_are_bounded_in_records_and_bytes(topics: Settings) -> Non
         await broker.stop()
 
 
-@pytest.mark.alone("the wait is measured")
 async def test_conflicting_insert_takes_the_instant_after_its_wait(
     settings: Settings, database: asyncpg.Connection
 ) -> None:

@@ -21,8 +21,6 @@ from tests.stand.processes import issuer
 from tests.stand.records import completed
 from tests.stand.waiting import eventually
 
-pytestmark = pytest.mark.alone("a server goes and has to be missed in time")
-
 BROKER_SESSION_SECONDS = int(BROKER_SETTINGS["broker.session.timeout.ms"]) / 1000 + 1
 """A little more than the controller allows its brokers."""
 

@@ -183,7 +183,6 @@ async def test_race_lost_for_ever_is_a_fault_of_its_record(
     await audit(database)
 
 
-@pytest.mark.alone("its races are made by waiting")
 async def test_rule_switch_against_issuing_never_leaves_two_active(
     pool: asyncpg.Pool,
     locks: CustomerLocks,

@@ -22,8 +22,6 @@ from tests.stand.processes import issuer
 from tests.stand.records import completed, poison
 from tests.stand.waiting import eventually
 
-pytestmark = pytest.mark.alone("a server goes and has to be missed in time")
-
 
 @pytest.fixture
 async def own_postgres(servers: Settings, run_dir: Path) -> AsyncIterator[Servers]:

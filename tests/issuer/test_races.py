@@ -14,7 +14,7 @@ from tests.issuer.racer import pipelines, race
 from tests.stand.issuing import a_game, audit
 from tests.stand.processes import environment
 
-pytestmark = pytest.mark.alone("sixty-four at once need the whole machine to meet")
+pytestmark = pytest.mark.alone("its connections are a third of all that the server grants")
 
 CONTENDERS = 64
 ROUNDS = int(os.environ.get("RACE_ROUNDS", "6"))

@@ -23,7 +23,9 @@ from tests.stand.processes import issuer
 from tests.stand.records import completed
 from tests.stand.waiting import eventually
 
-pytestmark = pytest.mark.alone("a server goes, and what waits for it is measured")
+measured = pytest.mark.alone(
+    "Redis has a quarter of a second to answer, and what waits for it is measured"
+)
 
 ANNA = [(1, "anna")]
 CONTENDERS = 24
@@ -92,6 +94,7 @@ async def take(locks: CustomerLocks) -> bool:
         return had
 
 
+@measured
 async def test_locks_keep_others_out_until_they_are_given_back(locked: Settings) -> None:
     """All customers of a batch or none; whoever waits in vain goes on without, and nothing is wrong then."""
     quick = locked.model_copy(update={"lock_wait_ms": 50})
@@ -109,6 +112,7 @@ async def test_locks_keep_others_out_until_they_are_given_back(locked: Settings)
     await asyncio.gather(one.close(), other.close())
 
 
+@measured
 async def test_lock_of_a_killed_owner_ends_by_itself(locked: Settings) -> None:
     """The time to live is short, and an owner that comes late does not give back what is somebody else's by then."""
     brief = locked.model_copy(update={"lock_ttl_ms": 150, "lock_wait_ms": 20})
@@ -123,6 +127,7 @@ async def test_lock_of_a_killed_owner_ends_by_itself(locked: Settings) -> None:
     await asyncio.gather(late.close(), heir.close(), third.close())
 
 
+@measured
 @pytest.mark.parametrize("fault", ["freeze", "kill"])
 async def test_silent_redis_costs_one_wait_and_is_left_alone_for_a_while(
     locked: Settings, own_redis: OwnRedis, fault: str
@@ -146,6 +151,7 @@ async def test_silent_redis_costs_one_wait_and_is_left_alone_for_a_while(
     await locks.close()
 
 
+@measured
 async def test_redis_that_goes_while_locks_are_held_does_not_fail_the_batch(
     locked: Settings, own_redis: OwnRedis
 ) -> None:
@@ -162,6 +168,7 @@ async def test_redis_that_goes_while_locks_are_held_does_not_fail_the_batch(
     await locks.close()
 
 
+@measured
 async def test_locks_that_are_let_go_of_are_not_asked_again(
     locked: Settings, own_redis: OwnRedis
 ) -> None:
@@ -175,6 +182,7 @@ async def test_locks_that_are_let_go_of_are_not_asked_again(
     assert await own_redis.clients() == 0
 
 
+@measured
 async def test_batch_that_waits_for_locks_waits_no_more_once_they_are_let_go_of(
     locked: Settings, own_redis: OwnRedis
 ) -> None:
@@ -194,6 +202,7 @@ async def test_batch_that_waits_for_locks_waits_no_more_once_they_are_let_go_of(
     await one.close()
 
 
+@measured
 async def test_locks_are_let_go_of_whenever_somebody_asks(
     locked: Settings, own_redis: OwnRedis
 ) -> None:
@@ -237,20 +246,21 @@ async def test_issuer_goes_on_without_redis_and_says_so(
     locked: Settings, own_redis: OwnRedis, database: asyncpg.Connection, partner_id: int
 ) -> None:
     """A real issuer through a frozen and then a killed Redis: every event decided, `/readyz` red until it is back."""
-    await ensure_topics(locked)
+    patient = locked.model_copy(update={"lock_wait_ms": 2_000})
+    await ensure_topics(patient)
     game_id = await a_game(database, partner_id)
 
     async def play(name: str) -> None:
         await feed(
-            locked,
+            patient,
             [
                 completed(f"{name}-{n}", f"{name}-{n}", partner_id=partner_id, game_id=game_id)
                 for n in range(200)
             ],
         )
-        await finished(locked)
+        await finished(patient)
 
-    async with issuer(locked) as running:
+    async with issuer(patient) as running:
         await running.ready()
         await play("healthy")
         assert await running.metric("couponry_batches_without_locks_total") == 0

@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 
 from schemas.topics import COUPON_ISSUED, COUPON_LIFECYCLE, DEAD_LETTERS, ORDERS
+from services.relay.app import STOP_SECONDS
 from services.runtime.settings import Settings
 from tests.relay.stand import is_drained, published, queue
 from tests.stand.database import connected
@@ -153,7 +154,6 @@ async def test_large_dead_letters_pass_in_batches_of_bounded_size(
     assert await running.metric('couponry_relay_step_seconds_count{step="commit"}') >= 4
 
 
-@pytest.mark.alone("it is told from the net by how soon it wakes")
 async def test_notification_wakes_the_relay_and_polling_is_the_net(topics: Settings) -> None:
     """With polling next to never a notified row leaves at once; with notifications lost it leaves soon."""
     async with connected(topics) as connection:
@@ -162,11 +162,11 @@ async def test_notification_wakes_the_relay_and_polling_is_the_net(topics: Setti
             await queue(connection, ["notified"])
             assert not await is_drained(connection)
             await connection.execute("NOTIFY couponry_outbox")
-            await eventually(lambda: is_drained(connection), seconds=10)
+            await eventually(lambda: is_drained(connection))
         async with relay(topics, relay_poll_seconds=0.2) as polling:
             await eventually(polling.leads)
             await queue(connection, ["unnoticed"])
-            await eventually(lambda: is_drained(connection), seconds=10)
+            await eventually(lambda: is_drained(connection))
 
 
 async def test_relay_counts_what_it_publishes_and_what_waits(
@@ -186,11 +186,10 @@ async def _is(metric: Any, value: float) -> bool:
     return bool(await metric == value)
 
 
-@pytest.mark.alone("it has to stop in time")
 async def test_relay_stops_within_seconds_when_told(
     topics: Settings, running: ServiceProcess
 ) -> None:
     """SIGTERM: exit code 0, soon."""
     running.process.terminate()
-    assert await running.ended(5) == 0
+    assert await running.ended(3 * STOP_SECONDS) == 0
     assert not [line for line in running.lines if json.loads(line)["level"] == "error"]

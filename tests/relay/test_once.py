@@ -47,7 +47,6 @@ async def test_relay_killed_at_a_point_publishes_each_event_once(
     assert_once_and_in_order(await published(topics), names)
 
 
-@pytest.mark.alone("its moments are drawn for an idle machine")
 async def test_relay_killed_at_random_moments_publishes_each_event_once(topics: Settings) -> None:
     """Three kills at moments nobody chose, while rows keep coming."""
     seed = time.time_ns()
@@ -66,7 +65,6 @@ async def test_relay_killed_at_random_moments_publishes_each_event_once(topics: 
     assert_once_and_in_order(await published(topics), names)
 
 
-@pytest.mark.alone("it has to take over in time")
 async def test_second_relay_waits_and_takes_over_from_a_killed_one(topics: Settings) -> None:
     """The second is ready but publishes nothing; after kill −9 of the first it publishes within 30 s."""
     async with connected(topics) as connection, relay(topics) as first:
@@ -83,7 +81,6 @@ async def test_second_relay_waits_and_takes_over_from_a_killed_one(topics: Setti
     assert len(await published(topics)) == 2
 
 
-@pytest.mark.alone("it has to be missed in time")
 async def test_frozen_relay_is_replaced_and_publishes_nothing_when_it_wakes(
     topics: Settings,
 ) -> None:
@@ -93,7 +90,7 @@ async def test_frozen_relay_is_replaced_and_publishes_nothing_when_it_wakes(
         await eventually(lambda: _some_published(first))
         first.signal(signal.SIGSTOP)
         async with relay(topics, relay_batch_records=20) as second:
-            await eventually(second.leads, seconds=TAKE_OVER_SECONDS)
+            await eventually(second.leads, seconds=2 * TAKE_OVER_SECONDS)
             first.signal(signal.SIGCONT)
             names = await writing
             await eventually(lambda: is_drained(connection))

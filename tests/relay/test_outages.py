@@ -29,8 +29,6 @@ from tests.relay.stand import (
 from tests.stand.database import connected
 from tests.stand.waiting import eventually
 
-pytestmark = pytest.mark.alone("servers go and have to be missed in time")
-
 KAFKA_SECONDS = 60.0
 """A broker that comes back is not seen at once."""
 

@@ -40,6 +40,6 @@ async def serve(health: Health) -> None:
 
 if __name__ == "__main__":
     behaviour = sys.argv[1]
-    process.GRACE_SECONDS = process.CANCEL_SECONDS = 0.2  # the relation, not the length, is tested
-    process.LAST_RESORT_SECONDS = 1.0
+    # The relation, not the length, is tested; what ends at once has to be done with it on a busy machine too.
+    process.GRACE_SECONDS, process.CANCEL_SECONDS, process.LAST_RESORT_SECONDS = 1.0, 0.2, 5.0
     sys.exit(process.run_service("sample", read_settings(), serve))

@@ -10,7 +10,7 @@ from typing import Any
 
 COUPONRY = Path(sys.executable).with_name("couponry")
 ADDRESSES = ("kafka_bootstrap_servers", "postgres_dsn", "redis_url")
-TIMEOUT_SECONDS = 110
+TIMEOUT_SECONDS = 140
 
 
 def demo(

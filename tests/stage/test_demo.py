@@ -27,7 +27,7 @@ from services.stage.demo.workload import KINDS, Game, Workload
 from tests.local.processes import runs
 from tests.stage.demos import ADDRESSES, COUPONRY, TIMEOUT_SECONDS, demo
 
-pytestmark = pytest.mark.alone("whole systems start, and have to stop in time")
+pytestmark = pytest.mark.timeout(300)
 
 BLOCKED = Fate("declined", "active_coupon_exists")
 COUNTED = ("sent", "issued", "declined", "repeats", "dead_lettered", "expected")
@@ -92,7 +92,6 @@ def test_demo_interrupted_stops_what_it_started(given: dict[str, str]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_demo_on_local_servers_leaves_commands_that_work(run_dir: Path, tmp_path: Path) -> None:
     """After both acts nothing keeps running; `up` brings the same data back, and each suggested command then answers."""
     unset = {PREFIX + name.upper() for name in ADDRESSES}

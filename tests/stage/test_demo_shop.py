@@ -19,7 +19,7 @@ from services.stage.demo.shop.standing import Stands, must_stand
 from services.stage.demo.story import tell
 from tests.stage.demos import demo, play
 
-pytestmark = pytest.mark.alone("whole systems start, and have to stop in time")
+pytestmark = pytest.mark.timeout(300)
 
 ANNA, BERT = Joins(customer="anna"), Joins(customer="bert", brought_by="anna")
 MOVING = {PREFIX + "ALLOW_TEST_CLOCK": "1"}

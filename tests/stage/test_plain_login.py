@@ -24,8 +24,6 @@ from tests.stand.database import connected
 from tests.stand.issuing import a_game, count
 from tests.stand.world import at_work, completed, make_world, send, until_settled
 
-pytestmark = pytest.mark.alone("a server of its own starts")
-
 
 @pytest.fixture
 async def plain(servers: Settings, run_dir: Path, tmp_path: Path) -> AsyncIterator[Settings]:

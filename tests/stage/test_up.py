@@ -24,8 +24,6 @@ from services.runtime.settings import PREFIX, Settings
 from tests.local.processes import ROOT, runs
 from tests.stand.feed import forget_dead_members
 
-pytestmark = pytest.mark.alone("whole systems start, and have to stop in time")
-
 COMMAND = [sys.executable, "-m", "services.cli"]
 DEADLINE_SECONDS = 60.0
 ADDRESSES = ("kafka_bootstrap_servers", "postgres_dsn", "redis_url")

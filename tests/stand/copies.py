@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 
 from services.adapters.kafka import admin_client
 from services.adapters.postgres.migrate import migrate
@@ -19,6 +19,8 @@ from tests.stand.waiting import eventually
 
 NOT_DURABLE = {"synchronous_commit": "off"}
 """Not one of these databases is to survive a crash of its server: tests of that have a server of their own."""
+
+ATTEMPTS = 20
 
 
 class Leftovers:
@@ -29,8 +31,8 @@ class Leftovers:
     thirtieth.
     """
 
-    def __init__(self, admin: asyncpg.Connection, kafka: AIOKafkaAdminClient) -> None:
-        self._admin, self._kafka = admin, kafka
+    def __init__(self, servers: Settings, admin: asyncpg.Connection) -> None:
+        self._servers, self._admin = servers, admin
         self._turn = asyncio.Lock()
         self._dropping: list[asyncio.Task[None]] = []
 
@@ -45,9 +47,21 @@ class Leftovers:
     async def _drop(self, database: str, topic_prefix: str) -> None:
         async with self._turn:
             await self._admin.execute(f"DROP DATABASE {database} WITH (FORCE)")
-            topics = await self._kafka.list_topics()
-            if left := [name for name in topics if name.startswith(topic_prefix)]:
-                await self._kafka.delete_topics(left)
+            for _ in range(ATTEMPTS):
+                if await self._has_dropped_topics(topic_prefix):
+                    return
+            raise AssertionError(f"the topics of {topic_prefix} are still there")
+
+    async def _has_dropped_topics(self, prefix: str) -> bool:
+        """A test that is not asynchronous stops this task, and lets the time of what it has asked run out."""
+        try:
+            async with admin_client(self._servers) as kafka:
+                left = [name for name in await kafka.list_topics() if name.startswith(prefix)]
+                if left:
+                    await kafka.delete_topics(left)
+        except KafkaError:
+            return False
+        return True
 
 
 class Copies:
@@ -85,8 +99,8 @@ class Copies:
 @asynccontextmanager
 async def leftovers(servers: Settings) -> AsyncIterator[Leftovers]:
     """For as long as the block lasts; all of it is gone then."""
-    async with administration(servers) as admin, admin_client(servers) as kafka:
-        found = Leftovers(admin, kafka)
+    async with administration(servers) as admin:
+        found = Leftovers(servers, admin)
         yield found
         await found.dropped()
 

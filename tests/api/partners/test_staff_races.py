@@ -29,7 +29,7 @@ AT_ONCE = 50
 
 pytestmark = [
     pytest.mark.timeout(120 + 2 * ROUNDS),
-    pytest.mark.alone("fifty at once need the whole machine to meet"),
+    pytest.mark.alone("fifty wait for one row, which the API does for two seconds and no longer"),
 ]
 
 
