@@ -32,6 +32,7 @@ def test_that_is_killed(settings):
 """
 
 
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize(
     ("told", "code", "said"),
     [
@@ -44,7 +45,7 @@ async def test_servers_of_a_run_end_with_it(
 ) -> None:
     """A worker is killed, or the run is told to go: a failure, and nothing runs on."""
     suite, started = tmp_path / "test_suite.py", tmp_path / "started.json"
-    suite.write_text(SUITE.format(sleep=60 if told else 0, kill=told is None))
+    suite.write_text(SUITE.format(sleep=120 if told else 0, kill=told is None))
     given = {
         "KAFKA_BOOTSTRAP_SERVERS": servers.kafka_bootstrap_servers,
         "POSTGRES_DSN": servers.postgres_dsn,
@@ -62,7 +63,7 @@ async def test_servers_of_a_run_end_with_it(
 
         await eventually(at_work, "its tests run", seconds=60)
         run.send_signal(told)
-    output, _ = await asyncio.wait_for(run.communicate(), 60)
+    output, _ = await asyncio.wait_for(run.communicate(), 120)
     assert run.returncode == code, output.decode()
     assert said in output.decode()
     processes = json.loads(started.read_text())["processes"]
