@@ -69,6 +69,9 @@ async def bounds_of(
     """What each of these partitions retains now; to a reader of committed records an open transaction is the end."""
     if not partitions:
         return {}
+    # Of topics that it does not know yet the client would learn one after another, each in a tenth of a second.
+    wanted = {partition.topic for partition in partitions}
+    await consumer._client.set_topics(wanted)  # noqa: SLF001 - in public only by assigning, which begins to fetch
     firsts = await consumer.beginning_offsets(partitions)
     ends = await consumer.end_offsets(partitions)
     return {
