@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import groupby
 from operator import itemgetter
@@ -346,5 +346,7 @@ def _told(verdict: Verdict, names: Names) -> Any:
     effects = [
         {"effect": type(effect).__name__, **asdict(effect)} for effect in verdict.decision.effects
     ]
-    plain = names.plain({**asdict(verdict.decision), "effects": effects})
+    # Of the customer afterwards each door knows as much as it has loaded.
+    decision = asdict(replace(verdict.decision, after=None, effects=()))
+    plain = names.plain({**decision, "effects": effects})
     return {**plain, "read from": names.places[verdict.incoming.position.offset]}

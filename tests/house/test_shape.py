@@ -18,6 +18,7 @@ PINS = {
     ("services/fetching/header_names.py", "_buffer"): "tests/fetching/test_header_names.py",
     ("services/fetching/header_names.py", "_pos"): "tests/fetching/test_header_names.py",
     ("services/fetching/header_names.py", "_num_records"): "tests/fetching/test_header_names.py",
+    ("services/adapters/records.py", "_client"): "tests/insight/test_verify.py",
     ("services/relay/publisher.py", "_sender"): "tests/relay/test_outages.py",
     ("services/relay/publisher.py", "_closed"): "tests/relay/test_outages.py",
     ("services/local/valkey.py", "_binary"): "tests/local/test_servers.py",
