@@ -2,7 +2,7 @@
 
 The pipeline alone, batches of 2,000 on two lanes, no Kafka and no relay: plain completions, orders of a partner that has
 no program, and orders of two partners with cashback, three tiers and ten campaigns (see `shop`), of which an order
-achieves one in two, or three: round after round. What counts is the ratio of the last to the first in one run; CPU by
+achieves 0.6, or 1.6: round after round. What counts is the ratio of the last to the first in one run; CPU by
 process tells where it goes, and is the steadier figure on a machine that others use too.
 """
 

@@ -4,7 +4,7 @@ Of the campaigns six wait for orders: the first one, large ones, every fifth, th
 who has a higher tier, and a multiplier on one collection; the others wait for a registration, a birthday, a visit and a
 completed game. An order has two lines; a customer places few of them, as customers of the other benchmarks play a few
 games (see `workload`). On average an order achieves one and a half campaigns, which is a lot. A calmer shop differs in
-its campaigns alone: ten as well, of which four wait for orders, and one order in two achieves one.
+its campaigns alone: ten as well, of which four wait for orders, and an order achieves 0.6 of them.
 """
 
 from __future__ import annotations
