@@ -47,6 +47,22 @@ _TEN: Final = {"walletReward": 10}
 _COUPON: Final = {"couponReward": {"couponType": "percentage_discount", "discountValue": 10}}
 _ONCE: Final = {"isRepeatable": False, "maxAchievement": 1}
 
+_OF_BOTH: Final = [
+    _campaign("Every fifth", "place_order", _COUPON, trigger={"count": 5}),
+    _campaign(
+        "Many pieces", "place_order", _TEN,
+        trigger=_when("number_of_products", "greater_than", "4"), availability={"minTier": 2},
+    ),
+    _campaign(
+        "Twice on bread", "place_order", {"walletRewardFactor": 2},
+        type="Reward Campaign", applicableTo={"collections": ["3"]},
+    ),
+    _campaign("Welcome", "sign_up", _TEN, **_ONCE),
+    _campaign("Born", "birthday", _TEN, type="Birthday"),
+    _campaign("Visits", "visit", _TEN),
+    _campaign("Players", "game_completed", _TEN),
+]  # fmt: skip
+
 PROGRAM: Final[dict[str, Any]] = {
     "settings": {"currency": "EUR"},
     "redemption": {"pointsExpiryPeriod": 365},
@@ -69,41 +85,17 @@ PROGRAM: Final[dict[str, Any]] = {
     "campaigns": [
         _campaign("First order", "place_order", {"walletReward": 50}, **_ONCE),
         _campaign("Large orders", "place_order", _TEN, trigger=_when("total", "greater_than_or_equals", "60")),
-        _campaign("Every fifth", "place_order", _COUPON, trigger={"count": 5}),
         _campaign("In the app", "place_order", _TEN, trigger=_when("channel", "equals", "app")),
-        _campaign(
-            "Many pieces", "place_order", _TEN,
-            trigger=_when("number_of_products", "greater_than", "4"), availability={"minTier": 2},
-        ),
-        _campaign(
-            "Twice on bread", "place_order", {"walletRewardFactor": 2},
-            type="Reward Campaign", applicableTo={"collections": ["3"]},
-        ),
-        _campaign("Welcome", "sign_up", _TEN, **_ONCE),
-        _campaign("Born", "birthday", _TEN, type="Birthday"),
-        _campaign("Visits", "visit", _TEN),
-        _campaign("Players", "game_completed", _TEN),
+        *_OF_BOTH,
     ],
 }  # fmt: skip
 
 CALM_PROGRAM: Final[dict[str, Any]] = PROGRAM | {
     "campaigns": [
         _campaign("Large orders", "place_order", _TEN, trigger=_when("total", "greater_than_or_equals", "100")),
-        _campaign("Every fifth", "place_order", _COUPON, trigger={"count": 5}),
-        _campaign(
-            "Many pieces", "place_order", _TEN,
-            trigger=_when("number_of_products", "greater_than", "4"), availability={"minTier": 2},
-        ),
-        _campaign(
-            "Twice on bread", "place_order", {"walletRewardFactor": 2},
-            type="Reward Campaign", applicableTo={"collections": ["3"]},
-        ),
-        _campaign("Welcome", "sign_up", _TEN, **_ONCE),
-        _campaign("Born", "birthday", _TEN, type="Birthday"),
-        _campaign("Visits", "visit", _TEN),
         _campaign("Reviews", "review", _TEN),
-        _campaign("Players", "game_completed", _TEN),
         _campaign("Winners", "game_completed", _TEN, trigger=_when("result", "equals", "won")),
+        *_OF_BOTH,
     ],
 }  # fmt: skip
 
