@@ -81,6 +81,10 @@ class Copies:
         self._leftovers = leftovers
         self._numbers = itertools.count(1)
 
+    async def dropped(self) -> None:
+        """Wait until nothing is left of those that are gone."""
+        await self._leftovers.dropped()
+
     @asynccontextmanager
     async def copy(self, original: str | None = None) -> AsyncIterator[Settings]:
         """The servers with a new copy of the template, or of another database, and topics of its own."""
