@@ -13,7 +13,7 @@ from schemas.gameball_v4.shown import shown_campaign
 from schemas.gameball_v4.values import MAX_ITEM_ID
 from services.api.edge.parameters import Whole
 from services.api.edge.reply import Reply
-from services.api.edge.resource import Resource
+from services.api.edge.router import Router
 from services.api.gameball_v4.accounts import is_unlocked, known_account, open_campaigns
 from services.api.gameball_v4.call import Writing
 from services.api.gameball_v4.description import gives
@@ -23,7 +23,7 @@ from services.domain.campaigns import ANY_NUMBER, Campaign, Progress
 from services.domain.exact import quotient
 from services.domain.triggers import GAME_COMPLETED
 
-router = Resource(
+router = Router(
     prefix="/api/v4/integrations/customers/{customerId}/reward-campaigns-progress",
     tags=["customers"],
 )

@@ -17,7 +17,7 @@ from services.api.edge.description import KEYED, takes
 from services.api.edge.parameters import Whole
 from services.api.edge.problems import not_found
 from services.api.edge.reply import Reply
-from services.api.edge.resource import Resource
+from services.api.edge.router import Router
 from services.api.gameball_v4 import sections
 from services.api.gameball_v4.accounts import account_of, open_campaigns
 from services.api.gameball_v4.call import Reading, Writing
@@ -27,7 +27,7 @@ from services.api.gameball_v4.failures import Refusal
 from services.api.gameball_v4.parameters import CustomerAsked, Lang
 from services.decisions.program_changes import Changed
 
-router = Resource(
+router = Router(
     prefix="/api/v4/integrations/configurations/reward-campaigns", tags=["reward-campaigns"]
 )
 

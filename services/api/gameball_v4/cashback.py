@@ -9,7 +9,7 @@ from schemas.gameball_v4.program import Sections
 from schemas.gameball_v4.shown import shown_cashback
 from services.api.edge.description import takes
 from services.api.edge.reply import Reply
-from services.api.edge.resource import Resource
+from services.api.edge.router import Router
 from services.api.gameball_v4 import sections
 from services.api.gameball_v4.accounts import account_of
 from services.api.gameball_v4.call import Reading, Writing
@@ -17,7 +17,7 @@ from services.api.gameball_v4.description import READS, gives
 from services.api.gameball_v4.documents import sent_object, shown
 from services.api.gameball_v4.parameters import CustomerAsked
 
-router = Resource(prefix="/api/v4/integrations/configurations/cashback", tags=["cashback"])
+router = Router(prefix="/api/v4/integrations/configurations/cashback", tags=["cashback"])
 
 
 @router.get("", responses=gives(200, ShownCashback, "The rules."), openapi_extra=READS)

@@ -14,7 +14,7 @@ from schemas.gameball_v4.values import shown_moment
 from services.adapters.postgres.coupons import coupon_from
 from services.adapters.postgres.queries import queries
 from services.api.edge.reply import Reply
-from services.api.edge.resource import Resource
+from services.api.edge.router import Router
 from services.api.gameball_v4.accounts import Account, known_account
 from services.api.gameball_v4.call import Writing
 from services.api.gameball_v4.description import gives
@@ -27,7 +27,7 @@ from services.domain.coupons.lifecycle import settle
 from services.domain.origins import SourceKind
 from services.domain.terms import Terms, TermsType
 
-router = Resource(prefix="/api/v4/integrations/customers/{customerId}/coupons", tags=["customers"])
+router = Router(prefix="/api/v4/integrations/customers/{customerId}/coupons", tags=["customers"])
 
 _SQL = queries("customer_coupons", __package__)
 

@@ -10,7 +10,7 @@ from schemas.gameball_v4.customer_answers import ShownBalance, ShownCustomer, Sh
 from schemas.gameball_v4.shown import in_language
 from schemas.gameball_v4.values import shown_moment
 from services.api.edge.reply import Reply
-from services.api.edge.resource import Resource
+from services.api.edge.router import Router
 from services.api.gameball_v4.accounts import Account, known_account
 from services.api.gameball_v4.call import Writing
 from services.api.gameball_v4.description import gives
@@ -19,7 +19,7 @@ from services.api.gameball_v4.friends import friends_of
 from services.api.gameball_v4.parameters import CustomerOfPath, Lang
 from services.domain.tiers import Tier, progress_by, tier_after
 
-router = Resource(prefix="/api/v4/integrations/customers/{customerId}", tags=["customers"])
+router = Router(prefix="/api/v4/integrations/customers/{customerId}", tags=["customers"])
 
 _EXPANDED = "(tier|referrals)"
 

@@ -25,7 +25,7 @@ from services.api.edge.description import takes
 from services.api.edge.idempotency import is_key, once
 from services.api.edge.problems import defined, not_found
 from services.api.edge.reply import Reply
-from services.api.edge.resource import Resource
+from services.api.edge.router import Router
 from services.api.edge.slashes import id_of
 from services.api.edge.telling import tell
 from services.api.gameball_v4.call import Writing
@@ -33,7 +33,7 @@ from services.api.gameball_v4.description import gives
 from services.api.gameball_v4.documents import sent_object, shown
 from services.decisions.explained import told_decision
 
-router = Resource(prefix="/api/v4/integrations", tags=["events"])
+router = Router(prefix="/api/v4/integrations", tags=["events"])
 
 _QUEUED = gives(202, EventQueued, "The event is queued.", 400, 409)
 

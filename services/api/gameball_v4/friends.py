@@ -12,7 +12,7 @@ from schemas.gameball_v4.values import shown_moment
 from services.adapters.postgres.queries import queries
 from services.api.edge.problems import invalid
 from services.api.edge.reply import Reply
-from services.api.edge.resource import Resource
+from services.api.edge.router import Router
 from services.api.gameball_v4.accounts import Account, known_account, number_of
 from services.api.gameball_v4.call import Writing
 from services.api.gameball_v4.description import gives
@@ -20,9 +20,7 @@ from services.api.gameball_v4.documents import shown
 from services.api.gameball_v4.parameters import PER_PAGE, CustomerId, CustomerOfPath, PageLimit
 from services.api.gameball_v4.words import PARAMETERS
 
-router = Resource(
-    prefix="/api/v4/integrations/customers/{customerId}/referrals", tags=["customers"]
-)
+router = Router(prefix="/api/v4/integrations/customers/{customerId}/referrals", tags=["customers"])
 
 START_AFTER: Final = "startAfter"
 _SQL = queries("friends", __package__)

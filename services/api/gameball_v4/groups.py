@@ -16,7 +16,7 @@ from schemas.gameball_v4.shown import shown_group, shown_groups
 from services.api.edge.description import KEYED, takes
 from services.api.edge.problems import not_found
 from services.api.edge.reply import Reply
-from services.api.edge.resource import Resource
+from services.api.edge.router import Router
 from services.api.edge.slashes import id_of
 from services.api.gameball_v4 import sections
 from services.api.gameball_v4.call import Reading, Writing
@@ -25,9 +25,7 @@ from services.api.gameball_v4.documents import sent_object, shown
 from services.api.gameball_v4.failures import Refusal
 from services.decisions.program_changes import Changed
 
-router = Resource(
-    prefix="/api/v4/integrations/configurations/coupon-groups", tags=["coupon-groups"]
-)
+router = Router(prefix="/api/v4/integrations/configurations/coupon-groups", tags=["coupon-groups"])
 
 
 Handle = Annotated[str, Path(description="Percent-encoded."), AfterValidator(id_of)]

@@ -6,7 +6,7 @@ from schemas.gameball_v4.answers import ShownRedemption
 from services.adapters.postgres.clock import clock
 from services.adapters.postgres.programs import rules_since
 from services.api.edge.reply import Reply
-from services.api.edge.resource import Resource
+from services.api.edge.router import Router
 from services.api.gameball_v4.accounts import account_of, usable_rules
 from services.api.gameball_v4.call import Reading
 from services.api.gameball_v4.description import READS, gives
@@ -16,7 +16,7 @@ from services.api.gameball_v4.programs import program_of
 from services.api.gameball_v4.shown_rules import redemption_document
 from services.domain.exact import quotient
 
-router = Resource(prefix="/api/v4/integrations/configurations/redemption", tags=["redemption"])
+router = Router(prefix="/api/v4/integrations/configurations/redemption", tags=["redemption"])
 
 
 @router.get("", responses=gives(200, ShownRedemption, "The rules."), openapi_extra=READS)

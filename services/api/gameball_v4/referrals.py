@@ -9,14 +9,14 @@ from schemas.gameball_v4.referrals import Referrals
 from schemas.gameball_v4.shown import shown_referrals
 from services.api.edge.description import takes
 from services.api.edge.reply import Reply
-from services.api.edge.resource import Resource
+from services.api.edge.router import Router
 from services.api.gameball_v4 import sections
 from services.api.gameball_v4.call import Reading, Writing
 from services.api.gameball_v4.description import READS, gives
 from services.api.gameball_v4.documents import sent_object, shown
 from services.api.gameball_v4.parameters import Lang
 
-router = Resource(prefix="/api/v4/integrations/configurations/referrals", tags=["referrals"])
+router = Router(prefix="/api/v4/integrations/configurations/referrals", tags=["referrals"])
 
 
 @router.get("", responses=gives(200, ShownReferrals, "The referrals."), openapi_extra=READS)

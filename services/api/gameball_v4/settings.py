@@ -9,13 +9,13 @@ from schemas.gameball_v4.settings import ProgramSettings
 from schemas.gameball_v4.shown import shown_settings
 from services.api.edge.description import takes
 from services.api.edge.reply import Reply
-from services.api.edge.resource import Resource
+from services.api.edge.router import Router
 from services.api.gameball_v4 import sections
 from services.api.gameball_v4.call import Reading, Writing
 from services.api.gameball_v4.description import READS, gives
 from services.api.gameball_v4.documents import sent_object, shown
 
-router = Resource(prefix="/api/v4/integrations/configurations/settings", tags=["settings"])
+router = Router(prefix="/api/v4/integrations/configurations/settings", tags=["settings"])
 
 
 @router.get("", responses=gives(200, ShownSettings, "The settings."), openapi_extra=READS)

@@ -8,14 +8,14 @@ from schemas.gameball_v4.program import Sections
 from schemas.gameball_v4.shown import shown_tiers
 from services.api.edge.description import takes
 from services.api.edge.reply import Reply
-from services.api.edge.resource import Resource
+from services.api.edge.router import Router
 from services.api.gameball_v4 import sections
 from services.api.gameball_v4.call import Reading, Writing
 from services.api.gameball_v4.description import READS, gives
 from services.api.gameball_v4.documents import sent_list, shown
 from services.api.gameball_v4.parameters import Lang
 
-router = Resource(prefix="/api/v4/integrations/configurations/tiers", tags=["tiers"])
+router = Router(prefix="/api/v4/integrations/configurations/tiers", tags=["tiers"])
 
 
 @router.get("", responses=gives(200, list[ShownTier], "The tiers."), openapi_extra=READS)

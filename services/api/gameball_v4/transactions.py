@@ -23,7 +23,7 @@ from services.api.edge.idempotency import once
 from services.api.edge.parameters import Whole
 from services.api.edge.problems import invalid
 from services.api.edge.reply import Reply
-from services.api.edge.resource import Resource
+from services.api.edge.router import Router
 from services.api.gameball_v4.accounts import Account, known_account
 from services.api.gameball_v4.call import Writing
 from services.api.gameball_v4.description import gives
@@ -35,7 +35,7 @@ from services.decisions.transaction import Deciding
 from services.domain.origins import SourceKind
 from services.domain.points.wallet import EntryKind
 
-router = Resource(prefix="/api/v4/integrations/transactions", tags=["transactions"])
+router = Router(prefix="/api/v4/integrations/transactions", tags=["transactions"])
 
 SOURCE: Final = "couponry/api/v4/transactions"
 Kind = Literal[

@@ -18,7 +18,7 @@ from services.api.edge.description import KEYED
 from services.api.edge.idempotency import once
 from services.api.edge.problems import not_found
 from services.api.edge.reply import Reply
-from services.api.edge.resource import Resource
+from services.api.edge.router import Router
 from services.api.partners.cards import Asked, CardId, shown_instant
 from services.api.partners.description import gives
 from services.api.partners.envelope import Refusal, success
@@ -26,7 +26,7 @@ from services.api.partners.parameters import CustomerOfPath, PageAsked
 from services.decisions.accounts_by_hand import ByHand, card_held, hand_over_card
 from services.decisions.transaction import Deciding
 
-router = Resource(prefix="/{locale}/partners/cards/{card_id}/customers", tags=["cards"])
+router = Router(prefix="/{locale}/partners/cards/{card_id}/customers", tags=["cards"])
 
 SOURCE: Final = "couponry/api/partners/cards"
 COUNTED_AT_MOST: Final = 100_000

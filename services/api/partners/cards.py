@@ -34,14 +34,14 @@ from services.api.edge.idempotency import once
 from services.api.edge.parameters import Flag, Whole
 from services.api.edge.problems import defined, not_found
 from services.api.edge.reply import Reply
-from services.api.edge.resource import Resource
+from services.api.edge.router import Router
 from services.api.partners.call import calling
 from services.api.partners.catalogue import require_known
 from services.api.partners.description import gives
 from services.api.partners.envelope import success
 from services.api.partners.parameters import PageAsked
 
-router = Resource(prefix="/{locale}/partners/cards", tags=["cards"])
+router = Router(prefix="/{locale}/partners/cards", tags=["cards"])
 
 Asked = Annotated[Call, Depends(calling("cards"))]
 CardId = Annotated[int, Path(ge=1, le=MAX_ID), Whole]

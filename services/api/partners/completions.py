@@ -12,14 +12,14 @@ from services.api.edge.description import takes
 from services.api.edge.idempotency import once
 from services.api.edge.problems import defined, not_found
 from services.api.edge.reply import Reply
-from services.api.edge.resource import Resource
+from services.api.edge.router import Router
 from services.api.edge.telling import tell
 from services.api.partners.description import gives
 from services.api.partners.envelope import success
 from services.api.partners.games import Asked, GameId
 from services.api.partners.shown_games import shown_game
 
-router = Resource(prefix="/{locale}/partners/games/{game_id}/completions", tags=["games"])
+router = Router(prefix="/{locale}/partners/games/{game_id}/completions", tags=["games"])
 
 
 @router.post(

@@ -32,7 +32,7 @@ from services.api.edge.description import takes
 from services.api.edge.parameters import Whole
 from services.api.edge.problems import defined
 from services.api.edge.reply import Reply
-from services.api.edge.resource import Resource
+from services.api.edge.router import Router
 from services.api.partners import staff_issue, staff_steps, staff_verify
 from services.api.partners.call import calling
 from services.api.partners.description import gives
@@ -76,7 +76,7 @@ def _day(value: Any) -> Any:
     return value
 
 
-router = Resource(prefix="/{locale}/partners/staff/coupons", tags=["staff coupons"])
+router = Router(prefix="/{locale}/partners/staff/coupons", tags=["staff coupons"])
 
 Asked = Annotated[Call, Depends(calling("staff"))]
 CouponId = Annotated[UUID, Path()]

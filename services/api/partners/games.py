@@ -28,7 +28,7 @@ from services.api.edge.idempotency import once
 from services.api.edge.parameters import Flag, Whole
 from services.api.edge.problems import defined, not_found
 from services.api.edge.reply import Reply
-from services.api.edge.resource import Resource
+from services.api.edge.router import Router
 from services.api.partners.call import calling
 from services.api.partners.catalogue import require_known
 from services.api.partners.description import gives
@@ -50,7 +50,7 @@ from services.decisions.rule_changes import (
 )
 from services.domain.program import GameType, window
 
-router = Resource(prefix="/{locale}/partners/games", tags=["games"])
+router = Router(prefix="/{locale}/partners/games", tags=["games"])
 
 Asked = Annotated[Call, Depends(calling("games"))]
 GameId = Annotated[int, Path(ge=1, le=MAX_ID), Whole]

@@ -14,13 +14,13 @@ from services.api.edge.call import Call
 from services.api.edge.description import takes
 from services.api.edge.parameters import Whole
 from services.api.edge.reply import Reply
-from services.api.edge.resource import Resource
+from services.api.edge.router import Router
 from services.api.partners import catalogue
 from services.api.partners.call import calling
 from services.api.partners.description import gives
 from services.api.partners.parameters import PageAsked
 
-router = Resource(prefix="/{locale}/partners/shops", tags=["shops"])
+router = Router(prefix="/{locale}/partners/shops", tags=["shops"])
 
 RESOURCE = catalogue.Resource(catalogue=SHOPS, read=read_shop)
 Asked = Annotated[Call, Depends(calling("games"))]

@@ -20,9 +20,9 @@ from services.api.edge.idempotency import once
 from services.api.edge.parameters import Whole
 from services.api.edge.problems import Problem, Reason, not_found
 from services.api.edge.reply import Reply
-from services.api.edge.resource import Resource
+from services.api.edge.router import Router
 
-router = Resource(prefix="/toy/v1")
+router = Router(prefix="/toy/v1")
 
 _is_key = re.compile(r"([0-9]{1,18})(\+?)").fullmatch
 

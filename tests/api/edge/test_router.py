@@ -11,7 +11,7 @@ from starlette.routing import Match
 
 from services.api.app import DIALECTS
 from services.api.edge.dialect import Dialect
-from services.api.edge.resource import Resource
+from services.api.edge.router import Router
 from tests.api.stand import URL
 
 PATHS = [
@@ -21,22 +21,22 @@ PATHS = [
 
 
 @pytest.mark.parametrize(("path", "status"), PATHS)
-async def test_resource_answers_below_its_prefix(path: str, status: int) -> None:
+async def test_router_answers_below_its_prefix(path: str, status: int) -> None:
     """Parameters of the prefix are whole segments, everything else of it stands for itself."""
-    resource = Resource(prefix="/{locale}/a.b")
+    router = Router(prefix="/{locale}/a.b")
 
     async def answer() -> bool:
         return True
 
-    resource.add_api_route("", answer)
-    resource.add_api_route("/{id}", answer)
+    router.add_api_route("", answer)
+    router.add_api_route("/{id}", answer)
     app = FastAPI(redirect_slashes=False)
-    app.include_router(resource)
+    app.include_router(router)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=URL) as http:
         assert (await http.get(path)).status_code == status
 
 
-def test_resource_passes_by_without_a_look_at_its_routes() -> None:
+def test_router_passes_by_without_a_look_at_its_routes() -> None:
     """What is not below the prefix reaches no route: one that fails when it is asked is not asked."""
 
     class Asked(Exception):
@@ -46,10 +46,10 @@ def test_resource_passes_by_without_a_look_at_its_routes() -> None:
         def __iter__(self) -> Any:
             raise Asked
 
-    resource = Resource(prefix="/a")
+    router = Router(prefix="/a")
     app = FastAPI()
-    app.include_router(resource)
-    resource.routes = Fragile()
+    app.include_router(router)
+    router.routes = Fragile()
     included = app.routes[-1]
     scope = {"type": "http", "method": "GET", "path": "/b", "root_path": ""}
     assert included.matches(scope) == (Match.NONE, {})
@@ -58,6 +58,6 @@ def test_resource_passes_by_without_a_look_at_its_routes() -> None:
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
-def test_every_router_of_a_dialect_is_a_resource(dialect: Dialect) -> None:
+def test_every_router_of_a_dialect_passes_paths_by(dialect: Dialect) -> None:
     """A request meets all of them: one that looks at each of its routes costs every request."""
-    assert [router for router in dialect.routers if not isinstance(router, Resource)] == []
+    assert [router for router in dialect.routers if not isinstance(router, Router)] == []

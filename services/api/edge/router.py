@@ -13,7 +13,7 @@ from starlette.types import Scope
 _parameter: Final = re.compile(r"\{\w+\}")
 
 
-class Resource(APIRouter):
+class Router(APIRouter):
     """The routes below one prefix, whose parameters are whole segments."""
 
     def __init__(self, *, prefix: str, tags: list[str | Enum] | None = None) -> None:
