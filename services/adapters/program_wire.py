@@ -117,13 +117,13 @@ def tier_changed_value(change: ChangeTier, about: About) -> str:
 
 def campaign_achieved_value(achieved: Achieve, about: About) -> str:
     """Data of `campaign.achieved`."""
-    id_, coupon_ids = achieved.campaign_id, achieved.coupon_ids
+    id_ = achieved.campaign_id
     return about.said(
         SourceKind.CAMPAIGN,
         str(id_),
         f'"campaign_id":{id_},"campaign_type":{quoted(achieved.campaign_type)},'
         f'"achievement":{achieved.achievement},"points":{achieved.points},"score":{achieved.score},'
-        f'"coupon_ids":{ids_text(coupon_ids) if coupon_ids else "[]"}',
+        f'"coupon_ids":{ids_text(achieved.coupon_ids)}',
     )
 
 

@@ -63,15 +63,18 @@ async def side_reader(
         await consumer.stop()
 
 
+async def learn_of(consumer: AIOKafkaConsumer, topics: Collection[str]) -> None:
+    """Have it know them all. Left to itself it learns of one after another, each in a tenth of a second."""
+    await consumer._client.set_topics(topics)  # noqa: SLF001 - in public only by assigning, which begins to fetch
+
+
 async def bounds_of(
     consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]
 ) -> dict[TopicPartition, Bounds]:
     """What each of these partitions retains now; to a reader of committed records an open transaction is the end."""
     if not partitions:
         return {}
-    # Of topics that it does not know yet the client would learn one after another, each in a tenth of a second.
-    wanted = {partition.topic for partition in partitions}
-    await consumer._client.set_topics(wanted)  # noqa: SLF001 - in public only by assigning, which begins to fetch
+    await learn_of(consumer, {partition.topic for partition in partitions})
     firsts = await consumer.beginning_offsets(partitions)
     ends = await consumer.end_offsets(partitions)
     return {

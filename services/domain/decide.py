@@ -103,7 +103,9 @@ def decide_game_completed(
     partner = program.of_partner(event.partner_id)
     if partner is None:
         return decision
-    return _set_off(decision, event, game, Course(partner, state, at=at, draws=draws[1:]))
+    course = Course(partner, state, at=at, draws=draws[1:])
+    course.state.take(effects)
+    return _set_off(decision, event, game, course)
 
 
 def _set_off(
@@ -125,7 +127,12 @@ def _set_off(
         done = set_off(course, happening)
         referral = refer(course, happening, event.customer_id)
     answer = settled(course, done.results, referral=referral)
-    return replaced(decision, effects=(*decision.effects, *course.effects), program=answer)
+    return replaced(
+        decision,
+        effects=(*decision.effects, *course.effects),
+        program=answer,
+        after=course.state.now(),
+    )
 
 
 def ineligible(event: GameCompleted, game: Game) -> DeclineReason | None:

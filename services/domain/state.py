@@ -56,27 +56,6 @@ class CustomerState:
 
 NEW_CUSTOMER = CustomerState()
 
-_OF_NO_ACCOUNT = frozenset(
-    {
-        IssueCoupon,
-        GrantCoupon,
-        ChangeCoupon,
-        DeclineIssuance,
-        DeclineReward,
-        AddStamp,
-        TakeStampBack,
-        CloseOrder,
-        RewardReferral,
-    }
-)
-"""Effects of no family of the program. By type, since it is asked of every effect of every event."""
-
-
-def moves_account(effects: Iterable[Effect]) -> bool:
-    """Whether any of them changes what the program knows of the customer."""
-    return not _OF_NO_ACCOUNT.issuperset(map(type, effects))
-
-
 _Family: TypeAlias = tuple[str, Callable[[Any, Any], Any]]
 _FAMILIES: Mapping[type, _Family | None] = {
     Post: ("wallet", wallet.after),
@@ -92,6 +71,17 @@ _FAMILIES: Mapping[type, _Family | None] = {
     **dict.fromkeys((DeclineReward, RewardReferral), None),  # told, and nothing else
 }
 """Which family an effect changes, and how. Looked up by type: an order has a dozen effects."""
+_OF_NO_ACCOUNT = frozenset(
+    kind
+    for kind, family in _FAMILIES.items()
+    if family is None or family[0] in {"coupons", "stamps", "orders"}
+)
+"""Effects of no family of the program. By type, since it is asked of every effect of every event."""
+
+
+def moves_account(effects: Iterable[Effect]) -> bool:
+    """Whether any of them changes what the program knows of the customer."""
+    return not _OF_NO_ACCOUNT.issuperset(map(type, effects))
 
 
 class Evolving:

@@ -10,7 +10,7 @@ from aiokafka.protocol.group import LeaveGroupRequest
 
 from schemas.topics import GAME_COMPLETED
 from services.adapters.kafka import admin_client, client_options
-from services.adapters.records import group_offsets, side_reader
+from services.adapters.records import group_offsets, learn_of, side_reader
 from services.runtime.settings import Settings
 from tests.stand.waiting import eventually
 
@@ -35,13 +35,10 @@ async def feed(
 async def reader_of(
     settings: Settings, *topics: str
 ) -> AsyncIterator[tuple[AIOKafkaConsumer, list[TopicPartition]]]:
-    """A reader of committed records that knows these topics (without prefix), and every partition of theirs.
-
-    Left to itself it asks for one topic after the other, and waits a tenth of a second for each.
-    """
+    """A reader of committed records that knows these topics (without prefix), and every partition of theirs."""
     names = [settings.topic(topic) for topic in topics]
     async with side_reader(settings) as reader:
-        await reader._client.set_topics(names)
+        await learn_of(reader, names)
         yield (
             reader,
             [

@@ -14,7 +14,7 @@ _SQL = queries("accounts")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoredAccount:
+class CustomerAccount:
     """Profile, wallet with its open lots, tier and campaigns; what time has done since is not in `state`.
 
     `number` None: nobody of this id is known. `at` is the instant that counts for them, `revision` the program's.
@@ -28,7 +28,7 @@ class StoredAccount:
 
 async def stored_account(
     connection: Connection, partner_id: int, customer_id: str, clock_offset: timedelta
-) -> StoredAccount:
+) -> CustomerAccount:
     """Of somebody unknown: a new customer's. Raises LookupError: there is no such partner, or not for this session."""
     rows = await connection.fetch(_SQL["account"], partner_id, customer_id, clock_offset)
     if not rows:
@@ -45,4 +45,4 @@ async def stored_account(
             standing=points.standing_from(row),
             campaigns=points.campaigns_from(row),
         )
-    return StoredAccount(number=number, at=row["at"], revision=row["revision"], state=state)
+    return CustomerAccount(number=number, at=row["at"], revision=row["revision"], state=state)

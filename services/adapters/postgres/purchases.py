@@ -13,6 +13,7 @@ from services.adapters.postgres.failures import LostRace
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
 from services.adapters.postgres.tables import columns_of, fetch_by
+from services.adapters.program_wire import ids_text
 from services.domain.purchases import Achievement, Purchase, Step
 
 _SQL = queries("purchases")
@@ -88,13 +89,12 @@ def purchase_row(
 
 
 def _achievement(done: Achievement) -> str:
-    """By hand: orders achieve by the thousand. Ids of coupons are of our own making, and need no escaping."""
+    """By hand: orders achieve by the thousand."""
     entry = "null" if done.entry is None else done.entry
-    coupon_ids = [f'"{id_}"' for id_ in done.coupon_ids]
     return (
         f'{{"campaign_id":{done.campaign_id},"achievement":{done.achievement},'
         f'"points":{done.points},"score":{done.score},"entry":{entry},'
-        f'"coupon_ids":[{",".join(coupon_ids)}]}}'
+        f'"coupon_ids":{ids_text(done.coupon_ids)}}}'
     )
 
 
