@@ -197,13 +197,15 @@ class Terms(Outgoing):
 
 
 class CouponEvent(Outgoing):
-    """What every event about a coupon carries. `code` may be masked by a setting.
+    """What every event about a coupon carries. `code` is what the customer shows, and may be masked by a setting; where
+    the partner brought it, `internal_code` is ours.
 
     Of a game's coupon `source` names the game, and `program_version` and `terms` are null; of any other `game_id` is.
     """
 
     coupon_id: UUID
     code: str
+    internal_code: str | None = None
     partner_id: Id
     game_id: Id | None
     customer_id: KnownCustomerId

@@ -112,7 +112,7 @@ def lifecycle_value(
     }
     value = {
         "coupon_id": coupon.id,
-        "code": shown_code(coupon.code, coupon.code_prefix, mask_codes),
+        **codes_value(coupon.code, coupon.code_prefix, coupon.external_code, mask_codes),
         "partner_id": partner_id,
         "game_id": coupon.game_id,
         "customer_id": customer_id,
@@ -163,6 +163,20 @@ def shown_code(code: str, prefix: str, masked: bool) -> str:
         return display(code, prefix)
     groups = f"{MASKED_GROUPS}{code[-4:]}"
     return f"{prefix}-{groups}" if prefix else groups
+
+
+def codes_value(code: str, prefix: str, external: str | None, masked: bool) -> dict[str, str]:
+    """The code that the customer shows; beside one that the partner brought, ours."""
+    own = shown_code(code, prefix, masked)
+    if external is None:
+        return {"code": own}
+    return {"code": masked_text(external) if masked else external, "internal_code": own}
+
+
+def masked_text(code: str) -> str:
+    """Another's code: the last four characters are left of it, no more than half of a short one."""
+    shown = min(len(code) // 2, 4)
+    return f"****{code[len(code) - shown :]}"
 
 
 def instant(at: datetime) -> str:

@@ -46,7 +46,8 @@ TABLES = [
     Table(
         "coupons",
         CouponRow,
-        {"status", "steps", "reserved_until", "reserved_shop_id", "redeemed_at", "redeemed_order_id", "mended_at", "used_count"},
+        {"status", "steps", "reserved_until", "reserved_shop_id", "redeemed_at", "redeemed_order_id", "mended_at", "used_count",
+         "external_code", "code_from"},
     ),
     Table("coupon_history", HistoryRow, set()),
     Table("order_stamps", StampRow, {"taken_back"}),

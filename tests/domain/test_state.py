@@ -61,6 +61,7 @@ COUPON = Coupon(
     terms=Terms(type=TermsType.CUSTOM),
     program_version=7,
     used_count=1,
+    external_code="SHOP-1",
 )
 
 CAMPAIGN = Source(SourceKind.CAMPAIGN, "6")

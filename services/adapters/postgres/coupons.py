@@ -184,6 +184,7 @@ def coupon_from(row: asyncpg.Record) -> Coupon:
         terms=None if terms is None else terms_from(orjson.loads(terms)),
         program_version=None if terms is None else row["program_version"],
         used_count=0 if terms is None else row["used_count"],
+        external_code=None if terms is None else row.get("external_code"),
     )
 
 

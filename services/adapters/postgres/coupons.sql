@@ -19,7 +19,7 @@ CROSS JOIN LATERAL (
 -- The coupons that codes name, whoever owns them.
 SELECT partner_id, customer_no, id, code, code_prefix, game_id, status, issued_at, expires_at, holds_single_place,
        steps, notice_at, reserved_until, reserved_shop_id, redeemed_at, redeemed_order_id, source_kind, source_id, terms,
-       used_count, program_version
+       used_count, external_code, program_version
 FROM coupons WHERE code = ANY($1::text[]);
 
 -- name: coupons_of_orders
@@ -64,7 +64,7 @@ RETURNING c.id;
 SELECT c.id, c.code, c.code_prefix, c.game_id, c.status, c.issued_at, c.expires_at, c.holds_single_place, c.steps,
        c.notice_at, c.reserved_until, c.reserved_shop_id, c.redeemed_at, c.redeemed_order_id,
        c.partner_id, c.customer_no, cu.customer_id, c.mended_at, c.source_kind, c.source_id, c.terms, c.used_count,
-       c.program_version
+       c.external_code, c.program_version
 FROM coupons c JOIN customers cu USING (customer_no)
 WHERE c.id = ANY($1::uuid[]) ORDER BY c.id;
 

@@ -65,7 +65,8 @@ class Coupon:
     `expires_at` and `reserved_until` are exclusive; `expires_at` None never expires. `holds_single_place`: its latest
     activation (issue or reinstatement) happened under the single rule. `steps` counts what happened since the issue.
     `notice_at` is when the next notice of its end is due (see `notices`). A coupon is a game's, or has a `source` and
-    `terms`; `used_count` of its terms' usage limit are used.
+    `terms`; `used_count` of its terms' usage limit are used. `external_code` is one that the partner brought: it is
+    shown in place of ours.
     """
 
     id: str
@@ -86,6 +87,7 @@ class Coupon:
     terms: Terms | None = None
     program_version: int | None = None
     used_count: int = 0
+    external_code: str | None = None
 
     def is_active(self, at: datetime) -> bool:
         """Active in the sense of the single rule: open, and not past its time."""

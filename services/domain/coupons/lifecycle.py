@@ -245,6 +245,7 @@ def _step(
         terms=coupon.terms,
         program_version=coupon.program_version,
         used_count=coupon.used_count if used_count is None else used_count,
+        external_code=coupon.external_code,
     )
     return ChangeCoupon(
         coupon=after,
