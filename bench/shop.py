@@ -4,7 +4,8 @@ Of the campaigns six wait for orders: the first one, large ones, every fifth, th
 who has a higher tier, and a multiplier on one collection; the others wait for a registration, a birthday, a visit and a
 completed game. An order has two lines; a customer places few of them, as customers of the other benchmarks play a few
 games (see `workload`). On average an order achieves one and a half campaigns, which is a lot. A calmer shop differs in
-its campaigns alone: ten as well, of which four wait for orders, and an order achieves 0.6 of them.
+its campaigns alone: ten as well, of which four wait for orders, and an order achieves 0.6 of them. A third shop gives
+who registers a coupon, and points for what is paid.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from services.decisions.program_changes import change
 
 SHOP_ID: Final = 2
 CALM_SHOP_ID: Final = 3
+CODES_SHOP_ID: Final = 4
 """Of the partners that have the programs."""
 SHARE_OF_APP: Final = 0.2
 
@@ -98,6 +100,12 @@ CALM_PROGRAM: Final[dict[str, Any]] = PROGRAM | {
         *_OF_BOTH,
     ],
 }  # fmt: skip
+
+CODES_PROGRAM: Final[dict[str, Any]] = {
+    "settings": PROGRAM["settings"],
+    "cashback": PROGRAM["cashback"],
+    "campaigns": [_campaign("Welcome", "sign_up", _COUPON, **_ONCE)],
+}
 
 
 async def add_shop(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.program import KINDS
+from bench.program import ALL
 from bench.sections import CONTESTANTS, QUICK
 from bench.workload import make_workload
 from services.local.servers import SETTING
@@ -107,6 +107,6 @@ async def test_program_benchmark_decides_every_kind(run: Run) -> None:
     """`python -m bench.program`, a small one: completions and orders with and without a program, side by side."""
     code, output, errors = await run("bench.program", "--events", "400", "--rounds", "1")
     assert code == 0, errors
-    for kind in KINDS:
+    for kind in ALL:
         assert f"{kind}: " in errors
         assert f"│ {kind} " in output
