@@ -8,12 +8,12 @@ from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import Field, model_validator
 
+from schemas.definitions import InvalidDefinition
 from schemas.gameball_v4.campaigns import Tags
 from schemas.gameball_v4.reading import Part, Refused, refused_at
 from schemas.gameball_v4.terms import RuleCoupon, wrong_worth
 from schemas.gameball_v4.values import (
     MOST,
-    Count,
     End,
     Flag,
     Id,
@@ -35,6 +35,14 @@ COUPON_OF_RULE: Final[Mapping[str, str]] = {
     "custom": "custom",
 }
 MOST_RULES: Final = 1_000
+_SECOND: Final = "Is a second rule for free shipping, of which there can be one"
+
+
+class SecondFreeShipping(InvalidDefinition):
+    """There is a rule for free shipping already, and a partner has one."""
+
+    def __init__(self) -> None:
+        super().__init__({"redemption.rules": [_SECOND]})
 
 
 class DefaultRule(Part):
@@ -48,7 +56,7 @@ class DefaultRule(Part):
 class Level(Part):
     """That very tier, by id, by name where no id is given."""
 
-    level_id: Count | None = None
+    level_id: Id | None = None
     level_name: Name | None = None
 
 
@@ -111,15 +119,32 @@ class RedemptionRule(Part):
         return self.rule_type == FREE_SHIPPING or self.coupon.coupon_type == "free_shipping"
 
 
-class Redemption(Part):
+class RedemptionSettings(Part):
     """`isRedemptionActive` false: nothing can be redeemed. `pointsExpiryPeriod`: days, null for ever."""
 
     is_redemption_active: Flag = True
     points_expiry_period: Annotated[int, whole(1, 7300)] | None = None
+
+
+class Redemption(RedemptionSettings):
+    """What holds for all of it, and every rule."""
+
     default_rule: DefaultRule = Field(default_factory=DefaultRule)
     rules: Annotated[list[RedemptionRule], Field(max_length=MOST_RULES)] = Field(
         default_factory=list
     )
+
+    def rule(self, rule_id: int) -> RedemptionRule | None:
+        """The rule of this id; the default rule is none of these."""
+        return next((each for each in self.rules if each.id == rule_id), None)
+
+    @property
+    def settings(self) -> RedemptionSettings:
+        """What holds for all of it."""
+        return RedemptionSettings(
+            is_redemption_active=self.is_redemption_active,
+            points_expiry_period=self.points_expiry_period,
+        )
 
     def with_default(self, id_: int | None) -> Redemption:
         """The same; the default rule has this id if it has none of its own."""
@@ -133,9 +158,7 @@ class Redemption(Part):
         wrong: dict[str, str] = {}
         shipping = [index for index, rule in enumerate(self.rules) if rule.is_free_shipping]
         for index in shipping[1:]:
-            wrong[f"rules.{index}"] = (
-                "Is a second rule for free shipping, of which there can be one"
-            )
+            wrong[f"rules.{index}"] = _SECOND
         seen = {self.default_rule.id} - {None}
         for index, rule in enumerate(self.rules):
             if rule.id is not None and rule.id in seen:

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import asyncpg
+
 from schemas.gameball_v4.program import (
     SECTIONS,
     Sections,
@@ -19,8 +21,10 @@ from schemas.gameball_v4.program import (
     stored_of,
     with_ids,
 )
+from schemas.gameball_v4.redemption import SecondFreeShipping
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.programs import (
+    ONE_FREE_SHIPPING_RULE,
     StoredProgram,
     lock_program,
     new_item_ids,
@@ -62,19 +66,31 @@ class _Worked:
 
 
 async def change(connection: Connection, partner_id: int, *, actor: str, edit: Edit) -> Changed:
-    """Give a program its next version, in the caller's transaction. Raises NoSuchPartner, and whatever `edit` does."""
+    """Give a program its next version, in the caller's transaction. Raises NoSuchPartner, and whatever `edit` does.
+
+    What `edit` let pass and the database does not, is refused too: SecondFreeShipping.
+    """
     worked = await _work_out(connection, partner_id, edit)
     revision = await lock_program(connection, partner_id)
     if revision != worked.revision:
         worked = await _work_out(connection, partner_id, edit)
     version = worked.version
     if worked.changed:
-        version = await save_program(
-            connection, partner_id, worked.stored, actor=actor, changed=worked.changed
-        )
+        version = await _saved(connection, partner_id, worked, actor)
     return Changed(
         version=version, changed=worked.changed, before=worked.before, after=worked.after
     )
+
+
+async def _saved(connection: Connection, partner_id: int, worked: _Worked, actor: str) -> int:
+    try:
+        return await save_program(
+            connection, partner_id, worked.stored, actor=actor, changed=worked.changed
+        )
+    except asyncpg.CheckViolationError as refused:
+        if refused.constraint_name == ONE_FREE_SHIPPING_RULE:
+            raise SecondFreeShipping from None
+        raise
 
 
 def sections_of(stored: StoredProgram) -> Sections:

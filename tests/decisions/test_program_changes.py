@@ -16,7 +16,7 @@ from schemas.definitions import InvalidDefinition
 from schemas.gameball_v4.changing import post_campaign, put_cashback, put_settings, put_tiers
 from schemas.gameball_v4.files import loaded
 from schemas.gameball_v4.program import Sections
-from schemas.gameball_v4.redemption import Redemption
+from schemas.gameball_v4.redemption import Redemption, RedemptionRule, SecondFreeShipping
 from schemas.partners.cards import read_card
 from services.adapters.postgres.cards import delete_card, insert_card
 from services.adapters.postgres.pool import API_ROLE, connect
@@ -343,3 +343,30 @@ async def test_api_may_change_its_own_partners_program_alone(
     finally:
         await connection.close()
     assert (await current(database, other))[0] == 0
+
+
+FREE_SHIPPING: tuple[dict[str, Any], ...] = (
+    {"ruleType": "free_shipping_settings", "pointsToRedeem": 5, "coupon": {}},
+    {"ruleType": "general_settings", "coupon": {"couponType": "free_shipping"}},
+)
+
+
+@pytest.mark.parametrize("first", FREE_SHIPPING)
+@pytest.mark.parametrize("second", FREE_SHIPPING)
+async def test_database_holds_one_rule_for_free_shipping(
+    database: asyncpg.Connection, first: dict[str, Any], second: dict[str, Any]
+) -> None:
+    """By either type, also where whoever changed the program did not look; nothing was changed then, and it is told."""
+    partner_id = await a_partner(database)
+
+    def unseen(*rules: dict[str, Any]) -> Callable[[Sections], Sections]:
+        read = [RedemptionRule.model_validate(rule) for rule in rules]
+        return lambda now: replace(
+            now, redemption=now.redemption.model_copy(update={"rules": read})
+        )
+
+    assert (await changed(database, partner_id, unseen(first))).version == 1
+    with pytest.raises(SecondFreeShipping, match=r"^redemption\.rules: Is a second rule"):
+        await changed(database, partner_id, unseen(first, second))
+    stored = (await stored_programs(database, [partner_id]))[partner_id]
+    assert (stored.version, len(stored.sections["redemption"]["rules"])) == (1, 1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import asyncpg
 import orjson
@@ -16,6 +16,8 @@ import orjson
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
 
+ONE_FREE_SHIPPING_RULE: Final = "a_partner_has_one_free_shipping_rule"
+"""The constraint on what is saved."""
 _SQL = queries("programs")
 
 
