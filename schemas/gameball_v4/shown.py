@@ -16,6 +16,7 @@ from schemas.gameball_v4.coupon_groups import CouponGroup
 from schemas.gameball_v4.coupon_values import ANY, LIVE_WORDS, collection_id_of
 from schemas.gameball_v4.program import Sections
 from schemas.gameball_v4.reading import sendable
+from schemas.gameball_v4.redemption import RedemptionRule
 from schemas.gameball_v4.tiers import Tier
 
 Document = dict[str, Any]
@@ -118,6 +119,12 @@ def shown_redemption(now: Sections) -> Document:
     return found
 
 
+def shown_rule(rule: RedemptionRule) -> Document:
+    """One of its rules."""
+    found: Document = sendable(rule)
+    return {**found, "coupon": _rule_coupon(found["coupon"])}
+
+
 def shown_groups(now: Sections) -> list[Document]:
     """GET /coupon-groups, without what is left of them."""
     return [shown_group(group) for group in now.coupon_groups]
@@ -216,7 +223,8 @@ def _rule_coupon(coupon: Document) -> Document:
         "group": coupon["group"],
     }
     if coupon["options"] is not None:
-        shown["options"] = _options(coupon["options"])
+        least = coupon["minOrderValue"]
+        shown["options"] = {**_options(coupon["options"]), "minOrderValue": least}
     return shown
 
 

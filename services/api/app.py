@@ -23,6 +23,9 @@ from services.api.edge.call import Api
 from services.api.edge.description import describe
 from services.api.edge.dialect import Dialect
 from services.api.edge.limits import Limits
+from services.api.gameball_v3.access import Stores
+from services.api.gameball_v3.access import looking_up as looking_up_stores
+from services.api.gameball_v3.dialect import GAMEBALL_V3
 from services.api.gameball_v4.dialect import GAMEBALL_V4
 from services.api.gameball_v4.keys import PartnerKeys, looking_up
 from services.api.gameball_v4.programs import KnownPrograms
@@ -38,7 +41,7 @@ from services.runtime.settings import Settings, require_code_secret, required
 from services.runtime.side_by_side import side_by_side
 from services.runtime.waiting import Waiting, keep_trying
 
-DIALECTS: tuple[Dialect, ...] = (PARTNERS, GAMEBALL_V4)
+DIALECTS: tuple[Dialect, ...] = (PARTNERS, GAMEBALL_V4, GAMEBALL_V3)
 """All there are; the first one answers for paths that are nobody's."""
 GRACE_SECONDS = 10
 """How long requests in hand may take when the process stops."""
@@ -64,6 +67,7 @@ def build_app(
 
     app = unserved_app(dialects)
     app.state.access = Access(settings, keys, exists)
+    app.state.stores = Stores(looking_up_stores(pool))
     app.state.partner_keys = PartnerKeys(looking_up(pool))
     app.state.programs = KnownPrograms()
     app.state.api = Api(

@@ -54,6 +54,7 @@ async def test_openapi_is_served(http: httpx.AsyncClient) -> None:
         "partnerToken",
         "apiKey",
         "secretKey",
+        "storeId",
     ]
     assert document["servers"]
 
@@ -102,6 +103,7 @@ def fuzz(url: str, partner: Partner, method: str, path: str) -> None:
 
         def set(self, case: Case[Any], data: Partner, ctx: schemathesis.AuthContext) -> None:
             case.headers["Authorization"] = f"Bearer {data.token}"
+            case.headers["storeId"] = data.store_id
             case.headers["apiKey"], case.headers["secretKey"] = data.api_key, data.secret_key
 
     @seed(SEED)

@@ -90,6 +90,12 @@ async def known_partners(connection: Connection, ids: Collection[int]) -> set[in
     return {row["id"] for row in await connection.fetch(_SQL["known_partners"], list(ids))}
 
 
+async def store_id_of(connection: Connection, partner_id: int) -> str | None:
+    """The partner's store id; None of nobody."""
+    store_id: str | None = await connection.fetchval(_SQL["store_id_of"], partner_id)
+    return store_id
+
+
 async def set_sources(
     connection: Connection, partner_id: int, sources: Sequence[str]
 ) -> list[str] | None:

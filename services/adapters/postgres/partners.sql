@@ -25,3 +25,7 @@ SELECT id, sources FROM partners WHERE id = ANY($1::bigint[]) AND sources <> '{}
 -- name: partner_of_keys
 -- Whose key this is, and whether that partner's secret key came with it; both as digests.
 SELECT partner_id, has_secret FROM partner_of_keys($1, $2);
+
+-- name: store_id_of
+-- What a partner's own system calls its store.
+SELECT store_id FROM partners WHERE id = $1;

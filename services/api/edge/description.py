@@ -16,6 +16,8 @@ from pydantic import BaseModel
 from services.api.edge.dialect import Dialect
 
 REF: Final = "#/components/schemas/{model}"
+BEARER: Final = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+"""The security scheme of dialects that partners' tokens open."""
 KEYED: Final[dict[str, Any]] = {
     "parameters": [
         {

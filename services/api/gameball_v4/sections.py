@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +10,13 @@ import asyncpg
 
 from schemas.definitions import InvalidDefinition
 from schemas.gameball_v4.program import Sections, stored_of
+from schemas.gameball_v4.redemption import SecondFreeShipping
 from services.api.edge import audit
 from services.api.edge.call import Call
 from services.api.edge.idempotency import once
 from services.api.edge.problems import invalid
 from services.api.edge.reply import Reply
+from services.api.gameball_v4.failures import Refusal
 from services.api.gameball_v4.programs import program_of
 from services.decisions.program_changes import Changed, Edit, change
 
@@ -55,9 +57,25 @@ async def changed(
 ) -> Reply:
     """Give the program its next version, once. Raises Problem 422 where the edit refuses what was sent."""
 
+    async def at_once(_: asyncpg.Connection, made: Changed) -> Reply:
+        return answer(made)
+
+    return await changed_and_looked_up(call, edit, at_once, entry)
+
+
+async def changed_and_looked_up(
+    call: Call,
+    edit: Edit,
+    answer: Callable[[asyncpg.Connection, Changed], Awaitable[Reply]],
+    entry: Callable[[Changed], Entry] = whole_sections,
+) -> Reply:
+    """The same, where the answer tells more than sections do: it is read in the same transaction."""
+
     async def work(connection: asyncpg.Connection) -> Reply:
         try:
             made = await change(connection, call.partner_id, actor=call.caller.actor, edit=edit)
+        except SecondFreeShipping:
+            raise Refusal("free_shipping_rule_exists") from None
         except InvalidDefinition as refused:
             raise invalid(refused.errors) from None
         if made.changed:
@@ -70,6 +88,6 @@ async def changed(
                 before=told.before,
                 after=told.after,
             )
-        return answer(made)
+        return await answer(connection, made)
 
     return await once(call, work)

@@ -68,13 +68,13 @@ def _coupon(coupon: Document, now: Sections, at: datetime) -> Document:
     return {
         **coupon,
         "applicableTo": {**lines, "collections": collections},
-        "group": None if handle is None else _group(handle, now, at),
+        "group": None if handle is None else shown_group_of(handle, now, at),
     }
 
 
-def _group(handle: str, now: Sections, at: datetime) -> Document:
+def shown_group_of(handle: str | None, now: Sections, at: datetime) -> Document:
     """The group of this handle; of one that is not there nothing is known."""
-    group = now.group(handle)
+    group = None if handle is None else now.group(handle)
     known: Document = {} if group is None else sendable(group)
     is_valid = group is not None and _is_within(group, at)
     is_active = group is not None and group.is_active and is_valid

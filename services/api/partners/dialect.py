@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from services.api.edge.description import BEARER
 from services.api.edge.dialect import LARGEST_BODY_BYTES, Dialect
 from services.api.edge.slashes import with_slashes_kept
 from services.api.partners import (
@@ -44,6 +45,6 @@ PARTNERS: Final = Dialect(
     failure=failure,
     replayed=REPLAYED,
     larger=((re.compile(r"/[^/]+/partners/cards(/|$)"), LARGEST_BODY_BYTES),),
-    security={"partnerToken": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+    security={"partnerToken": BEARER},
     canonical=canonical,
 )
