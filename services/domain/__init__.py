@@ -11,6 +11,8 @@ of a customer's state that rules of a program are made for: `points/` (wallet, l
 are), `tiers`, `referrals`, `campaigns`. Rules in force: `partner_program` (all that one partner has set), `program`
 (with games: what a batch is decided by), `birthdays` (when one begins).
 
+`webhooks/`: partners' own coupon systems, which are told of coupons.
+
 The other families: `coupons/`, `stamps`, `closed_orders`, `purchases` (what orders have earned); `effects` (all that
 may have to change), `state` (the families put together, and how effects change them), `decision` (what may come of an
 event: outcome, reason, effects).

@@ -26,6 +26,8 @@ SECRET_FILE = "jwt-secret"  # noqa: S105 - a file name
 """In the directory: what signs and verifies development tokens."""
 CODE_SECRET_FILE = "code-secret"  # noqa: S105 - a file name
 """In the directory: what coupon ids and codes are drawn with."""
+SECRETS_KEY_FILE = "secrets-key"
+"""In the directory: what partners' secrets are sealed with."""
 # Below the range that systems use for outgoing connections, so that nobody sits on a remembered port by accident.
 PORTS = range(20_000, 32_000)
 # A process' start time is derived from the boot time, which moves when the clock is corrected.

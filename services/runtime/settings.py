@@ -21,6 +21,7 @@ PREFIX = "COUPONRY_"
 WITHOUT_REDIS = "none"
 """In place of Redis' address: there is none, and none is missed."""
 CODE_SECRET_BYTES = 32
+"""And of each key of `secrets_key`."""
 HOW_TO_MAKE_ONE = "make one with `openssl rand -base64 32`"
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 
@@ -60,6 +61,7 @@ class Settings(BaseSettings):
     topic_partitions: int = Field(default=4, ge=1, le=10_000)
 
     code_secret: str | None = Field(default=None, repr=False)
+    secrets_key: str | None = Field(default=None, repr=False)
     event_source: str = Field(default="/couponry", min_length=1, max_length=1024)
     mask_codes: bool = False
     expiring_lead_hours: Annotated[tuple[int, ...], NoDecode] = (168, 24)
@@ -123,6 +125,15 @@ class Settings(BaseSettings):
         return None if self.code_secret is None else b64decode(self.code_secret.split(",")[0])
 
     @property
+    def sealing_keys(self) -> tuple[bytes, ...]:
+        """What partners' secrets are sealed with; the first seals, all of them open. None without the setting."""
+        return (
+            tuple(b64decode(part) for part in self.secrets_key.split(","))
+            if self.secrets_key
+            else ()
+        )
+
+    @property
     def clock_offset(self) -> timedelta:
         """What is added to the database's clock."""
         return timedelta(seconds=self.clock_offset_seconds)
@@ -146,7 +157,7 @@ class Settings(BaseSettings):
             raise ValueError("must be hours before the end, like 168,24")
         return hours
 
-    @field_validator("code_secret")
+    @field_validator("code_secret", "secrets_key")
     @classmethod
     def _secrets(cls, value: str | None) -> str | None:
         """Base64 of 32 bytes each, separated by commas."""
@@ -261,6 +272,15 @@ def require_code_secret(settings: Settings) -> None:
         raise SettingsError(
             f"{PREFIX}CODE_SECRET is not set: coupon ids and codes are drawn with it; {HOW_TO_MAKE_ONE}, and keep it as"
             " long as the database"
+        )
+
+
+def require_secrets_key(settings: Settings) -> None:
+    """Whoever makes or uses a partner's secrets opens them with the installation's key. Raises SettingsError."""
+    if settings.secrets_key is None:
+        raise SettingsError(
+            f"{PREFIX}SECRETS_KEY is not set: secrets of partners' webhooks are sealed with it; {HOW_TO_MAKE_ONE}, and"
+            " keep it as long as the database"
         )
 
 

@@ -14,7 +14,13 @@ from pathlib import Path
 
 from services.local.process import Processes, Server
 from services.local.servers import SETTING
-from services.local.state import CODE_SECRET_FILE, SECRET_FILE, StateDir, write_private
+from services.local.state import (
+    CODE_SECRET_FILE,
+    SECRET_FILE,
+    SECRETS_KEY_FILE,
+    StateDir,
+    write_private,
+)
 from services.runtime.settings import CODE_SECRET_BYTES, PREFIX, Settings
 from services.runtime.side_by_side import side_by_side
 from services.runtime.web import open_url
@@ -39,6 +45,7 @@ def child(name: str, settings: Settings, state: StateDir) -> Server:
         PREFIX + "CLOCK_OFFSET_SECONDS": str(settings.clock_offset_seconds),
         **_made_once(state, "JWT_SECRET", SECRET_FILE, lambda: secrets.token_urlsafe(48)),
         **_made_once(state, "CODE_SECRET", CODE_SECRET_FILE, new_code_secret),
+        **_made_once(state, "SECRETS_KEY", SECRETS_KEY_FILE, new_code_secret),
         **(
             {PREFIX + "API_PORT": str(settings.api_port or state.port("api"))}
             if name == "api"

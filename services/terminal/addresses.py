@@ -18,12 +18,13 @@ import asyncpg
 from services.adapters.failures import KAFKA_AWAY
 from services.adapters.postgres.failures import OF_POSTGRES, UNUSABLE
 from services.adapters.postgres.pool import connect
-from services.local.state import CODE_SECRET_FILE
+from services.local.state import CODE_SECRET_FILE, SECRETS_KEY_FILE
 from services.runtime.settings import WITHOUT_REDIS, Settings, read_settings, required
 from services.terminal.output import CommandError
 
 UP_FILE = "up.json"
 _FIELDS = {"kafka_bootstrap_servers": "kafka", "postgres_dsn": "postgres", "redis_url": "redis"}
+_SECRETS = {"code_secret": CODE_SECRET_FILE, "secrets_key": SECRETS_KEY_FILE}
 
 
 def command_settings(**overrides: Any) -> Settings:
@@ -35,11 +36,12 @@ def command_settings(**overrides: Any) -> Settings:
         for field, server in _FIELDS.items()
         if getattr(settings, field) is None and server in running
     }
-    if settings.code_secret is None and "postgres_dsn" in found:
-        # Of the directory whose database it is, and of no other.
-        with suppress(OSError):
-            secret = (settings.state_dir / CODE_SECRET_FILE).read_text(encoding="utf-8")
-            found["code_secret"] = secret.strip()
+    for field, file in _SECRETS.items():
+        if getattr(settings, field) is None and "postgres_dsn" in found:
+            # Of the directory whose database it is, and of no other.
+            with suppress(OSError):
+                secret = (settings.state_dir / file).read_text(encoding="utf-8")
+                found[field] = secret.strip()
     return settings.model_copy(update=found)
 
 

@@ -118,6 +118,7 @@ def environment(settings: Settings) -> dict[str, str]:
     """The variables under which a process meets this test's servers."""
     fields = (
         "code_secret",
+        "secrets_key",
         "kafka_bootstrap_servers",
         "postgres_dsn",
         "redis_url",

@@ -27,7 +27,7 @@ from tests.stand.world import World, make_world
 
 ENVIRONMENT = (
     "kafka_bootstrap_servers", "postgres_dsn", "redis_url", "topic_prefix", "state_dir",
-    "allow_test_clock", "clock_offset_seconds", "code_secret",
+    "allow_test_clock", "clock_offset_seconds", "code_secret", "secrets_key",
 )  # fmt: skip
 
 

@@ -37,6 +37,7 @@ os.environ["NO_PROXY"] = os.environ["no_proxy"] = ",".join(
     filter(None, (os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), _OURS))
 )
 
+SECRETS_KEY = "Y291cG9ucnkgZGV2ZWxvcG1lbnQgcGFydG5lcnMga2U="
 CODE_SECRET = "Y291cG9ucnkgZGV2ZWxvcG1lbnQgY29kZSBzZWNyZXQ="
 Shared = dict[str, str]
 """What a worker is told of the run: its `directory`, the `template`, and an address per field of the settings."""
@@ -88,9 +89,9 @@ async def servers(shared: Shared, run_dir: Path) -> AsyncIterator[Settings]:
     """Settings with the addresses of Kafka, Postgres and Redis; no database of ours in them yet."""
     if shared:
         addresses = {name: shared[name] for name in SETTING.values()}
-        yield read_settings(state_dir=run_dir / "servers", code_secret=CODE_SECRET).model_copy(
-            update=addresses
-        )
+        yield read_settings(
+            state_dir=run_dir / "servers", code_secret=CODE_SECRET, secrets_key=SECRETS_KEY
+        ).model_copy(update=addresses)
         return
     async with _running(run_dir) as settings:
         yield settings
@@ -138,7 +139,9 @@ def _directory() -> Iterator[Path]:
 
 @asynccontextmanager
 async def _running(path: Path) -> AsyncIterator[Settings]:
-    settings = read_settings(state_dir=path / "servers", code_secret=CODE_SECRET)
+    settings = read_settings(
+        state_dir=path / "servers", code_secret=CODE_SECRET, secrets_key=SECRETS_KEY
+    )
     if settings.use_testcontainers and not all(
         getattr(settings, name) for name in SETTING.values()
     ):

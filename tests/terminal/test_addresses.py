@@ -14,14 +14,14 @@ import pytest
 from services.admin.token import with_local_secret, with_named_secret
 from services.cli import processes
 from services.cli.commands import execute
-from services.local.state import CODE_SECRET_FILE, SECRET_FILE
+from services.local.state import CODE_SECRET_FILE, SECRET_FILE, SECRETS_KEY_FILE
 from services.runtime import garbage
 from services.runtime.processes import PROCESSES
 from services.runtime.settings import SettingsError, read_settings
 from services.terminal import addresses
 from services.terminal.addresses import command_settings, process_settings, running_up
 from services.terminal.output import CommandError
-from tests.stand.servers import CODE_SECRET
+from tests.stand.servers import CODE_SECRET, SECRETS_KEY
 
 LINE = {
     "kafka": "127.0.0.1:9",
@@ -89,6 +89,7 @@ def by_chance(state_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     _write(default)
     (default / SECRET_FILE).write_text("x" * 48, encoding="utf-8")
     (default / CODE_SECRET_FILE).write_text(CODE_SECRET, encoding="utf-8")
+    (default / SECRETS_KEY_FILE).write_text(SECRETS_KEY, encoding="utf-8")
     monkeypatch.chdir(state_dir)
     monkeypatch.delenv("COUPONRY_STATE_DIR")
     return default
@@ -176,6 +177,15 @@ def test_code_secret_comes_with_its_database_only(
     assert command_settings().code_secret == CODE_SECRET
     monkeypatch.setenv("COUPONRY_POSTGRES_DSN", "postgresql://elsewhere")
     assert command_settings().code_secret is None
+
+
+def test_secrets_key_comes_with_its_database_only(
+    by_chance: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor seal: whoever works on that database could not open it."""
+    assert command_settings().secrets_key == SECRETS_KEY
+    monkeypatch.setenv("COUPONRY_POSTGRES_DSN", "postgresql://elsewhere")
+    assert command_settings().secrets_key is None
 
 
 @pytest.mark.parametrize("process", ["issuer", "api"])

@@ -12,6 +12,6 @@ customers), `quota` (what a game may still give), `coupons`, `stamps`, `closed_o
 leave). Of customers under a program: `profiles`, `birthdays`, `points` (wallets, ledger, lots), `purchases`,
 `accounts` (all of one customer's); `coupon_terms` (terms as they stand beside a coupon).
 What people define: `partners`, `catalogue` (their shops and products), `games`, `cards`, `programs`; what a program
-says to the rules: `stored_terms`, `stored_cards`, `stored_program`.
+says to the rules: `stored_terms`, `stored_cards`, `stored_program`; `webhooks` (partners' own coupon systems).
 What operators do in bulk: `operations`.
 """

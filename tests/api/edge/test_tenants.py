@@ -76,6 +76,8 @@ refund AS (INSERT INTO refunds_before (partner_id, order_id, customer_no, refund
 use AS (INSERT INTO coupon_uses (customer_no, order_id, coupon_id, partner_id, step) VALUES ($1, 'o', $2, $1, 1)),
 booking AS (
     INSERT INTO manual_transactions (partner_id, transaction_id, customer_no, number) VALUES ($1, 't', $1, 1)),
+webhook AS (INSERT INTO webhooks (partner_id, since) VALUES ($1, now())),
+secret AS (INSERT INTO webhook_secrets (partner_id, number, sealed) VALUES ($1, 1, 's')),
 stamp AS (
     INSERT INTO order_stamps (partner_id, order_id, game_id, customer_no, card_no, event_key) VALUES ($1, 'o', $1, $1, 1, $2))
 INSERT INTO stamp_cards (customer_no, game_id, partner_id, card_no, stamps) VALUES ($1, $1, $1, 1, 1)
