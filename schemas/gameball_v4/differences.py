@@ -53,8 +53,8 @@ def _differ(place: str, was: Any, becomes: Any) -> Iterator[tuple[str, Any, Any]
     if isinstance(was, dict) and isinstance(becomes, dict):
         for name in dict.fromkeys([*was, *becomes]):
             inside = f"{place}.{name}" if place else name
-            if name in _KEYS:
-                key = _KEYS[name]
+            key = _KEYS.get(name)
+            if key and all(_is_keyed(each.get(name) or [], key) for each in (was, becomes)):
                 yield from _differ_by(inside, key, was.get(name) or [], becomes.get(name) or [])
             else:
                 yield from _differ(inside, was.get(name, _NOTHING), becomes.get(name, _NOTHING))
@@ -63,6 +63,11 @@ def _differ(place: str, was: Any, becomes: Any) -> Iterator[tuple[str, Any, Any]
             yield from _differ(f"{place}.{index}", one, other)
     elif was is _NOTHING or becomes is _NOTHING or not same(was, becomes):
         yield place, was, becomes
+
+
+def _is_keyed(value: Any, key: str) -> bool:
+    """Items of ours, and not what a partner happens to call by the same name."""
+    return isinstance(value, list) and all(isinstance(item, dict) and key in item for item in value)
 
 
 def _is_alike(was: Any, becomes: Any) -> bool:

@@ -22,11 +22,12 @@ from schemas.gameball_v4.redemption import Redemption
 from schemas.gameball_v4.referrals import Referrals
 from schemas.gameball_v4.settings import ProgramSettings
 from schemas.gameball_v4.tiers import Tiers
+from schemas.gameball_v4.webhook_changes import LOOKED_AT, Keeping, read_coupon
 
 P = TypeVar("P", bound=Part)
 
 PARTNER: Final = "partner_id"
-_LATER: Final = "Comes with the webhook of a later release"
+COUPON: Final = "coupon"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +48,7 @@ def partner_of(document: Any) -> int:
     if type(partner_id) is not int or not 1 <= partner_id <= MAX_ID:
         refused.at(PARTNER).add("Must be the id of a partner")
     for name, section in document.items():
-        if name == "coupon":
-            refused.at(name).add("Must not be null" if section is None else _LATER)
-        elif name not in (*SECTIONS, PARTNER):
+        if name not in (*SECTIONS, PARTNER):
             refused.at(name).add(UNKNOWN)
         elif section is None:
             refused.at(name).add("Must not be null")
@@ -57,13 +56,21 @@ def partner_of(document: Any) -> int:
     return int(partner_id)
 
 
-def loaded(now: Sections, document: Mapping[str, Any]) -> Loaded:
-    """The program of a file whose `partner_of` is known, over what is there. Raises InvalidDefinition."""
+def loaded(now: Sections, document: Mapping[str, Any], keeping: Keeping = LOOKED_AT) -> Loaded:
+    """The program of a file whose `partner_of` is known, over what is there. Raises InvalidDefinition.
+
+    `keeping`: how secrets of the webhook become what is stored; without it the result is for looking at.
+    """
     after, fell_back = now, list[str]()
     for name, load in _LOADERS.items():
         if name in document:
             after, places = load(now, after, document[name])
             fell_back += places
+    if COUPON in document:
+        fields, webhook = read_coupon(now, document[COUPON], keeping, strict=True, path=COUPON)
+        after = replace(after, coupon=webhook)
+        if now.coupon is not None:
+            fell_back += _fallen(COUPON, fields, sendable(now.coupon), sendable(webhook))
     return Loaded(sections=after, fell_back=tuple(fell_back))
 
 

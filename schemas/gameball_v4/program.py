@@ -1,7 +1,7 @@
 """A partner's program as its eight sections: read from what is stored, and stored again.
 
 Stored is one JSON member per section, whole and with its defaults; a section that was never set is not there. Cashback
-is stored by the ids of tiers, everything else as it is sent. `coupon` comes with the webhook, and is null until then.
+is stored by the ids of tiers, secrets of `coupon` sealed, everything else as it is sent.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, Final
 from schemas.gameball_v4.campaigns import Campaign
 from schemas.gameball_v4.cashback import Cashback, TierCashbackRule
 from schemas.gameball_v4.coupon_groups import CouponGroup
+from schemas.gameball_v4.coupon_webhook import CouponWebhook
 from schemas.gameball_v4.reading import Part, storable, validated
 from schemas.gameball_v4.redemption import Redemption
 from schemas.gameball_v4.referrals import Referrals
@@ -45,6 +46,7 @@ class Sections:
     cashback: Cashback = field(default_factory=Cashback)
     redemption: Redemption = field(default_factory=Redemption)
     coupon_groups: tuple[CouponGroup, ...] = ()
+    coupon: CouponWebhook | None = None
 
     @property
     def circumstances(self) -> Circumstances:
@@ -85,6 +87,7 @@ def stored_of(sections: Sections) -> dict[str, Any]:
     cashback = storable(sections.cashback)
     for rule in cashback["tierCashbackRules"]:
         rule["tierId"] = ids[rule.pop("tierName")]
+    coupon = {} if sections.coupon is None else {"coupon": storable(sections.coupon)}
     return {
         "highestId": sections.highest_id,
         "settings": storable(sections.settings),
@@ -94,6 +97,7 @@ def stored_of(sections: Sections) -> dict[str, Any]:
         "cashback": cashback,
         "redemption": storable(sections.redemption),
         "couponGroups": storable(sections.coupon_groups),
+        **coupon,
     }
 
 
@@ -120,6 +124,7 @@ def sections_from(
         cashback=_cashback(stored.get("cashback", {}), tiers, given),
         redemption=part(Redemption, "redemption").with_default(default_rule_id),
         coupon_groups=parts(CouponGroup, "couponGroups"),
+        coupon=part(CouponWebhook, "coupon") if "coupon" in stored else None,
     )
 
 

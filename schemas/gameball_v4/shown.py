@@ -1,7 +1,7 @@
 """The sections as GETs answer them: computed fields beside, both names of what has two, texts in a language.
 
-Pure: from `Sections` to documents of plain values, decimals as Decimal (`exact_json.write` keeps them). `coupon` is not
-among them until the webhook is there.
+Pure: from `Sections` to documents of plain values, decimals as Decimal (`exact_json.write` keeps them). `coupon` is
+shown by `coupon_webhook`, and among all sections only where there is one: null is no section of a file.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from schemas.gameball_v4.campaigns import REWARD_CAMPAIGN, Campaign
 from schemas.gameball_v4.cashback import CashbackRule
 from schemas.gameball_v4.coupon_groups import CouponGroup
 from schemas.gameball_v4.coupon_values import ANY, LIVE_WORDS, collection_id_of
+from schemas.gameball_v4.coupon_webhook import shown_coupon
 from schemas.gameball_v4.program import Sections
 from schemas.gameball_v4.reading import sendable
 from schemas.gameball_v4.redemption import RedemptionRule
@@ -140,6 +141,7 @@ def shown_program(now: Sections) -> Document:
     """All sections that are set or have a default, as a file has them."""
     settings = shown_settings(now, 0)
     del settings["version"]
+    coupon = {} if now.coupon is None else {"coupon": shown_coupon(now.coupon)}
     return {
         "settings": settings,
         "tiers": shown_tiers(now),
@@ -148,6 +150,7 @@ def shown_program(now: Sections) -> Document:
         "cashback": shown_cashback(now),
         "redemption": shown_redemption(now),
         "couponGroups": shown_groups(now),
+        **coupon,
     }
 
 

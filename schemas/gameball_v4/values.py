@@ -44,10 +44,14 @@ _EARLIEST, _LATEST = datetime(1969, 12, 31, tzinfo=UTC), datetime(9999, 1, 2, tz
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Circumstances:
-    """What a value means depends on: the partner's zone, and whether it is one that we stored."""
+    """What a value means depends on: the partner's zone, and whether it is one that we stored.
+
+    `allows_private`: webhooks may lead to addresses that are nobody's on the internet.
+    """
 
     time_zone: str = "UTC"
     is_stored: bool = False
+    allows_private: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -86,7 +86,17 @@ TEXT = f"""{{
     "couponGroups": [
         {{"handle": "summer", "title": "Summer", "url": "https://example.com", "iconPath": "/i.png", "maxPerPlayer": 2,
           "maxTotal": 1000, "description": "All", "isActive": false, "startDate": "2026-06-01", "expiryDate": "2026-08-31"}}
-    ]
+    ],
+    "coupon": {{
+        "url": "https://shop.example:8443/coupons?v=1", "method": "POST", "contentType": "application/json",
+        "authentication": {{"type": "Basic", "username": "admin", "password": "pass", "token": "t", "values": [{{"key": "X-Id", "value": "7"}}]}},
+        "queryParams": [{{"type": "string", "key": "customerId", "value": "{{{{playerUniqueId}}}}"}}, {{"key": "apiKey", "value": "k"}}],
+        "headers": [{{"Type": "header", "Key": "X-Client-Version", "Value": "1.0"}}, {{"key": "X-Token", "value": "t"}}],
+        "payload": {{"id": "{{{{playerUniqueId}}}}", "more": [1.50, {{"code": "{{{{code}}}}"}}]}},
+        "couponMapping": {{"fixed": "amount", "rules": "r"}}, "enableFixedRate": true, "enablePercentage": true,
+        "platforms": [{{"displayName": "Shopify", "value": "shopify"}}, "pos"], "isActive": false, "timeoutSeconds": 5,
+        "maxInFlight": 2, "maxPerSecond": 9, "cancelUrl": "https://shop.example/cancelled"
+    }}
 }}"""
 
 

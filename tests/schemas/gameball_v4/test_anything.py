@@ -24,6 +24,7 @@ from schemas.gameball_v4.exact_json import read, write
 from schemas.gameball_v4.files import loaded, partner_of
 from schemas.gameball_v4.program import Sections, missing_ids, sections_from, stored_of, with_ids
 from schemas.gameball_v4.shown import shown_program
+from schemas.gameball_v4.webhook_changes import LOOKED_AT, put_coupon
 from tests.schemas.gameball_v4.samples import ZONE, document, sections
 
 SAMPLE = document()
@@ -38,7 +39,7 @@ scalars = st.one_of(
 )  # fmt: skip
 names = st.sampled_from([
     "coupon", "options", "carried", "id", "Id", "anyProduct", "tierId", "collections", "applicableTo", "extraReward",
-    "minOrderValue",
+    "minOrderValue", "sealed", "values",
 ])  # fmt: skip
 values = st.recursive(
     scalars,
@@ -90,6 +91,8 @@ def holds(now: Sections) -> None:
     assert put_tiers(now, again["tiers"]) == now
     assert put_referrals(now, again["referrals"]) == now
     assert put_cashback(now, again["cashback"]) == now
+    if now.coupon is not None:
+        assert put_coupon(now, again["coupon"], LOOKED_AT) == now
     for campaign in again["campaigns"]:
         assert put_campaign(now, campaign["id"], campaign) == now
 

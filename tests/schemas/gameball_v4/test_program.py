@@ -254,7 +254,7 @@ FILES = [
     ('{"partner_id": 1, "setting": {}}', "setting: Is not known"),
     ('{"partner_id": 1, "tiers": null}', "tiers: Must not be null"),
     ('{"partner_id": 1, "coupon": null}', "coupon: Must not be null"),
-    ('{"partner_id": 1, "coupon": {}}', "coupon: Comes with the webhook of a later release"),
+    ('{"partner_id": 1, "coupon": {}}', "coupon.url: The coupon.url field is required."),
     ('{"partner_id": 1, "campaigns": {}}', "campaigns: Must be a list"),
     ('{"partner_id": 1, "campaigns": [{"id": 1, "name": "a", "type": "SignUp", "rewards": [{}]}, {"id": 1, "name": "a", "type": "SignUp", "rewards": []}]}',
      "campaigns.1.rewards: Must hold at least 1"),
