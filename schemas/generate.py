@@ -51,6 +51,7 @@ MODELS: Final[dict[str, type[BaseModel]]] = {
     "campaign.revoked": program_events.CampaignRevoked,
     "referral.rewarded": program_events.ReferralRewarded,
     "reward.declined": program_events.RewardDeclined,
+    "webhook.disabled": program_events.WebhookDisabled,
     "dead-letter.headers": DeadLetterHeaders,
 }
 """By the `schema` of the topics' messages, and the envelope."""

@@ -162,10 +162,10 @@ ALL: tuple[Topic, ...] = (
         direction=Direction.OUTGOING,
         about="what the program gave, took and will take",
         owner=RELAY,
-        key="customer id",
+        key="customer id; of what concerns none of them, partner id",
         messages=(
             *(Message(type=name, schema="points.entry") for name in types.POINTS),
-            *_events(*types.OTHERS_OF_PROGRAM),
+            *_events(*types.OTHERS_OF_PROGRAM, types.WEBHOOK_DISABLED),
         ),
         config=_AS_IT_GOES_OUT,
     ),

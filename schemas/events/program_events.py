@@ -1,6 +1,7 @@
 """Topic `program-events`: what the program gave, took and will take. Outgoing.
 
 `ce_id` begins with the key of the event that led to it; of points that end by themselves with a key of their own.
+What concerns a partner alone is keyed by the partner's id.
 """
 
 from __future__ import annotations
@@ -118,3 +119,14 @@ class RewardDeclined(ProgramEvent):
         "coupon_offer_ended",
     ]
     rule_id: int | None
+
+
+class WebhookDisabled(Outgoing):
+    """Data of `webhook.disabled`: the partner's own coupon system is told nothing any more, until it is set again.
+
+    About no customer; `ce_id` is made of the partner and the version of its program that says so.
+    """
+
+    partner_id: Id
+    at: Instant
+    reason: str

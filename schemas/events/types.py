@@ -43,6 +43,7 @@ CAMPAIGN_ACHIEVED: Final = "campaign.achieved"
 CAMPAIGN_REVOKED: Final = "campaign.revoked"
 REFERRAL_REWARDED: Final = "referral.rewarded"
 REWARD_DECLINED: Final = "reward.declined"
+WEBHOOK_DISABLED: Final = "webhook.disabled"
 OTHERS_OF_PROGRAM: Final = (
     POINTS_EXPIRING,
     TIER_CHANGED,

@@ -134,6 +134,12 @@ class CouponWebhook(Part):
             sent.pop(name, None)
 
 
+class Rotation(Part):
+    """`keepOldFor`: for how many seconds the secret before the new one also signs."""
+
+    keep_old_for: Annotated[int, whole(0, 604_800)] = 86_400
+
+
 NO_WEBHOOK: Final[Mapping[str, Any]] = {
     "url": None,
     "method": None,

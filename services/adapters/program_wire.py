@@ -165,6 +165,11 @@ def birthday_value(partner_id: int, customer_id: str, year: int) -> str:
     return _json({"partner_id": partner_id, "customer_id": customer_id, "year": year})
 
 
+def webhook_disabled_value(partner_id: int, at: datetime, reason: str) -> str:
+    """Data of `webhook.disabled`."""
+    return _json({"partner_id": partner_id, "at": instant(at), "reason": reason})
+
+
 def granted_value(
     grant: GrantCoupon, partner_id: int, customer_id: str, cause: Cause, *, mask_codes: bool = False
 ) -> str:

@@ -15,7 +15,7 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from services.runtime.settings import Settings, require_secrets_key
+from services.runtime.settings import HOW_TO_MAKE_ONE, PREFIX, Settings, SettingsError
 
 _NONCE_BYTES: Final = 12
 _NAME_CHARACTERS: Final = 8
@@ -54,10 +54,23 @@ class Secrets:
         except InvalidTag:
             raise CannotOpen(f"a secret of partner {partner_id} is not what was sealed") from None
 
+    def is_sealed_so(self, sealed: str, secret: str, partner_id: int) -> bool:
+        """Whether this is what the first key has sealed of it."""
+        if not sealed.startswith(f"{self._first}."):
+            return False
+        try:
+            return self.opened(sealed, partner_id) == secret
+        except CannotOpen:
+            return False
+
 
 def secrets_by(settings: Settings) -> Secrets:
-    """With the keys that are set. Raises SettingsError: there is none."""
-    require_secrets_key(settings)
+    """With the keys that are set. Raises SettingsError: there is none, and nothing can be sealed or opened."""
+    if not settings.sealing_keys:
+        raise SettingsError(
+            f"{PREFIX}SECRETS_KEY is not set: secrets of partners' webhooks are sealed with it; {HOW_TO_MAKE_ONE}, and"
+            " keep it as long as the database"
+        )
     return Secrets(settings.sealing_keys)
 
 

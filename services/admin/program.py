@@ -17,9 +17,11 @@ import click
 from schemas.definitions import InvalidDefinition
 from schemas.gameball_v4.differences import Difference, differences
 from schemas.gameball_v4.exact_json import write
-from schemas.gameball_v4.files import loaded
+from schemas.gameball_v4.files import COUPON, loaded
 from schemas.gameball_v4.program import Sections, sections_from
 from schemas.gameball_v4.shown import shown_program
+from schemas.gameball_v4.webhook_changes import LOOKED_AT
+from services.adapters.postgres.clock import clock
 from services.adapters.postgres.pool import kept_if
 from services.adapters.postgres.programs import (
     StoredProgram,
@@ -28,8 +30,10 @@ from services.adapters.postgres.programs import (
     program_versions,
     stored_programs,
 )
+from services.adapters.secrets import secrets_by
 from services.admin.program_test import test
 from services.decisions.program_changes import Changed, NoSuchPartner, change
+from services.decisions.webhooks import keep_beside, keeping
 from services.runtime.settings import Settings
 from services.terminal.addresses import command_settings, postgres
 from services.terminal.arguments import IDENTIFIER
@@ -76,13 +80,18 @@ def load(file: Path, dry_run: bool, as_json: bool) -> None:
     """Load a program from FILE (- for stdin): all of it or nothing.
 
     FILE is what `program show` prints: {"partner_id": 1, "settings": {…}, "tiers": […], "campaigns": […],
-    "referrals": {…}, "cashback": {…}, "redemption": {…}, "couponGroups": […]}, with the sections that are to be
-    replaced. An item of a known id replaces that one, without an id (of tiers: or a known name) it is new. What a
-    section does not say falls back to its default, and is listed. What differs is shown; --dry-run changes nothing.
+    "referrals": {…}, "cashback": {…}, "redemption": {…}, "couponGroups": […], "coupon": {…}}, with the sections that
+    are to be replaced. An item of a known id replaces that one, without an id (of tiers: or a known name) it is new.
+    What a section does not say falls back to its default, and is listed; a secret of *** stays as it is. What differs
+    is shown; --dry-run changes nothing. A first webhook gets a signing secret, which is shown once, on stderr.
     """
     settings = command_settings()
     document = read_file(file)
-    changed, fell_back = asyncio.run(load_program(settings, str(file), document, dry_run))
+    changed, fell_back, signing_secret = asyncio.run(
+        load_program(settings, str(file), document, dry_run)
+    )
+    if signing_secret is not None:
+        progress(f"what the webhook is signed with, shown only now: {signing_secret}")
     if as_json:
         answer = {
             "partner_id": document["partner_id"],
@@ -113,29 +122,40 @@ def _print_differences(found: list[Difference]) -> None:
 
 async def load_program(
     settings: Settings, file: str, document: dict[str, Any], dry_run: bool = False
-) -> tuple[Changed, tuple[str, ...]]:
-    """What it changes, and what falls back; with `dry_run` everything is tried and rolled back.
+) -> tuple[Changed, tuple[str, ...], str | None]:
+    """What it changes, what falls back, and what a new webhook is signed with; with `dry_run` all is rolled back.
 
-    Raises CommandError, one line with `file` and the place, and has loaded nothing then.
+    Raises CommandError, one line with `file` and the place, and has loaded nothing then; SettingsError for a webhook
+    where nothing can be sealed.
     """
     fell_back: tuple[str, ...] = ()
+    partner_id = document["partner_id"]
+    secrets = secrets_by(settings) if COUPON in document else None
+    keep = LOOKED_AT
+    if secrets is not None:
+        keep = keeping(secrets, partner_id, allows_private=settings.webhook_allow_private)
 
     def edit(now: Sections) -> Sections:
         nonlocal fell_back
-        found = loaded(now, document)
+        found = loaded(now, document, keep)
         fell_back = found.fell_back
         return found.sections
 
-    partner_id = document["partner_id"]
     async with postgres(settings, "program") as connection:
         try:
             async with kept_if(not dry_run, connection):
                 changed = await change(connection, partner_id, actor=ACTOR, edit=edit)
+                sealed = None
+                if secrets is not None:
+                    at = await clock(connection, settings.clock_offset)
+                    sealed = await keep_beside(connection, partner_id, changed, secrets, at)
         except NoSuchPartner:
             raise unknown_partner(partner_id) from None
         except InvalidDefinition as invalid:
             raise refused(file, invalid) from None
-    return changed, fell_back
+    if secrets is None or sealed is None or dry_run:
+        return changed, fell_back, None
+    return changed, fell_back, secrets.opened(sealed, partner_id)
 
 
 @program.command()

@@ -14,7 +14,7 @@ import click
 
 from schemas.definitions import InvalidDefinition
 from schemas.gameball_v4.exact_json import write
-from schemas.gameball_v4.files import loaded
+from schemas.gameball_v4.files import COUPON, loaded
 from schemas.gameball_v4.program import Sections, stored_of, with_ids
 from services.adapters.postgres.programs import StoredProgram
 from services.adapters.postgres.stored_program import program_from
@@ -82,7 +82,9 @@ def read_program(file: Path, zone: str) -> PartnerProgram:
     document = read_file(file)
     fresh = Sections(time_zone=zone)
     try:
-        sections = with_ids(loaded(fresh, document).sections, iter(range(1, 10**6)))
+        # Nobody is called, so a webhook that only keeps its secrets is as good as any.
+        tried = {name: section for name, section in document.items() if name != COUPON}
+        sections = with_ids(loaded(fresh, tried).sections, iter(range(1, 10**6)))
     except InvalidDefinition as invalid:
         raise refused(str(file), invalid) from None
     return program_from(

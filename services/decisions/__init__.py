@@ -11,6 +11,6 @@ event to rows), `recording` (the writing, and last the proof that the rules stil
 that a partner gives), `steps` (one step on one coupon), `passing_time` (what time alone has done), `account_time`
 (the same of points), `birthday_time` (and of birthdays), `repeats` (which events have no decision yet),
 `groundwork` (what a change of games needs done before it), `rule_changes` (a game that is changed under way),
-`program_changes` (a partner's program, likewise), `explained` (what is said of a decision),
-`queueing` (events that wait for their topic).
+`program_changes` (a partner's program, likewise), `webhooks` (what a change of its webhook brings with it, and
+switching one off), `explained` (what is said of a decision), `queueing` (events that wait for their topic).
 """

@@ -90,6 +90,9 @@ class Settings(BaseSettings):
     lock_timeout_ms: int = Field(default=10_000, ge=100)
     idle_in_transaction_timeout_ms: int = Field(default=10_000, ge=100)
 
+    # Partners' own coupon systems.
+    webhook_allow_private: bool = False
+
     # The relay.
     relay_batch_records: int = Field(default=2_000, ge=1, le=20_000)
     relay_poll_seconds: float = Field(default=1.0, gt=0)
@@ -272,15 +275,6 @@ def require_code_secret(settings: Settings) -> None:
         raise SettingsError(
             f"{PREFIX}CODE_SECRET is not set: coupon ids and codes are drawn with it; {HOW_TO_MAKE_ONE}, and keep it as"
             " long as the database"
-        )
-
-
-def require_secrets_key(settings: Settings) -> None:
-    """Whoever makes or uses a partner's secrets opens them with the installation's key. Raises SettingsError."""
-    if settings.secrets_key is None:
-        raise SettingsError(
-            f"{PREFIX}SECRETS_KEY is not set: secrets of partners' webhooks are sealed with it; {HOW_TO_MAKE_ONE}, and"
-            " keep it as long as the database"
         )
 
 

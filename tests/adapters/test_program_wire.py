@@ -101,6 +101,7 @@ VALUES: list[tuple[type[BaseModel], str]] = [
             DeclineReward(source=GRANT.source, reason=GrantRefusal.GROUP_ENDED), ABOUT
         ),
     ),
+    (program_events.WebhookDisabled, program_wire.webhook_disabled_value(1, AT, "gone")),
     (CouponIssued, program_wire.granted_value(GRANT, 1, "anna", CAUSE)),
     (
         CouponLifecycle,

@@ -140,7 +140,7 @@ REFUSED = [
     ('{"partner_id": 1, "settings": {"colour": "red"}}', "settings.colour: Is not known"),
     ('{"partner_id": 1, "levels": []}', "levels: Is not known"),
     ('{"partner_id": 1, "tiers": null}', "tiers: Must not be null"),
-    ('{"partner_id": 1, "coupon": {"url": "https://example.com"}}', "coupon: Comes with the webhook of a later release"),
+    ('{"partner_id": 1, "coupon": {"url": "https://example.com"}}', "coupon.method: The coupon.method field is required."),
     ('{"partner_id": 1, "tiers": [1, 2, 3, 4, 5, 6, 7]}', "and 2 more"),
 ]  # fmt: skip
 

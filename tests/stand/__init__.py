@@ -15,4 +15,5 @@
 - `small_shop`: a partner's program and its customers, in memory; `real_shop`: the same on the database.
 - `clocks`: a database whose clock is wrong.
 - `waiting`: until something is so, with a deadline.
+- `webhooks`: partners' own coupon systems, and what must stand nowhere in the database.
 """

@@ -11,6 +11,7 @@ from services.api.gameball_v4 import (
     campaign_progress,
     campaigns,
     cashback,
+    coupon_webhook,
     customer_coupons,
     customers,
     events,
@@ -30,6 +31,7 @@ _version = re.compile(r"/api/v4(?:\.[01])?(?=/|$)")
 _under_rewards = re.compile(
     r"(/api/v4/integrations/configurations)/rewards(?=/(?:cashback|redemption)$)"
 )
+_rewards_coupons = re.compile(r"(/api/v4/integrations/configurations)/rewards/coupons(?=/|$)")
 
 _of_many_coupons = re.compile(
     r"/api/v4/integrations/configurations/(?:tiers|reward-campaigns|referrals)(?:/|$)"
@@ -45,7 +47,8 @@ def canonical(path: str, raw: bytes) -> str:
     kept = with_slashes_kept(path, raw)
     if kept is None:
         return NOWHERE
-    return _under_rewards.sub(r"\1", _version.sub("/api/v4", kept, count=1))
+    path = _under_rewards.sub(r"\1", _version.sub("/api/v4", kept, count=1))
+    return _rewards_coupons.sub(r"\1/coupon", path)
 
 
 GAMEBALL_V4: Final = Dialect(
@@ -59,6 +62,7 @@ GAMEBALL_V4: Final = Dialect(
         cashback.router,
         redemption.router,
         groups.router,
+        coupon_webhook.router,
         customers.router,
         customer_coupons.router,
         campaign_progress.router,

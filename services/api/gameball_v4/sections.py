@@ -37,8 +37,8 @@ def whole_sections(made: Changed) -> Entry:
     return Entry(
         action="program.updated",
         subject_id=made.version,
-        before={name: before[name] for name in made.changed},
-        after={name: after[name] for name in made.changed},
+        before={name: before.get(name) for name in made.changed},
+        after={name: after.get(name) for name in made.changed},
     )
 
 
@@ -72,22 +72,27 @@ async def changed_and_looked_up(
     """The same, where the answer tells more than sections do: it is read in the same transaction."""
 
     async def work(connection: asyncpg.Connection) -> Reply:
-        try:
-            made = await change(connection, call.partner_id, actor=call.caller.actor, edit=edit)
-        except SecondFreeShipping:
-            raise Refusal("free_shipping_rule_exists") from None
-        except InvalidDefinition as refused:
-            raise invalid(refused.errors) from None
-        if made.changed:
-            told = entry(made)
-            await audit.record(
-                connection,
-                call,
-                told.action,
-                told.subject_id,
-                before=told.before,
-                after=told.after,
-            )
-        return await answer(connection, made)
+        return await answer(connection, await made(connection, call, edit, entry))
 
     return await once(call, work)
+
+
+async def made(
+    connection: asyncpg.Connection,
+    call: Call,
+    edit: Edit,
+    entry: Callable[[Changed], Entry] = whole_sections,
+) -> Changed:
+    """The same in the caller's transaction, for who has more to do in it."""
+    try:
+        changed = await change(connection, call.partner_id, actor=call.caller.actor, edit=edit)
+    except SecondFreeShipping:
+        raise Refusal("free_shipping_rule_exists") from None
+    except InvalidDefinition as refused:
+        raise invalid(refused.errors) from None
+    if changed.changed:
+        told = entry(changed)
+        await audit.record(
+            connection, call, told.action, told.subject_id, before=told.before, after=told.after
+        )
+    return changed

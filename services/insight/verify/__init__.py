@@ -11,9 +11,9 @@ Accounts under a program have invariants of their own. `folded` counts a ledger 
 (P6, P7). `referred` (P5) and `purchases` (P9, and P8 of what orders were granted) look across them. `run` puts all of
 them in order, `command` prints.
 
-Four help with what was published: `messages` reads it, `told` holds it against the database, and `entries_told` the
-amounts of points; `retained` knows how far back a topic goes. What cannot be checked is said beside what is violated,
-and so is what a database that went back explains.
+Five help with what was published: `messages` reads it (`message_names` takes its names apart), `told` holds it against
+the database, and `entries_told` the amounts of points; `retained` knows how far back a topic goes. What cannot be
+checked is said beside what is violated, and so is what a database that went back explains.
 
 Nearly all of it reads in short statements and pages, so that a live system is not held up. A page is one snapshot; what
 two systems must agree on is looked at in the order in which it is written (database before topic), and again before

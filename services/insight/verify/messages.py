@@ -2,7 +2,7 @@
 
 A message is named by its `ce_id`: whose it is (a coupon, or the decision of an event), a number that tells it from the
 others of that one, and a word. Both names and data are made in `decisions/verdicts`, `decisions/rows` and
-`decisions/telling`. A birthday is its customer's, whose number stands for the id.
+`decisions/telling`. A birthday is its customer's, whose number stands for the id, as a partner's does for its webhook.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from schemas.topics import (
     ISSUANCE_DECLINED,
     PROGRAM_EVENTS,
 )
+from services.insight.verify import message_names
 from services.insight.verify.decided_once import HIGHEST, LOWEST
 from services.relay.packing import REPUBLISHED
 
-Name = tuple[int, str]
-
 BEFORE_CUSTOMERS: Final = -1
+WEBHOOK: Final = "webhook"
 
 
 class Message(NamedTuple):
@@ -64,13 +64,6 @@ class Expected(NamedTuple):
     last: UUID | int = HIGHEST
 
 
-def _of_uuid(ce_id: str) -> tuple[UUID, str]:
-    id_, rest = UUID(ce_id[:36]), ce_id[37:]
-    if ce_id != f"{id_}.{rest}":
-        raise ValueError(ce_id)
-    return id_, rest
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
     """Messages of one topic, or of some types on it.
@@ -85,75 +78,14 @@ class Kind:
 
     topic: str
     types: frozenset[str]
-    read: Callable[[str], Name]
+    read: Callable[[str], message_names.Name]
     fields: tuple[str, ...]
     judged: str
     expected: tuple[Expected, ...]
     called: str = ""
-    owner: Callable[[str], tuple[UUID, str]] = _of_uuid
+    owner: Callable[[str], tuple[UUID, str]] = message_names.of_uuid
     said: tuple[str, ...] = ()
     is_open: bool = False
-
-
-def _issued(rest: str) -> Name:
-    if rest != "issued":
-        raise ValueError(rest)
-    return 0, rest
-
-
-def _step(rest: str) -> Name:
-    number, word = rest.split(".")
-    return int(number), word
-
-
-def _declined(rest: str) -> Name:
-    word, number = rest.split(".")
-    if word != "declined":
-        raise ValueError(rest)
-    return int(number), word
-
-
-def _entry(rest: str) -> Name:
-    """`<n>.<kind>`: the n-th of its decision; a kind alone is of a lot, which time has ended."""
-    number, _, word = rest.rpartition(".")
-    return (int(number) if number else -1), word
-
-
-def _of_program(rest: str) -> Name:
-    """What else the program did in a decision; campaigns keep their numbers, which are above 0.
-
-    A notice of a coming end is its lot's, and told from others by its instant.
-    """
-    match rest.split("."):
-        case ["tier"]:
-            return 0, "changed"
-        case ["achieved", campaign_id]:
-            return int(campaign_id), "achieved"
-        case ["revoked", campaign_id, achievement] if achievement.isdecimal():
-            return int(campaign_id), "revoked"
-        case ["rewarded", "customer" | "friend" as role]:
-            return -1 if role == "customer" else -2, "rewarded"
-        case ["reward", number]:
-            return -2 - int(number), "declined"
-        case ["expiring", seconds]:
-            return -int(seconds), "expiring"
-    raise ValueError(rest)
-
-
-def _follow_up(rest: str) -> Name:
-    match rest.split("."):
-        case ["referral"]:
-            return 0, "completed"
-        case [year, "birthday"]:
-            return int(year), "birthday"
-    raise ValueError(rest)
-
-
-def _of_whom(ce_id: str) -> tuple[UUID, str]:
-    number, _, rest = ce_id.partition(".")
-    if rest.endswith(".birthday") and number == str(int(number)):
-        return UUID(int=int(number)), rest
-    return _of_uuid(ce_id)
 
 
 _OWNER = ("partner_id", "game_id", "customer_id")
@@ -164,7 +96,7 @@ KINDS = (
     Kind(
         topic=COUPON_ISSUED,
         types=frozenset({types.COUPON_ISSUED}),
-        read=_issued,
+        read=message_names.issued,
         fields=("coupon_id", "code", *_OWNER, "issued_at", "expires_at", *_TERMS, *_CAUSE),
         judged="issues_told",
         expected=(Expected("expect_issues", "end_of_coupons"),),
@@ -172,7 +104,7 @@ KINDS = (
     Kind(
         topic=COUPON_LIFECYCLE,
         types=frozenset(types.COUPON_LIFECYCLE),
-        read=_step,
+        read=message_names.step,
         fields=(
             "coupon_id",
             "code",
@@ -191,7 +123,7 @@ KINDS = (
     Kind(
         topic=ISSUANCE_DECLINED,
         types=frozenset({types.ISSUANCE_DECLINED}),
-        read=_declined,
+        read=message_names.declined,
         fields=(*_OWNER, "reason", "blocking_coupon_id", "decided_at", *_CAUSE),
         judged="declines_told",
         expected=(Expected("expect_declines", "end_of_decisions"),),
@@ -199,7 +131,7 @@ KINDS = (
     Kind(
         topic=PROGRAM_EVENTS,
         types=frozenset(types.POINTS),
-        read=_entry,
+        read=message_names.entry,
         fields=_OF_DECISIONS,
         judged="program_told",
         expected=(Expected("expect_entries", "end_of_entries", BEFORE_CUSTOMERS, MAX_ID),),
@@ -219,7 +151,7 @@ KINDS = (
     Kind(
         topic=PROGRAM_EVENTS,
         types=frozenset(types.OTHERS_OF_PROGRAM),
-        read=_of_program,
+        read=message_names.of_program,
         fields=_OF_DECISIONS,
         judged="program_told",
         expected=(
@@ -229,14 +161,24 @@ KINDS = (
         called="event of the program",
     ),
     Kind(
+        topic=PROGRAM_EVENTS,
+        types=frozenset({types.WEBHOOK_DISABLED}),
+        read=message_names.switched_off,
+        fields=("partner_id", "at", "reason"),
+        judged="switched_off_told",
+        expected=(Expected("expect_switched_off", "end_of_partners", BEFORE_CUSTOMERS, MAX_ID),),
+        called=WEBHOOK,
+        owner=message_names.of_partner,
+    ),
+    Kind(
         topic=FOLLOW_UPS,
         types=frozenset({types.REFERRAL_COMPLETED, types.CUSTOMER_BIRTHDAY}),
-        read=_follow_up,
+        read=message_names.follow_up,
         fields=("partner_id", "customer_id", "friend_id", "year"),
         judged="not_ours",
         expected=(Expected("expect_follow_ups", "end_of_profiles", BEFORE_CUSTOMERS, MAX_ID),),
         called="follow-up",
-        owner=_of_whom,
+        owner=message_names.of_whom,
         is_open=True,
     ),
 )

@@ -33,7 +33,7 @@ from services.adapters.records import (
 )
 from services.insight.verify.decided_once import LOWEST
 from services.insight.verify.entries_told import entries_told
-from services.insight.verify.messages import KINDS, Kind
+from services.insight.verify.messages import KINDS, WEBHOOK, Kind
 from services.insight.verify.retained import Retained
 from services.insight.verify.scan import PAGE_ROWS, Rank, Scan, account, reading_whole_tables
 from services.insight.verify.told import PUBLISHED, Told
@@ -167,6 +167,8 @@ def _said(row: asyncpg.Record, kind: Kind) -> str | None:
             return f"coupon {row['id']} has no coupon.{word} of its step {row['number']}, {lacking}"
         case topics.FOLLOW_UPS:
             return f"nobody was told {row['ce_id']}, {lacking}"
+    if kind.called == WEBHOOK:
+        return f"nobody was told {row['ce_id']} of a webhook that was switched off, {lacking}"
     if kind.said and row["number"] < 0:
         return f"an end of points has no message {row['ce_id']} among {kind.topic}, {lacking}"
     if row["event_id"] is None or event_key(row["event_source"], row["event_id"]) != str(row["id"]):

@@ -210,6 +210,21 @@ WITH page AS MATERIALIZED (
 )
 SELECT count(*) FROM page WHERE at <= $3;
 
+-- name: expect_switched_off
+-- The same of webhooks that were switched off by who called them, to their partners.
+WITH page AS MATERIALIZED (
+    SELECT lpad(to_hex(v.partner_id), 32, '0')::uuid AS id, v.version AS number,
+           v.partner_id || '.' || v.version || '.disabled' AS ce_id, NULL::bigint AS customer_no, v.at
+    FROM program_versions v WHERE v.partner_id > $1 AND v.partner_id <= $2 AND v.actor = 'webhook'
+), missing AS (
+    INSERT INTO verify_missing
+    SELECT p.* FROM page p
+    WHERE ($3::timestamptz IS NULL OR p.at > $3)
+      AND (SELECT true FROM verify_told t WHERE t.id = p.id AND t.number = p.number LIMIT 1) IS NULL
+    ON CONFLICT DO NOTHING
+)
+SELECT count(*) FROM page WHERE at <= $3;
+
 -- name: expect_of_program
 -- The same of achievements, of changes of tier, of who was rewarded for a referral, and of coupons that could not be issued,
 -- by what decisions keep of the program. A clock that is ahead says nothing of when that was.
@@ -241,8 +256,9 @@ WITH decided AS MATERIALIZED (
 SELECT count(*) FROM page WHERE at <= $3;
 
 -- name: missing_page
--- A page of what is missing after ($1, $2): whose partition it belongs to, and which event it tells of if of any.
-SELECT m.id, m.number, m.ce_id, m.at, m.customer_no, cu.customer_id, d.event_id, d.event_source
+-- A page of what is missing after ($1, $2): whose partition (a partner's, of what is about no customer) it belongs to, and which event it tells of if of any.
+SELECT m.id, m.number, m.ce_id, m.at, m.customer_no, d.event_id, d.event_source,
+       coalesce(cu.customer_id, substring(m.ce_id FROM '^([0-9]+)[.][0-9]+[.]disabled$')) AS customer_id
 FROM verify_missing m
 LEFT JOIN LATERAL (SELECT customer_id FROM customers cu WHERE cu.customer_no = m.customer_no LIMIT 1) AS cu ON true
 LEFT JOIN LATERAL (SELECT * FROM decisions d WHERE d.event_key = m.id LIMIT 1) AS d ON true

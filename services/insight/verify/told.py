@@ -18,7 +18,7 @@ from schemas import topics
 from services.adapters.event_keys import event_key
 from services.adapters.postgres.queries import queries
 from services.adapters.records import bounds_of, partitions_of, read_parts, side_reader
-from services.insight.verify.messages import Foreign, Kind, Message, read_message
+from services.insight.verify.messages import WEBHOOK, Foreign, Kind, Message, read_message
 from services.insight.verify.scan import MOST_KEPT, SQL, Rank, Scan
 
 PUBLISHED = queries("published", __package__)
@@ -163,6 +163,8 @@ def _name(row: asyncpg.Record, kind: Kind) -> str:
             return f"step or notice {row['number']} of coupon {row['id']}"
         case topics.FOLLOW_UPS:
             return f"{kind.called} {row['number']} of {row['id']}"
+        case _ if kind.called == WEBHOOK:
+            return f"webhook.disabled of partner {row['id'].int} in version {row['number']}"
         case topics.ISSUANCE_DECLINED:
             return f"issuance.declined of the decision {row['id']} and game {row['number']}"
         case _:
@@ -170,6 +172,8 @@ def _name(row: asyncpg.Record, kind: Kind) -> str:
 
 
 def _subject(message: Message, kind: Kind) -> str:
+    if kind.called == WEBHOOK:
+        return f"the webhook of partner {message.id.int} in version {message.number}"
     if kind.topic in (topics.ISSUANCE_DECLINED, topics.PROGRAM_EVENTS):
         return f"event {message.data[-2]} of {message.data[-3]}"
     return f"coupon {message.id}{f' in step {message.number}' if message.number else ''}"

@@ -188,6 +188,26 @@ CROSS JOIN LATERAL (
 WHERE NOT (t.word = 'expiring' OR t.word = 'expired' AND t.number < 0)
   AND (d.event_key IS NULL OR NOT made.it OR judged.other <> '{}' OR judged.since <> '{}');
 
+-- name: switched_off_told
+-- $1 numbers of partners as ids, $2 versions of their programs, $3 and $4 not used; then the fields.
+SELECT t.place, v.version IS NULL AS is_unknown, judged.other, '{}'::text[] AS since, false AS is_later, NULL AS event_key
+FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::text[]) WITH ORDINALITY
+    AS t (id, number, word, told_at, partner_id, at, reason, place)
+LEFT JOIN LATERAL (
+    SELECT v.version, v.partner_id, v.sections -> 'coupon' AS coupon FROM program_versions v
+    WHERE v.partner_id = ('x' || right(replace(t.id::text, '-', ''), 16))::bit(64)::bigint AND v.version = t.number
+      AND v.actor = 'webhook' LIMIT 1
+) AS v ON true
+CROSS JOIN LATERAL (
+    SELECT array_remove(ARRAY[
+               CASE WHEN t.partner_id IS DISTINCT FROM v.partner_id::text THEN 'partner' END,
+               CASE WHEN t.at IS DISTINCT FROM to_char((v.coupon ->> 'disabledAt')::timestamptz AT TIME ZONE 'UTC',
+                                                       'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') THEN 'instant' END,
+               CASE WHEN t.reason IS DISTINCT FROM v.coupon ->> 'disabledReason' THEN 'reason' END
+           ], NULL) AS other
+) AS judged
+WHERE v.version IS NULL OR judged.other <> '{}';
+
 -- name: not_ours
 -- $1 ids, $2 numbers, $3 words, $4 not used; then the fields: of what stands where we tell ourselves something, what does not
 -- follow from a referral that is completed, or from a birthday.

@@ -32,6 +32,10 @@ SELECT customer_no FROM ledger WHERE customer_no > $1 ORDER BY customer_no, numb
 -- The customer with whom a page of profiles ends.
 SELECT customer_no FROM profiles WHERE customer_no > $1 ORDER BY customer_no OFFSET $2 LIMIT 1;
 
+-- name: end_of_partners
+-- The last of a page of partners.
+SELECT id FROM partners WHERE id > $1 ORDER BY id OFFSET $2 LIMIT 1;
+
 -- name: end_of_history
 -- The coupon with which a page of steps ends.
 SELECT coupon_id FROM coupon_history WHERE coupon_id > $1 ORDER BY coupon_id, step OFFSET $2 LIMIT 1;
