@@ -107,7 +107,10 @@ def _url(value: Any, info: ValidationInfo) -> str:
     if parts.port is not None and parts.port != 443 and parts.port < LEAST_FREE_PORT:
         raise refusal(f"Must have the port 443, or one from {LEAST_FREE_PORT} up")
     try:
-        address = literal_address(parts.hostname or "")
+        host = parts.hostname or ""
+        if parts.netloc.startswith("[") and ":" not in host:
+            raise ValueError("an address of a version that nobody has")
+        address = literal_address(host)
     except ValueError:
         raise refusal("Must name its host, or write its address in the usual way") from None
     if address is not None and forbidden(address):

@@ -66,7 +66,8 @@ def api() -> int:
     """Serve the partner API, until told to stop.
 
     Needs COUPONRY_POSTGRES_DSN, COUPONRY_CODE_SECRET, and COUPONRY_JWT_SECRET or COUPONRY_JWT_JWKS_URL; uses
-    COUPONRY_REDIS_URL to share rate limits with other processes. Prints {"api": URL} and {"health": URL} on stderr.
+    COUPONRY_REDIS_URL to share rate limits with other processes, and COUPONRY_SECRETS_KEY, without which partners can
+    set no webhook. Prints {"api": URL} and {"health": URL} on stderr.
     """
     settings = with_named_secret(process_settings())
     required(settings, "postgres_dsn")

@@ -90,6 +90,7 @@ async def test_webhook_is_called_as_it_is_stored(database: asyncpg.Connection) -
         ("X-Api-Key", "k1"),
         ("X-Client-Version", "1.0"),
     )
+    assert webhook.secret_headers == {"authorization", "x-api-key"}
     assert webhook.query == (("customerId", "{{playerUniqueId}}"),)
     assert webhook.sends == {TermsType.FIXED, TermsType.PERCENTAGE}
     assert webhook.since == SINCE

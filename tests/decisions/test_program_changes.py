@@ -131,6 +131,7 @@ async def test_whole_program_is_stored_and_read(
     made = await changed(database, partner_id, lambda _: whole)
     assert made.changed == (
         "settings", "tiers", "campaigns", "referrals", "cashback", "redemption", "couponGroups",
+        "coupon",
     )  # fmt: skip
     assert await current(database, partner_id) == (1, whole)
     program = program_from((await stored_programs(database, [partner_id]))[partner_id])

@@ -94,6 +94,7 @@ def _webhook(row: asyncpg.Record, secrets: Secrets) -> Webhook:
         max_in_flight=section["maxInFlight"],
         max_per_second=section["maxPerSecond"],
         cancel_url=section["cancelUrl"],
+        secret_headers=frozenset(name.lower() for name, _ in first),
         signing_keys=tuple(
             base64.b64decode(secrets.opened(sealed, partner_id).removeprefix(SIGNING_PREFIX))
             for sealed in row["sealed_keys"]

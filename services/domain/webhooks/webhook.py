@@ -16,7 +16,8 @@ class Webhook:
     `headers` has authentication's among them, `Authorization` first; of a name that both have, the partner's own is
     there alone. `mapping` is the partner's word for a type of coupon: fixed, percentage, freeProduct, freeShipping.
     `since`: coupons that were issued before it are sent only when they are asked for. `signing_keys`: those that
-    sign at this instant, the newest first.
+    sign at this instant, the newest first. `secret_headers`: names, in small letters, of headers that are shown to
+    nobody whatever they are called.
     """
 
     partner_id: int
@@ -36,3 +37,4 @@ class Webhook:
     max_per_second: int | None = None
     cancel_url: str | None = None
     signing_keys: tuple[bytes, ...] = ()
+    secret_headers: frozenset[str] = frozenset()

@@ -156,6 +156,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"url": "https://u:p@shop.example/"}, "url"), ({"url": "https://@shop.example/"}, "url"),
     ({"url": "https://127.0.0.1/"}, "url"), ({"url": "https://127.1/"}, "url"), ({"url": "https://2130706433/"}, "url"),
     ({"url": "https://[::1]/"}, "url"), ({"url": "https://[::ffff:1.1.1.1]/"}, "url"), ({"url": "https://[fe80::1%25a]/"}, "url"),
+    ({"url": "https://[v1.x]/"}, "url"), ({"url": "https://[::1]:443/"}, "url"), ({"url": "https://[]/"}, "url"),
     ({"url": "https://169.254.169.254/latest"}, "url"), ({"url": "https://１２７.0.0.1/"}, "url"),
     ({"url": "https://shop.example\\@127.0.0.1/"}, "url"), ({"url": "https://shop.example/{{code}}"}, "url"),
     ({"url": f"https://shop.example/{'x' * 2048}"}, "url"), ({"cancelUrl": "http://shop.example"}, "cancelUrl"),
