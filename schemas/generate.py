@@ -39,6 +39,8 @@ MODELS: Final[dict[str, type[BaseModel]]] = {
     "customer.created": customers.CustomerCreated,
     "customer.updated": customers.CustomerUpdated,
     "customer.event": customers.CustomerEvent,
+    "points.redeem-requested": customers.PointsRedeemRequested,
+    "points.undo-requested": customers.PointsUndoRequested,
     "referral.completed": follow_ups.ReferralCompleted,
     "customer.birthday": follow_ups.CustomerBirthday,
     "coupon.issued": CouponIssued,

@@ -116,7 +116,13 @@ ALL: tuple[Topic, ...] = (
         about="who customers are, and what else they do",
         owner="the partners' customer systems",
         key="customer id",
-        messages=_events(types.CUSTOMER_CREATED, types.CUSTOMER_UPDATED, types.CUSTOMER_EVENT),
+        messages=_events(
+            types.CUSTOMER_CREATED,
+            types.CUSTOMER_UPDATED,
+            types.CUSTOMER_EVENT,
+            types.POINTS_REDEEM_REQUESTED,
+            types.POINTS_UNDO_REQUESTED,
+        ),
         config=_AS_IT_COMES_IN,
     ),
     Topic(

@@ -10,6 +10,7 @@ from datetime import date
 from decimal import Decimal
 from math import isfinite
 from typing import Annotated, Any, Final
+from uuid import UUID
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
 
@@ -17,6 +18,7 @@ from schemas.fields import MAX_DECIMAL_DIGITS, CustomerId, Id, Incoming, Text, e
 
 MAX_TAGS: Final = 50
 MAX_MEMBERS: Final = 50
+MAX_POINTS: Final = 10**12
 OURS: Final = ("sign_up", "place_order", "game_completed", "birthday")
 """Names of events that are told by others: a registration, an order, a completion, the calendar."""
 
@@ -130,3 +132,21 @@ class CustomerEvent(Incoming):
     customer_id: CustomerId
     name: Annotated[Text, Field(min_length=1, max_length=100), AfterValidator(_not_ours)]
     metadata: Members | None = None
+
+
+class PointsRedeemRequested(Incoming):
+    """Data of `points.redeem-requested`: a coupon by the redemption rule `rule_id`; of so many `points` where
+    that is the default rule."""
+
+    partner_id: Id
+    customer_id: CustomerId
+    rule_id: Id
+    points: Annotated[int, Field(ge=0, le=MAX_POINTS)] | None = None
+
+
+class PointsUndoRequested(Incoming):
+    """Data of `points.undo-requested`: a coupon that points were redeemed for is given back, and they are returned."""
+
+    partner_id: Id
+    customer_id: CustomerId
+    coupon_id: UUID

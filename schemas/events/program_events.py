@@ -107,9 +107,17 @@ class ReferralRewarded(ProgramEvent):
 
 
 class RewardDeclined(ProgramEvent):
-    """Data of `reward.declined`: a coupon could not be issued; the rest of the reward stands."""
+    """Data of `reward.declined`: a coupon could not be issued. The rest of a reward stands; of points that were to be
+    redeemed by the rule `rule_id` nothing was taken."""
 
     reason: Literal[
+        "redemption_inactive",
+        "rule_not_found",
+        "rule_inactive",
+        "rule_not_started",
+        "rule_ended",
+        "tier_not_eligible",
+        "tag_not_eligible",
         "group_not_found",
         "group_inactive",
         "group_not_started",
@@ -117,6 +125,9 @@ class RewardDeclined(ProgramEvent):
         "group_customer_limit_reached",
         "group_exhausted",
         "coupon_offer_ended",
+        "below_minimum",
+        "above_maximum",
+        "insufficient_points",
     ]
     rule_id: int | None
 

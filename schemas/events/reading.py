@@ -54,6 +54,8 @@ READERS: Final[Mapping[str, Reader]] = {
     types.CUSTOMER_CREATED: reader(customers.CustomerCreated, holds_members=True),
     types.CUSTOMER_UPDATED: reader(customers.CustomerUpdated, holds_members=True),
     types.CUSTOMER_EVENT: reader(customers.CustomerEvent, holds_members=True),
+    types.POINTS_REDEEM_REQUESTED: reader(customers.PointsRedeemRequested),
+    types.POINTS_UNDO_REQUESTED: reader(customers.PointsUndoRequested),
     types.REFERRAL_COMPLETED: reader(follow_ups.ReferralCompleted),
     types.CUSTOMER_BIRTHDAY: reader(follow_ups.CustomerBirthday),
 }

@@ -13,6 +13,8 @@ ORDER_REFUNDED: Final = "order.refunded"
 CUSTOMER_CREATED: Final = "customer.created"
 CUSTOMER_UPDATED: Final = "customer.updated"
 CUSTOMER_EVENT: Final = "customer.event"
+POINTS_REDEEM_REQUESTED: Final = "points.redeem-requested"
+POINTS_UNDO_REQUESTED: Final = "points.undo-requested"
 
 REFERRAL_COMPLETED: Final = "referral.completed"
 CUSTOMER_BIRTHDAY: Final = "customer.birthday"

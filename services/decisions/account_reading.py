@@ -42,6 +42,13 @@ async def gather_accounts(
         for incoming, wanted in asked
         if wanted.takes_points and incoming.customer in known
     }
+    bought = {
+        (known[incoming.customer].number, wanted.coupon_id)
+        for incoming, wanted in asked
+        if wanted.coupon_id is not None and incoming.customer in known
+    }
+    for row in await coupons.bought(connection, bought):
+        gathering.keep_bought(row)
     await _gather_lots(connection, gathering, known.values(), returning)
     await _gather_referrers(connection, gathering, asked)
 
@@ -52,7 +59,7 @@ async def _gather_lots(
     customers: Collection[LockedCustomer],
     returning: Collection[int],
 ) -> None:
-    """Lots that are over; of who may have to give points back all that are open, and those that were earned by it."""
+    """Lots that are over; of who may have to give points back, or get some, all that are open and those concerned."""
     over = {(locked.number, locked.at) for locked in customers if locked.number not in returning}
     earned = {
         (number, entry)
@@ -61,10 +68,11 @@ async def _gather_lots(
         for entry in (purchase.entry, *(each.entry for each in purchase.achievements))
         if entry is not None
     }
+    paid = {(number, take.lot) for number in returning for take in gathering.paid_by(number)}
     found = [
         *await points.lots_over(connection, over),
         *await points.open_lots(connection, returning),
-        *await points.lots(connection, earned),
+        *await points.lots(connection, earned | paid),
     ]
     for row in found:
         gathering.account_of_number(row["customer_no"]).lots[row["number"]] = points.lot_from(row)

@@ -14,6 +14,7 @@ import asyncpg
 
 from services.adapters.postgres import closed_orders, coupons, stamps
 from services.adapters.postgres.coupons import coupon_from
+from services.adapters.postgres.points import takes_from
 from services.adapters.postgres.pool import Connection
 from services.domain.arrival import CustomerKey, Incoming, LockedCustomer
 from services.domain.campaigns import NO_CAMPAIGNS, CampaignProgress
@@ -21,7 +22,7 @@ from services.domain.closed_orders import NO_ORDERS, ClosedOrders
 from services.domain.coupons.coupon import Coupon, CouponStatus
 from services.domain.coupons.held import NO_COUPONS, Coupons
 from services.domain.needs import Needs
-from services.domain.points.wallet import NO_POINTS, Lot, Wallet
+from services.domain.points.wallet import NO_POINTS, Lot, Take, Wallet
 from services.domain.profiles import UNKNOWN, Profile
 from services.domain.program import Game
 from services.domain.purchases import NO_PURCHASES, Purchase, Purchases
@@ -76,6 +77,7 @@ class _Gathered:
     stamps: dict[tuple[str, int], Stamp] = field(default_factory=dict)
     reversed_orders: set[str] = field(default_factory=set)
     used_by: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    paid: dict[str, tuple[Take, ...]] = field(default_factory=dict)
     account: StoredAccount = field(default_factory=StoredAccount)
 
     def keep(self, row: asyncpg.Record) -> None:
@@ -111,6 +113,7 @@ class _Gathered:
             foreign_codes=frozenset(self.foreign_codes),
             issues=self.issues,
             used_by=self.used_by,
+            paid=self.paid,
         )
 
 
@@ -153,6 +156,17 @@ class Gathering:
             self.account_of_number(row["customer_no"]).used_for.setdefault(
                 order_id, Decimal(row["used_for"])
             )
+
+    def keep_bought(self, row: asyncpg.Record) -> None:
+        """A coupon, with the points that it was bought with if it was."""
+        self._keep(self._by_number[row["customer_no"]], row)
+        if row["takes"] is not None:
+            paid = self._of_number(row["customer_no"]).paid
+            paid[str(row["id"])] = takes_from(row["takes"])
+
+    def paid_by(self, number: int) -> Iterable[Take]:
+        """What the coupons that were asked for were bought with."""
+        return (take for takes in self._of_number(number).paid.values() for take in takes)
 
     def keep_coupons(self, rows: Rows) -> None:
         """Coupons of the customers at hand, from whichever look-up."""

@@ -34,6 +34,7 @@ from services.domain.coupons.effects import (
     DeclineIssuance,
     GrantCoupon,
     IssueCoupon,
+    RedeemReason,
 )
 from services.domain.coupons.notices import first_notice, next_notice
 from services.domain.decision import CodeResult
@@ -48,7 +49,9 @@ from services.domain.events import (
     OrderPlaced,
     OrderReversed,
     PointsBooked,
+    PointsRedeemRequested,
     ReferralCompleted,
+    UndoRequested,
 )
 from services.domain.program import Game, Program
 from services.domain.stamps import AddStamp, StampEffect, TakeStampBack
@@ -69,7 +72,11 @@ def add_verdict(rows: Rows, verdict: Verdict, program: Program) -> None:
     effects = verdict.decision.effects
     if verdict.after is not None:
         _add_account(rows, verdict, verdict.after, program)
-    if verdict.after is not None or verdict.decision.program is not None:
+    if (
+        verdict.after is not None
+        or verdict.decision.program is not None
+        or isinstance(verdict.decision.reason, RedeemReason)  # told where no program is, too
+    ):
         rows.outbox.extend(program_rows(verdict))
         if _OF_ACCOUNT.issuperset(map(type, effects)):
             return
@@ -136,7 +143,7 @@ def _decision(verdict: Verdict) -> DecisionRow:
             order_id, codes = event.order_id, _codes(decision.codes)
         case CustomerDescribed() | CustomerDid() | ReferralCompleted() | Birthday():
             pass
-        case PointsBooked() | CardHandedOver():
+        case PointsBooked() | CardHandedOver() | PointsRedeemRequested() | UndoRequested():
             pass
         case _:
             assert_never(event)

@@ -19,7 +19,7 @@ event: outcome, reason, effects).
 
 Rules: `needs` (what an event needs to be decided), `course` (one decision under way), `triggering` (campaigns and
 referrals that an event sets off), `promotion` (the tier, last), `order_codes`, `reversals`, `orders`, `customers` (what
-they tell and do), `redeeming` (points into coupons), `decide` (one event). Batches:
-`arrival` (an event on its way), `folding` (every event sees the ones before it), `unjudged` (what nobody can judge
-now, through our fault).
+they tell and do), `redeeming` (points into coupons), `redemptions` (who asks for that, or gives one back), `decide`
+(one event). Batches: `arrival` (an event on its way), `folding` (every event sees the ones before it), `unjudged` (what
+nobody can judge now, through our fault).
 """

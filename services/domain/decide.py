@@ -32,11 +32,14 @@ from services.domain.events import (
     OrderPlaced,
     OrderReversed,
     PointsBooked,
+    PointsRedeemRequested,
     ReferralCompleted,
+    UndoRequested,
 )
 from services.domain.orders import decide_order_placed
 from services.domain.program import Game, Program
 from services.domain.promotion import settled
+from services.domain.redemptions import decide_redemption
 from services.domain.reversals import decide_order_reversed
 from services.domain.state import CustomerState
 from services.domain.triggering import NOTHING_SET_OFF, Happening, refer, set_off
@@ -73,6 +76,8 @@ def decide(
             return decide_customer_event(event, program, state, at=at, draws=draws)
         case PointsBooked() | CardHandedOver():
             return decide_customer_event(event, program, state, at=at, draws=draws)
+        case PointsRedeemRequested() | UndoRequested():
+            return decide_redemption(event, program, state, at=at, draws=draws)
         case _:
             assert_never(event)
 

@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from services.domain.campaigns import CampaignResult
-from services.domain.coupons.effects import DeclineReason
+from services.domain.coupons.effects import DeclineReason, GrantRefusal, RedeemReason
 from services.domain.effects import Effect
 from services.domain.referrals import ReferralResult
 from services.domain.state import CustomerState, evolve
@@ -22,7 +22,8 @@ from services.domain.values import quickly_made
 
 
 class Outcome(StrEnum):
-    """`RECORDED` is an order's: its answer is the list of what became of each code and stamp."""
+    """A completion, and points that are to be redeemed, ask for a coupon: it is `ISSUED` or `DECLINED`. All else is
+    `RECORDED`: of an order the answer is the list of what became of each code and stamp."""
 
     ISSUED = "issued"
     DECLINED = "declined"
@@ -41,6 +42,18 @@ class BookingReason(StrEnum):
     """Why points cannot be booked by hand."""
 
     INSUFFICIENT_POINTS = "insufficient_points"
+
+
+class UndoReason(StrEnum):
+    """Why a redemption cannot be undone."""
+
+    NOT_A_REDEMPTION = "not_a_redemption"
+    COUPON_NOT_ACTIVE = "coupon_not_active"
+
+
+RedeemRefusal = RedeemReason | GrantRefusal
+"""Why points become no coupon."""
+Reason = DeclineReason | OrderReason | BookingReason | RedeemRefusal | UndoReason
 
 
 class CodeReason(StrEnum):
@@ -113,7 +126,7 @@ class Decision:
 
     outcome: Outcome
     decided_at: datetime
-    reason: DeclineReason | OrderReason | BookingReason | None = None
+    reason: Reason | None = None
     rule_version: int | None = None
     coupon_id: str | None = None
     blocking_coupon_id: str | None = None

@@ -197,7 +197,31 @@ class CardHandedOver:
     card_id: int | None
 
 
+@quickly_made(frozen=True, slots=True, kw_only=True)
+class PointsRedeemRequested:
+    """A customer wants a coupon for points, by this redemption rule; `points`, if the rule leaves them to who asks."""
+
+    cause: Cause
+    occurred_at: datetime
+    partner_id: int
+    customer_id: str
+    rule_id: int
+    points: int | None = None
+
+
+@quickly_made(frozen=True, slots=True, kw_only=True)
+class UndoRequested:
+    """A customer gives a coupon that was bought with points back."""
+
+    cause: Cause
+    occurred_at: datetime
+    partner_id: int
+    customer_id: str
+    coupon_id: str
+
+
 FollowUp = ReferralCompleted | Birthday
 """What we tell ourselves."""
 CustomerEvent = CustomerDescribed | CustomerDid | FollowUp | PointsBooked | CardHandedOver
-Event = GameCompleted | OrderPlaced | OrderReversed | CustomerEvent
+Redemption = PointsRedeemRequested | UndoRequested
+Event = GameCompleted | OrderPlaced | OrderReversed | CustomerEvent | Redemption

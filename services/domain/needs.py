@@ -18,7 +18,9 @@ from services.domain.events import (
     OrderPlaced,
     OrderReversed,
     PointsBooked,
+    PointsRedeemRequested,
     ReferralCompleted,
+    UndoRequested,
 )
 from services.domain.program import NO_LIMITS, Game, Program
 from services.domain.triggers import BIRTHDAY, GAME_COMPLETED, PLACE_ORDER, SIGN_UP
@@ -47,7 +49,7 @@ def names(event: Event) -> Named:
             return NO_RULES
         case CustomerDescribed() | CustomerDid() | ReferralCompleted() | Birthday():
             return NO_RULES
-        case PointsBooked() | CardHandedOver():
+        case PointsBooked() | CardHandedOver() | PointsRedeemRequested() | UndoRequested():
             return NO_RULES
         case _:
             assert_never(event)
@@ -75,6 +77,8 @@ class Needs(NamedTuple):
     and of an order what it has earned."""
     referrer: str | None = None
     """Another customer of the partner, of whom it asks whether they are registered."""
+    coupon_id: str | None = None
+    """A coupon of which it asks whether it is the customer's, and what points it was bought with."""
 
 
 NOTHING = Needs()
@@ -97,6 +101,7 @@ def needs(event: Event, program: Program) -> Needs:
         takes_points=wanted.takes_points,
         account=True,
         referrer=wanted.referrer,
+        coupon_id=wanted.coupon_id,
     )
 
 
@@ -114,6 +119,8 @@ def trigger_name(event: Event) -> str | None:
         case Birthday():
             return BIRTHDAY
         case ReferralCompleted() | PointsBooked() | CardHandedOver():
+            return None
+        case PointsRedeemRequested() | UndoRequested():
             return None
         case _:
             assert_never(event)
@@ -148,6 +155,10 @@ def _needs(event: Event, program: Program) -> Needs:
             return Needs(account=True, referrer=event.referred_by)
         case PointsBooked() | CardHandedOver():
             return Needs(account=True, takes_points=True)
+        case PointsRedeemRequested():
+            return Needs(draws=1, account=True, takes_points=True)
+        case UndoRequested():
+            return Needs(account=True, takes_points=True, coupon_id=event.coupon_id)
         case CustomerDid() | ReferralCompleted() | Birthday():
             return NOTHING
         case _:

@@ -4,50 +4,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
-from enum import StrEnum
 
 from services.domain.coupons.coupon import Coupon, CouponStatus
-from services.domain.coupons.effects import GrantCoupon, GrantRefusal
+from services.domain.coupons.effects import GrantCoupon, RedeemReason
 from services.domain.coupons.granting import granted, refused
-from services.domain.coupons.lifecycle import StepRefusal, cancel
+from services.domain.coupons.lifecycle import StepRefusal, cancel, settle
 from services.domain.course import Course
+from services.domain.decision import RedeemRefusal, UndoReason
 from services.domain.exact import ONE, ZERO, minor_digits
 from services.domain.origins import Source, SourceKind
 from services.domain.partner_program import PartnerProgram, RedemptionRule
 from services.domain.points.earning import CardRules, worth
 from services.domain.points.ledger import restored, spent
-from services.domain.points.wallet import Take
 from services.domain.terms import Terms, TermsType
+from services.domain.values import replaced
 
 REDEMPTION_UNDONE = "redemption_undone"
 
 
-class RedeemReason(StrEnum):
-    """Why points cannot be redeemed, in the order in which reasons are named; a group's stand among them."""
-
-    REDEMPTION_INACTIVE = "redemption_inactive"
-    RULE_NOT_FOUND = "rule_not_found"
-    RULE_INACTIVE = "rule_inactive"
-    RULE_NOT_STARTED = "rule_not_started"
-    RULE_ENDED = "rule_ended"
-    TIER_NOT_ELIGIBLE = "tier_not_eligible"
-    TAG_NOT_ELIGIBLE = "tag_not_eligible"
-    BELOW_MINIMUM = "below_minimum"
-    ABOVE_MAXIMUM = "above_maximum"
-    INSUFFICIENT_POINTS = "insufficient_points"
-
-
-class UndoReason(StrEnum):
-    """Why a redemption cannot be undone."""
-
-    NOT_A_REDEMPTION = "not_a_redemption"
-    COUPON_NOT_ACTIVE = "coupon_not_active"
-
-
-Refusal = RedeemReason | GrantRefusal
-
-
-def redeem_points(course: Course, rule_id: int, points: int | None) -> Refusal | GrantCoupon:
+def redeem_points(course: Course, rule_id: int, points: int | None) -> RedeemRefusal | GrantCoupon:
     """Take the points and give the coupon, or say why not; then nothing has come of it but what time has done.
 
     `points` are asked for with the default rule alone.
@@ -81,6 +56,7 @@ def redeem_points(course: Course, rule_id: int, points: int | None) -> Refusal |
     )
     assert isinstance(coupon, GrantCoupon)
     entry = spent(course.state.wallet, cost, source=source, at=course.at)
+    coupon = replaced(coupon, takes=entry.takes)
     course.add(entry, coupon)
     return coupon
 
@@ -147,12 +123,19 @@ def _too_few_or_many(
     return RedeemReason.INSUFFICIENT_POINTS if cost > course.state.wallet.balance else None
 
 
-def undo(course: Course, coupon: Coupon, takes: tuple[Take, ...]) -> UndoReason | None:
-    """Cancel a redemption's coupon, and give the points back to the lots they were taken from."""
-    source = coupon.source
-    if source is None or source.kind is not SourceKind.REDEMPTION:
+def undo(course: Course, coupon: Coupon | None) -> UndoReason | None:
+    """Cancel a redemption's coupon, and give the points back to the lots they were taken from, or say why not.
+
+    The coupon is the customer's, None if they have no such. What time has done to it is settled in any case.
+    """
+    takes = course.state.coupons.paid.get(coupon.id) if coupon is not None else None
+    source = coupon.source if coupon is not None else None
+    if coupon is None or source is None or takes is None:
         return UndoReason.NOT_A_REDEMPTION
-    if coupon.status is not CouponStatus.ACTIVE or coupon.used_count or coupon.is_over(course.at):
+    settled = settle(coupon, course.at)
+    course.add(*settled.effects)
+    coupon = settled.coupon
+    if coupon.status is not CouponStatus.ACTIVE or coupon.used_count:
         return UndoReason.COUPON_NOT_ACTIVE
     step = cancel(coupon, course.at, reason=REDEMPTION_UNDONE)
     assert not isinstance(step, StepRefusal)

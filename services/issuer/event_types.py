@@ -22,8 +22,10 @@ from services.domain.events import (
     OrderLine,
     OrderPlaced,
     OrderReversed,
+    PointsRedeemRequested,
     ReferralCompleted,
     Told,
+    UndoRequested,
 )
 from services.domain.exact import ZERO
 
@@ -142,6 +144,31 @@ def _did(cause: Cause, occurred_at: datetime, data: customers.CustomerEvent) -> 
     )
 
 
+def _redeem_requested(
+    cause: Cause, occurred_at: datetime, data: customers.PointsRedeemRequested
+) -> PointsRedeemRequested:
+    return PointsRedeemRequested(
+        cause=cause,
+        occurred_at=occurred_at,
+        partner_id=data.partner_id,
+        customer_id=data.customer_id,
+        rule_id=data.rule_id,
+        points=data.points,
+    )
+
+
+def _undo_requested(
+    cause: Cause, occurred_at: datetime, data: customers.PointsUndoRequested
+) -> UndoRequested:
+    return UndoRequested(
+        cause=cause,
+        occurred_at=occurred_at,
+        partner_id=data.partner_id,
+        customer_id=data.customer_id,
+        coupon_id=str(data.coupon_id),
+    )
+
+
 def _referral_completed(
     cause: Cause, occurred_at: datetime, data: follow_ups.ReferralCompleted
 ) -> ReferralCompleted:
@@ -178,6 +205,8 @@ _EVENTS: Final[Mapping[str, Callable[[Cause, datetime, Any], Event]]] = {
     types.CUSTOMER_CREATED: _described,
     types.CUSTOMER_UPDATED: _described,
     types.CUSTOMER_EVENT: _did,
+    types.POINTS_REDEEM_REQUESTED: _redeem_requested,
+    types.POINTS_UNDO_REQUESTED: _undo_requested,
     types.REFERRAL_COMPLETED: _referral_completed,
     types.CUSTOMER_BIRTHDAY: _birthday,
 }

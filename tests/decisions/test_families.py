@@ -13,7 +13,7 @@ from services.decisions.gathering import StoredAccount, _Gathered
 from services.decisions.rows import Rows
 from services.domain.campaigns import CampaignProgress
 from services.domain.coupons.coupon import Coupon, CouponStatus
-from services.domain.points.wallet import Wallet
+from services.domain.points.wallet import Take, Wallet
 from services.domain.profiles import Profile
 from services.domain.purchases import Purchases
 from services.domain.stamps import Stamp, StampCard
@@ -35,6 +35,7 @@ FOUND: dict[str, Any] = {
     "stamps": {("o-1", 7): Stamp(card_no=2)},
     "reversed_orders": {"o-9"},
     "used_by": {"o-1": ("c-1",)},
+    "paid": {"c-1": (Take(4, 2),)},
     "account": StoredAccount(
         profile=Profile(**SAMPLES[Profile]),
         bare_wallet=Wallet(**SAMPLES[Wallet] | {"lots": {}}),

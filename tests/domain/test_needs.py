@@ -22,8 +22,10 @@ from services.domain.events import (
     OrderPlaced,
     OrderReversed,
     PointsBooked,
+    PointsRedeemRequested,
     ReferralCompleted,
     Told,
+    UndoRequested,
 )
 from services.domain.needs import Named, Needs, names, needs
 from services.domain.partner_program import PartnerProgram
@@ -82,6 +84,8 @@ FRIEND = ReferralCompleted(**WHO, friend_id="carl")
 BIRTHDAY = Birthday(**WHO, year=2026)
 BOOKED = PointsBooked(**WHO, transaction_id="t-1", points=-5)
 CARD = CardHandedOver(**WHO, card_id=3)
+REDEEM = PointsRedeemRequested(**WHO, rule_id=4)
+UNDO = UndoRequested(**WHO, coupon_id="c-1")
 COUPON = Reward(coupons=(Terms(type=TermsType.CUSTOM),))
 UNDER_PROGRAM = replace(
     PROGRAM,
@@ -123,6 +127,8 @@ TABLE: list[tuple[str, Event, Needs]] = [
     ("birthday", BIRTHDAY, Needs()),
     ("booking", BOOKED, Needs(account=True, takes_points=True)),
     ("card", CARD, Needs(account=True, takes_points=True)),
+    ("redemption", REDEEM, Needs(draws=1, account=True, takes_points=True)),
+    ("undo", UNDO, Needs(account=True, takes_points=True, coupon_id="c-1")),
 ]
 
 
@@ -136,7 +142,16 @@ def test_needs_of_an_event_are_exactly_these(event: Event, expected: Needs) -> N
 
 @pytest.mark.parametrize(
     ("event", "draws"),
-    [(completed(1), 1 + 2), (PLACED, 1 + 2), (REVERSED, 2), (DID, 3), (FRIEND, 3), (BIRTHDAY, 2)],
+    [
+        (completed(1), 1 + 2),
+        (PLACED, 1 + 2),
+        (REVERSED, 2),
+        (DID, 3),
+        (FRIEND, 3),
+        (BIRTHDAY, 2),
+        (REDEEM, 1 + 3),
+        (UNDO, 3),
+    ],
 )
 def test_under_a_program_the_account_is_needed_and_draws_for_every_coupon(
     event: Event, draws: int

@@ -73,6 +73,7 @@ SAMPLES: dict[type, dict[str, Any]] = {
         "foreign_codes": frozenset({"1111111111111111"}),
         "issues": {7: (NOW,)},
         "used_by": {"o-1": ("c-1",)},
+        "paid": {"c-1": (Take(4, 2),)},
     },
     Stamps: {
         "cards": {7: StampCard(card_no=2, stamps=1)},
@@ -161,8 +162,9 @@ EFFECTS: dict[type, tuple[Effect, dict[str, set[str]]]] = {
             issued_at=NOW,
             expires_at=None,
             program_version=1,
+            takes=(Take(4, 1),),
         ),
-        {"coupons": {"by_id"}},
+        {"coupons": {"by_id", "paid"}},
     ),
     DeclineReward: (DeclineReward(source=CAMPAIGN, reason=GrantRefusal.GROUP_ENDED), {}),
     Post: (

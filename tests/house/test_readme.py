@@ -16,7 +16,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from schemas.topics import ALL, Direction
 from services.adapters.kafka import topic_specs
 from services.cli.commands import COMMANDS
-from services.domain.coupons.effects import DeclineReason
+from services.domain.coupons.effects import DeclineReason, GrantRefusal, RedeemReason
 from services.domain.letters import Stage
 from services.runtime.processes import PROCESSES
 from services.runtime.settings import PREFIX, Settings
@@ -87,9 +87,14 @@ def test_readme_without_a_topic_is_noticed(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_readme_lists_every_reason_and_stage() -> None:
-    """Decline reasons and dead-letter stages are the closed lists of the code, in their order."""
+    """Decline reasons, refusals of redemptions and dead-letter stages are the code's closed lists, in their order."""
     _, _, reasons = TEXT.partition("for one of these reasons:")
     assert quoted(reasons.partition(".")[0]) == [reason.value for reason in DeclineReason]
+    _, _, reasons = TEXT.partition("for the first of these that holds:")
+    own = list(RedeemReason)
+    after_groups = own.index(RedeemReason.BELOW_MINIMUM)
+    refusals = [*own[:after_groups], *GrantRefusal, *own[after_groups:]]
+    assert quoted(reasons.partition(";")[0]) == refusals
     _, _, stages = TEXT.partition("at one of these stages:")
     assert quoted(stages.partition(".")[0]) == [stage.value for stage in Stage]
 

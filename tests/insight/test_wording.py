@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from services.domain.coupons.effects import DeclineReason
-from services.domain.decision import OrderReason
+from services.domain.coupons.effects import DeclineReason, GrantRefusal, RedeemReason
+from services.domain.decision import OrderReason, UndoReason
 from services.insight.explain.wording import REASONS, rule_in_words
 from services.insight.what_if.changes import RULE_FIELDS
 
@@ -46,8 +46,9 @@ NOT_TOLD = {"product_ids"}
 
 
 def test_every_reason_has_words() -> None:
-    """Of declined completions and of orders; none of a reason that there is no more."""
-    assert list(REASONS) == list(chain(DeclineReason, OrderReason))
+    """Of declined completions, of orders and of points for coupons; none of a reason that there is no more."""
+    told = chain(DeclineReason, OrderReason, RedeemReason, GrantRefusal, UndoReason)
+    assert list(REASONS) == list(told)
 
 
 @pytest.mark.parametrize("field", [name for name in RULE_FIELDS if name not in NOT_TOLD])

@@ -22,8 +22,10 @@ from services.domain.events import (
     CustomerDescribed,
     CustomerDid,
     Event,
+    PointsRedeemRequested,
     ReferralCompleted,
     Told,
+    UndoRequested,
 )
 from services.domain.triggers import OURS
 from services.issuer.codec import read_record
@@ -32,12 +34,16 @@ from tests.issuer.poison_corpus import STRUCTURED, event, headers
 from tests.stand.records import raw
 
 CREATED, UPDATED, DID = "customer.created", "customer.updated", "customer.event"
+REDEEM, UNDO = "points.redeem-requested", "points.undo-requested"
 REFERRED, BIRTHDAY = "referral.completed", "customer.birthday"
+COUPON = "019a5c3e-7d10-7a4b-9c0d-2b6f0c1e8a55"
 WHO = {"partner_id": 1, "customer_id": "anna"}
 GOOD: dict[str, dict[str, Any]] = {
     CREATED: WHO,
     UPDATED: WHO,
     DID: WHO | {"name": "visit"},
+    REDEEM: WHO | {"rule_id": 7},
+    UNDO: WHO | {"coupon_id": COUPON},
     REFERRED: WHO | {"friend_id": "bert"},
     BIRTHDAY: WHO | {"year": 2026},
 }
@@ -140,6 +146,11 @@ MIXED: dict[str, Any] = {"n": 7, "t": "x", "b": True, "z": None, "l": [1, "a", F
                 **event_of(DID), name="Visit ", metadata=MIXED | {"l": (1, "a", False, None)}
             ),
         ),
+        (REDEEM, {}, PointsRedeemRequested(**event_of(REDEEM), rule_id=7)),
+        (REDEEM, {"points": None}, PointsRedeemRequested(**event_of(REDEEM), rule_id=7)),
+        (REDEEM, {"points": 333}, PointsRedeemRequested(**event_of(REDEEM), rule_id=7, points=333)),
+        (UNDO, {}, UndoRequested(**event_of(UNDO), coupon_id=COUPON)),
+        (UNDO, {"coupon_id": COUPON.upper()}, UndoRequested(**event_of(UNDO), coupon_id=COUPON)),
         (REFERRED, {}, ReferralCompleted(**event_of(REFERRED), friend_id="bert")),
         (BIRTHDAY, {}, Birthday(**event_of(BIRTHDAY), year=2026)),
     ],
@@ -163,6 +174,8 @@ TEXT_64, TEXT_100 = "ž" * 64, "ž" * 100
         (DID, {"name": TEXT_100}),
         (DID, {"name": "Sign_Up"}),
         (DID, {"metadata": {TEXT_100: "x" * 10_000, "": ["x"] * 1_000}}),
+        (REDEEM, {"rule_id": 2**63 - 1, "points": 10**12}),
+        (REDEEM, {"points": 0}),
         (BIRTHDAY, {"year": 9999}),
     ],
 )
@@ -218,6 +231,15 @@ TOO_LONG_NUMBER = "data.metadata.x: must be a number of at most 38 digits"
         (DID, {"metadata": {"x": -(10**38)}}, TOO_LONG_NUMBER),
         (DID, {"metadata": {"x": [1e300]}},
          "data.metadata.x: must have an exponent from -30 to 30"),
+        (REDEEM, {"rule_id": None}, "data.rule_id: Input should be a valid integer"),
+        (REDEEM, {"rule_id": "7"}, "data.rule_id: Input should be a valid integer"),
+        (REDEEM, {"rule_id": 0}, "data.rule_id: Input should be greater than or equal to 1"),
+        (REDEEM, {"points": -1}, "data.points: Input should be greater than or equal to 0"),
+        (REDEEM, {"points": 10**12 + 1},
+         "data.points: Input should be less than or equal to 1000000000000"),
+        (REDEEM, {"points": 100.0}, "data.points: Input should be a valid integer"),
+        (REDEEM, {"points": True}, "data.points: Input should be a valid integer"),
+        (UNDO, {"coupon_id": None}, "data.coupon_id: UUID input should be a string, bytes or UUID object"),
         (REFERRED, {"friend_id": None}, "data.friend_id: Input should be a valid string"),
         (BIRTHDAY, {"year": 0}, "data.year: Input should be greater than or equal to 1"),
         (BIRTHDAY, {"year": 10_000}, "data.year: Input should be less than or equal to 9999"),

@@ -169,6 +169,39 @@ class RealShop:
             )
         assert isinstance(booked, Booked)
 
+    async def rule(self, **fields: Any) -> int:
+        """The id of the only redemption rule beside the default one; points end after so many `days`."""
+        days = fields.pop("days", None)
+        fields = {
+            "ruleType": "percentage_discount_settings",
+            "coupon": {"discountValue": 10},
+        } | fields
+        section = BASE["redemption"] | {"pointsExpiryPeriod": days, "rules": [fields]}
+        changed = await a_program(
+            self.connection, self.partner_id, **BASE | {"redemption": section}
+        )
+        return int(changed.after.redemption.rules[0].id or 0)
+
+    async def default_rule(self) -> int:
+        """Its id."""
+        return int(
+            await self.connection.fetchval(
+                "SELECT sections #>> '{redemption,defaultRule,id}' FROM programs WHERE partner_id = $1",
+                self.partner_id,
+            )
+        )
+
+    async def redeem(self, rule_id: int, points: int | None = None) -> dict[str, Any]:
+        """What was decided."""
+        await self.happens("points.redeem-requested", rule_id=rule_id, points=points)
+        return await self.last()
+
+    async def undo(self, coupon_id: Any) -> str | None:
+        """Why not; None if the points are back."""
+        await self.happens("points.undo-requested", coupon_id=str(coupon_id))
+        reason: str | None = (await self.last())["reason"]
+        return reason
+
     async def card(self, **settings: Any) -> int:
         """A card that who registers is given."""
         return (

@@ -12,9 +12,8 @@ from services.domain.coupons.codes import codes_from, display
 from services.domain.coupons.coupon import Coupon, CouponStatus
 from services.domain.coupons.effects import GrantCoupon
 from services.domain.coupons.issuing import Draw
-from services.domain.course import Course
 from services.domain.decide import decide
-from services.domain.decision import Decision
+from services.domain.decision import Decision, Reason
 from services.domain.events import (
     Birthday,
     Cause,
@@ -24,16 +23,17 @@ from services.domain.events import (
     OrderLine,
     OrderPlaced,
     OrderReversed,
+    PointsRedeemRequested,
     ReferralCompleted,
     Told,
+    UndoRequested,
 )
 from services.domain.origins import Source, SourceKind
 from services.domain.partner_program import PartnerProgram
 from services.domain.points.earning import CashbackRule
 from services.domain.points.ledger import spent
-from services.domain.points.wallet import Take, Wallet
+from services.domain.points.wallet import Post, Wallet
 from services.domain.program import Program
-from services.domain.redeeming import Refusal, redeem_points, undo
 from services.domain.referrals import Others
 from services.domain.state import NEW_CUSTOMER, CustomerState, evolve
 from services.domain.terms import Terms
@@ -159,6 +159,10 @@ class SmallShop:
     def birthday(self, year: int, *, customer: str = "anna") -> Decision:
         return self.happens(Birthday(**self._of(customer, "customer.birthday"), year=year))
 
+    def entries(self) -> list[Post]:
+        """Of the last decision."""
+        return [each for each in self.decisions[-1].effects if isinstance(each, Post)]
+
     def spend(self, points: int, *, customer: str = "anna") -> None:
         state = self.state(customer)
         source = Source(SourceKind.REDEMPTION, "1")
@@ -167,24 +171,21 @@ class SmallShop:
 
     def redeem(
         self, rule_id: int, points: int | None = None, *, customer: str = "anna"
-    ) -> Refusal | GrantCoupon:
-        """Points into a coupon, as over HTTP."""
-        course = self._course(customer)
-        answer = redeem_points(course, rule_id, points)
-        self.states[customer] = course.state.now()
-        return answer
-
-    def undo(self, coupon: GrantCoupon, takes: tuple[Take, ...], *, customer: str = "anna") -> None:
-        course = self._course(customer)
-        assert undo(course, course.state.coupons.by_id[coupon.coupon_id], takes) is None
-        self.states[customer] = course.state.now()
-
-    def _course(self, customer: str) -> Course:
-        number = next(self._numbers)
-        draw = Draw(
-            coupon_id=f"r-{number:05}", code=codes_from((number << 8).to_bytes(10, "big"))[0]
+    ) -> Reason | GrantCoupon:
+        """Points into a coupon, or why there is none."""
+        decision = self.happens(
+            PointsRedeemRequested(
+                **self._of(customer, "points.redeem-requested"), rule_id=rule_id, points=points
+            )
         )
-        return Course(self.program, self.state(customer), at=self.now, draws=[draw])
+        if decision.reason is not None:
+            return decision.reason
+        return next(each for each in decision.effects if isinstance(each, GrantCoupon))
+
+    def undo(self, coupon_id: str, *, customer: str = "anna") -> Reason | None:
+        """None if the points are back."""
+        wanted = UndoRequested(**self._of(customer, "points.undo-requested"), coupon_id=coupon_id)
+        return self.happens(wanted).reason
 
     def given(self, terms: Terms, *, customer: str = "anna") -> Coupon:
         """A coupon of these terms that the customer holds."""

@@ -18,7 +18,7 @@ from services.decisions.program_changes import Changed, change
 _number = itertools.count(1)
 _offset = itertools.count()
 TOPICS = {
-    "game": GAME_COMPLETED, "order": ORDERS, "customer": CUSTOMERS, "referral": FOLLOW_UPS,
+    "game": GAME_COMPLETED, "order": ORDERS, "customer": CUSTOMERS, "points": CUSTOMERS, "referral": FOLLOW_UPS,
 }  # fmt: skip
 
 

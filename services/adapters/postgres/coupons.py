@@ -137,6 +137,13 @@ async def with_owners(connection: Connection, ids: Collection[object]) -> list[a
     return await connection.fetch(_SQL["coupons"], list(ids))
 
 
+async def bought(
+    connection: Connection, coupons: Collection[tuple[int, str]]
+) -> list[asyncpg.Record]:
+    """Coupons by (customer number, id), each with the `takes` of its redemption; None of one that was no such."""
+    return await fetch_by(connection, _SQL["bought"], coupons)
+
+
 BEGINNING = datetime.min.replace(tzinfo=UTC)
 """Before all that is due."""
 

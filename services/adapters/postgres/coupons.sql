@@ -68,6 +68,19 @@ SELECT c.id, c.code, c.code_prefix, c.game_id, c.status, c.issued_at, c.expires_
 FROM coupons c JOIN customers cu USING (customer_no)
 WHERE c.id = ANY($1::uuid[]) ORDER BY c.id;
 
+-- name: bought
+-- Coupons of these customers, with what the points that each was redeemed for were taken from. By `ledger_by_spending`.
+SELECT c.customer_no, c.id, c.code, c.code_prefix, c.game_id, c.status, c.issued_at, c.expires_at, c.holds_single_place,
+       c.steps, c.notice_at, c.reserved_until, c.reserved_shop_id, c.redeemed_at, c.redeemed_order_id, c.source_kind,
+       c.source_id, c.terms, c.used_count, c.external_code, c.program_version, paid.takes
+FROM unnest($1::bigint[], $2::uuid[]) AS named (customer_no, id)
+CROSS JOIN LATERAL (
+    SELECT * FROM coupons k WHERE k.id = named.id AND k.customer_no = named.customer_no OFFSET 0
+) AS c
+LEFT JOIN LATERAL (
+    SELECT l.takes FROM ledger l WHERE l.event_key = c.event_key AND l.kind = 'spent' OFFSET 0
+) AS paid ON c.source_kind = 'redemption';
+
 -- name: due
 -- Customers nobody else is working on, of the coupons due first from $4 on but for $3: several sweepers do not step on each
 -- other. With the instant at which the first of them all was due, also if somebody else is at it.

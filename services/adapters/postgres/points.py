@@ -135,6 +135,11 @@ def _takes(takes: Iterable[Take]) -> str:
     return orjson.dumps([[take.lot, take.points, take.counted] for take in takes]).decode()
 
 
+def takes_from(text: str) -> tuple[Take, ...]:
+    """What an entry took, from the text that is stored of it."""
+    return tuple(Take(*each) for each in orjson.loads(text))
+
+
 def lot_row(lot: Lot, customer_no: int, partner_id: int, notice_at: datetime | None) -> LotRow:
     """A lot as it is stored. `notice_at` counts where it is a new one."""
     return LotRow(

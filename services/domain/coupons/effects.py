@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from services.domain.coupons.coupon import Coupon, CouponStatus, Step
 from services.domain.origins import Source
+from services.domain.points.wallet import Take
 from services.domain.terms import Terms
 from services.domain.values import quickly_made
 
@@ -34,6 +35,21 @@ class GrantRefusal(StrEnum):
     GROUP_CUSTOMER_LIMIT_REACHED = "group_customer_limit_reached"
     GROUP_EXHAUSTED = "group_exhausted"
     COUPON_OFFER_ENDED = "coupon_offer_ended"
+
+
+class RedeemReason(StrEnum):
+    """Why points cannot be redeemed, in the order in which reasons are named; those of a grant stand among them."""
+
+    REDEMPTION_INACTIVE = "redemption_inactive"
+    RULE_NOT_FOUND = "rule_not_found"
+    RULE_INACTIVE = "rule_inactive"
+    RULE_NOT_STARTED = "rule_not_started"
+    RULE_ENDED = "rule_ended"
+    TIER_NOT_ELIGIBLE = "tier_not_eligible"
+    TAG_NOT_ELIGIBLE = "tag_not_eligible"
+    BELOW_MINIMUM = "below_minimum"
+    ABOVE_MAXIMUM = "above_maximum"
+    INSUFFICIENT_POINTS = "insufficient_points"
 
 
 @quickly_made(frozen=True, slots=True, kw_only=True)
@@ -75,7 +91,7 @@ class DeclineIssuance:
 
 @quickly_made(frozen=True, slots=True, kw_only=True)
 class GrantCoupon:
-    """Create a coupon of these terms. `code` is without prefix and dashes."""
+    """Create a coupon of these terms, bought with the points that it `takes`. `code` is without prefix and dashes."""
 
     coupon_id: str
     code: str
@@ -84,14 +100,16 @@ class GrantCoupon:
     issued_at: datetime
     expires_at: datetime | None
     program_version: int
+    takes: tuple[Take, ...] = ()
 
 
 @quickly_made(frozen=True, slots=True, kw_only=True)
 class DeclineReward:
-    """Tell subscribers that a coupon of a reward could not be issued, and why; the rest of the reward stands."""
+    """Tell subscribers that a coupon could not be issued, and why: one of a reward, whose rest stands, or one that was
+    asked for by the redemption rule `rule_id`."""
 
     source: Source
-    reason: GrantRefusal
+    reason: GrantRefusal | RedeemReason
     rule_id: int | None = None
 
 

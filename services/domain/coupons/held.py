@@ -15,6 +15,7 @@ from services.domain.coupons.effects import (
     GrantCoupon,
     IssueCoupon,
 )
+from services.domain.points.wallet import Take
 from services.domain.values import quickly_made, replaced
 
 
@@ -31,6 +32,8 @@ class Coupons:
     issues: Mapping[int, tuple[datetime, ...]] = field(default_factory=dict)
     used_by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """By order: ids of coupons that no game issued, one for each use that it has."""
+    paid: Mapping[str, tuple[Take, ...]] = field(default_factory=dict)
+    """By coupon: the points that it was bought with."""
 
     def holder(self, game_id: int) -> Coupon | None:
         """The open coupon that holds the customer's single place in this game, its time over or not."""
@@ -62,7 +65,11 @@ def after(coupons: Coupons, effect: CouponEffect) -> Coupons:
                 issues={**coupons.issues, effect.game_id: (effect.issued_at, *past)},
             )
         case GrantCoupon():
-            return replaced(coupons, by_id={**coupons.by_id, effect.coupon_id: granted(effect)})
+            by_id = {**coupons.by_id, effect.coupon_id: granted(effect)}
+            paid = (
+                {**coupons.paid, effect.coupon_id: effect.takes} if effect.takes else coupons.paid
+            )
+            return replaced(coupons, by_id=by_id, paid=paid)
         case ChangeCoupon():
             by_id = {**coupons.by_id, effect.coupon.id: effect.coupon}
             return replaced(coupons, by_id=by_id, used_by=_used_by(coupons.used_by, effect))
@@ -100,6 +107,7 @@ def laid_over(stored: Coupons, changes: Coupons) -> Coupons:
             for game_id in games
         },
         used_by={**stored.used_by, **changes.used_by},
+        paid={**stored.paid, **changes.paid},
     )
 
 

@@ -7,14 +7,16 @@ from typing import Any
 
 import asyncpg
 
-from services.domain.coupons.effects import DeclineReason
-from services.domain.decision import OrderReason
+from services.domain.coupons.effects import DeclineReason, GrantRefusal, RedeemReason
+from services.domain.decision import OrderReason, UndoReason
 from services.domain.events import (
     Birthday,
     CustomerDescribed,
     CustomerDid,
     Event,
+    PointsRedeemRequested,
     ReferralCompleted,
+    UndoRequested,
 )
 from services.domain.terms import TermsType
 
@@ -30,8 +32,27 @@ REASONS: Mapping[str, str] = {
     OrderReason.ORDER_ALREADY_REVERSED: "the order had been cancelled or refunded before",
     OrderReason.ORDER_ALREADY_COUNTED: "the order had earned before, told by another event",
     OrderReason.CURRENCY_MISMATCH: "the order was paid in another currency than the program counts in",
+    RedeemReason.REDEMPTION_INACTIVE: "redeeming points was switched off, for all or by the customer's card",
+    RedeemReason.RULE_NOT_FOUND: "the partner has no such redemption rule",
+    RedeemReason.RULE_INACTIVE: "the redemption rule was switched off, or a point was worth nothing by it",
+    RedeemReason.RULE_NOT_STARTED: "the redemption rule had not started yet",
+    RedeemReason.RULE_ENDED: "the redemption rule was over",
+    RedeemReason.TIER_NOT_ELIGIBLE: "the redemption rule is for another tier than the customer's",
+    RedeemReason.TAG_NOT_ELIGIBLE: "the redemption rule is for tags that the customer has none of",
+    RedeemReason.BELOW_MINIMUM: "fewer points than the customer's card lets one redeem, or worth nothing",
+    RedeemReason.ABOVE_MAXIMUM: "more points than the customer's card lets one redeem at once",
+    RedeemReason.INSUFFICIENT_POINTS: "the customer had fewer points than that",
+    GrantRefusal.GROUP_NOT_FOUND: "the partner has no such group of coupons",
+    GrantRefusal.GROUP_INACTIVE: "the group of coupons was switched off",
+    GrantRefusal.GROUP_NOT_STARTED: "the group of coupons had not started yet",
+    GrantRefusal.GROUP_ENDED: "the group of coupons was over",
+    GrantRefusal.GROUP_CUSTOMER_LIMIT_REACHED: "the customer has had as many coupons of the group as one may have",
+    GrantRefusal.GROUP_EXHAUSTED: "all coupons of the group have been given out",
+    GrantRefusal.COUPON_OFFER_ENDED: "the coupon would have ended by then",
+    UndoReason.NOT_A_REDEMPTION: "the customer has not redeemed points for such a coupon",
+    UndoReason.COUPON_NOT_ACTIVE: "the coupon was used, reserved, cancelled or over",
 }
-"""By decline reason; an order's own reason is among them."""
+"""By decline reason; those of orders, and of redemptions that are to be undone, are among them."""
 
 _LIMITS = {
     "customer_limit": "a customer",
@@ -85,6 +106,11 @@ def event_in_words(event: Event) -> str:
             return f"friend {event.friend_id}"
         case Birthday():
             return f"of the year {event.year}"
+        case PointsRedeemRequested():
+            points = f", {event.points:,} points" if event.points is not None else ""
+            return f"by redemption rule {event.rule_id}{points}"
+        case UndoRequested():
+            return f"of coupon {event.coupon_id}"
         case _:
             return ""
 
