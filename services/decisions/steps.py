@@ -6,7 +6,7 @@ out as if one after the other. What time has done by then is recorded too, also 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import assert_never
 
@@ -112,10 +112,7 @@ def _given_back(
     request: StepRequest, coupon: Coupon, locked: LockedCustomer
 ) -> Steps | StepRefusal:
     """A use of a coupon that no game issued: no rule of now is asked."""
-    change = lifecycle.give_back(coupon, locked.at, reason=request.reason)
-    return (
-        change if isinstance(change, StepRefusal) else (replace(change, shop_id=request.shop_id),)
-    )
+    return lifecycle.give_back(coupon, locked.at, shop_id=request.shop_id, reason=request.reason)
 
 
 def _reinstated(

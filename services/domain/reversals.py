@@ -15,7 +15,6 @@ from services.domain.campaigns import Revoke, TakeStepBack
 from services.domain.closed_orders import CloseOrder
 from services.domain.coupons.codes import display
 from services.domain.coupons.coupon import Coupon, CouponStatus
-from services.domain.coupons.effects import ChangeCoupon
 from services.domain.coupons.issuing import Draw
 from services.domain.coupons.lifecycle import (
     StepRefusal,
@@ -140,12 +139,12 @@ def _games_back(course: Course, event: OrderReversed, program: Program) -> list[
 
 
 def _uses_back(course: Course, event: OrderReversed) -> list[CodeResult]:
-    """Uses that the order had of coupons that no game issued."""
+    """Uses that the order had of coupons that no game issued, also of one that a till holds for its next use."""
     results = []
     for coupon_id in sorted(course.state.coupons.used_by.get(event.order_id, ())):
         coupon = _settled(course, course.state.coupons.by_id[coupon_id])
-        step = give_back(coupon, course.at, order_id=event.order_id)
-        results.append(_given_back(course, coupon, step))
+        steps = give_back(coupon, course.at, order_id=event.order_id, released_for=ORDER_REVERSED)
+        results.append(_given_back(course, coupon, steps))
     return results
 
 
@@ -156,15 +155,13 @@ def _settled(course: Course, coupon: Coupon) -> Coupon:
     return settling.coupon
 
 
-def _given_back(
-    course: Course, coupon: Coupon, steps: Steps | ChangeCoupon | StepRefusal
-) -> CodeResult:
+def _given_back(course: Course, coupon: Coupon, steps: Steps | StepRefusal) -> CodeResult:
     code = display(coupon.code, coupon.code_prefix)
     if isinstance(steps, StepRefusal):
         return CodeResult(
             code=code, outcome=CodeOutcome.KEPT, reason=reason_of(steps), coupon_id=coupon.id
         )
-    course.add(*(steps if isinstance(steps, tuple) else (steps,)))
+    course.add(*steps)
     return CodeResult(code=code, outcome=CodeOutcome.REINSTATED, coupon_id=coupon.id)
 
 

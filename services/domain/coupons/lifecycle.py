@@ -188,20 +188,39 @@ def reinstate(
 
 
 def give_back(
-    coupon: Coupon, at: datetime, *, order_id: str | None = None, reason: str | None = None
-) -> ChangeCoupon | StepRefusal:
-    """A use of a coupon that no game issued comes back; one whose validity has ended since stays as it is."""
-    if not coupon.used_count or coupon.status not in {CouponStatus.ACTIVE, CouponStatus.REDEEMED}:
+    coupon: Coupon,
+    at: datetime,
+    *,
+    order_id: str | None = None,
+    shop_id: int | None = None,
+    reason: str | None = None,
+    released_for: str | None = None,
+) -> Steps | StepRefusal:
+    """A use of a coupon that no game issued comes back; one whose validity has ended since stays as it is.
+
+    So does one that a shop has reserved, unless it is `released_for` a reason: then the reservation is ended first.
+    """
+    reserved = coupon.status is CouponStatus.RESERVED
+    usable = coupon.status in {CouponStatus.ACTIVE, CouponStatus.REDEEMED}
+    if not coupon.used_count or not (usable or (reserved and released_for)):
         return closed_reason(coupon) or StepRefusal.NOT_REDEEMED
     if coupon.is_over(at):
         return StepRefusal.EXPIRED
-    return _step(
-        coupon,
-        Step.REINSTATED,
-        at,
-        reason=reason,
-        order_id=order_id,
-        used_count=coupon.used_count - 1,
+    before: Steps = ()
+    if reserved:
+        released = _step(coupon, Step.RELEASED, at, reason=released_for, order_id=order_id)
+        coupon, before = released.coupon, (released,)
+    return (
+        *before,
+        _step(
+            coupon,
+            Step.REINSTATED,
+            at,
+            reason=reason,
+            order_id=order_id,
+            shop_id=shop_id,
+            used_count=coupon.used_count - 1,
+        ),
     )
 
 

@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.domain.coupons.coupon import TRANSITIONS, Coupon, CouponStatus, Step
 from services.domain.coupons.effects import ChangeCoupon
@@ -94,9 +96,66 @@ def test_use_is_taken_exactly_where_the_table_allows_it(status, step):
     if allowed is None:
         assert isinstance(result, StepRefusal)
         return
-    assert isinstance(result, ChangeCoupon)
-    assert (result.was, result.step, result.coupon.status) == (status, step, allowed)
-    assert result.coupon.used_count == {Step.USED: 1, Step.REDEEMED: 3, Step.REINSTATED: 1}[step]
+    change = result[-1] if isinstance(result, tuple) else result
+    assert isinstance(change, ChangeCoupon)
+    assert (change.was, change.step, change.coupon.status) == (status, step, allowed)
+    assert change.coupon.used_count == {Step.USED: 1, Step.REDEEMED: 3, Step.REINSTATED: 1}[step]
+
+
+GIVEN_BACK = [
+    (coupon(used_count=1), [(Step.REINSTATED, None)]),
+    (coupon(CouponStatus.REDEEMED, used_count=3), [(Step.REINSTATED, None)]),
+    (coupon(CouponStatus.RESERVED, used_count=1), [(Step.RELEASED, "order_reversed"), (Step.REINSTATED, None)]),
+    (coupon(CouponStatus.RESERVED), StepRefusal.NOT_REDEEMED),
+    (coupon(CouponStatus.RESERVED, used_count=1, expires_at=NOW), StepRefusal.EXPIRED),
+    (coupon(), StepRefusal.NOT_REDEEMED),
+    (coupon(CouponStatus.REDEEMED, used_count=3, expires_at=NOW), StepRefusal.EXPIRED),
+    (coupon(CouponStatus.EXPIRED, used_count=1), StepRefusal.EXPIRED),
+    (coupon(CouponStatus.CANCELLED, used_count=1), StepRefusal.CANCELLED),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("before", "answer"), GIVEN_BACK)
+def test_use_comes_back_to_an_order_also_from_a_till(before, answer):
+    """What a shop has reserved for the next use is released first; nothing else that is refused moves."""
+    before = replace(before, game_id=None, terms=TERMS)
+    steps = give_back(before, NOW, order_id="o-1", released_for="order_reversed")
+
+    if isinstance(answer, StepRefusal):
+        assert steps is answer
+        return
+    assert isinstance(steps, tuple)
+    assert [(change.step, change.reason) for change in steps] == answer
+    assert {change.order_id for change in steps} == {"o-1"}
+    after = steps[-1].coupon
+    assert (after.used_count, after.reserved_until) == (before.used_count - 1, None)
+
+
+@given(
+    status=st.sampled_from(CouponStatus),
+    used=st.integers(0, 3),
+    hours=st.integers(-2, 2),
+    released_for=st.sampled_from([None, "order_reversed"]),
+)
+def test_use_that_comes_back_takes_legal_steps(status, used, hours, released_for):
+    """Whatever the coupon: each step a transition from where the one before led, one use fewer, and active at last."""
+    before = coupon(
+        status, game_id=None, terms=TERMS, used_count=used, expires_at=NOW + hours * HOUR
+    )
+    steps = give_back(before, NOW, released_for=released_for)
+
+    if isinstance(steps, StepRefusal):
+        free = {CouponStatus.ACTIVE, CouponStatus.REDEEMED}
+        free |= {CouponStatus.RESERVED} if released_for else set()
+        assert not (used and hours > 0 and status in free)
+        return
+    stands = before
+    for change in steps:
+        assert change.was is stands.status
+        assert change.coupon.status is TRANSITIONS[stands.status, change.step]
+        assert change.coupon.steps == stands.steps + 1
+        stands = change.coupon
+    assert (stands.status, stands.used_count) == (CouponStatus.ACTIVE, used - 1)
 
 
 REFUSALS = [

@@ -10,7 +10,7 @@ import pytest
 
 from services.domain.campaigns import Campaign
 from services.domain.coupons.coupon import CouponStatus
-from services.domain.decision import OrderReason
+from services.domain.decision import CodeOutcome, OrderReason
 from services.domain.purchases import Purchase
 from services.domain.rewards import Reward
 from services.domain.terms import Terms, TermsType
@@ -103,11 +103,9 @@ def change(shop: SmallShop, coupon_id: str, **changes: object) -> None:
     shop.states["anna"] = replace(state, coupons=replace(state.coupons, by_id=by_id))
 
 
-@pytest.mark.parametrize(("days", "uses_left"), [(0.0, 1), (1.0, 0)])
-def test_reservation_that_has_lapsed_keeps_no_use_from_coming_back(
-    days: float, uses_left: int
-) -> None:
-    """A reservation ends at its instant, whoever records that; until then the use stays."""
+@pytest.mark.parametrize("days", [0.0, 1.0])
+def test_reservation_keeps_no_use_from_coming_back(days: float) -> None:
+    """A till that holds the coupon for its next use has it no more, whether or not its time was over."""
     shop = SmallShop()
     coupon_id = used_once(shop)
     change(
@@ -119,7 +117,11 @@ def test_reservation_that_has_lapsed_keeps_no_use_from_coming_back(
     )
     shop.days = days
     shop.refund(None, "o")
-    assert shop.state().coupons.by_id[coupon_id].used_count == uses_left
+    after = shop.state().coupons.by_id[coupon_id]
+    assert (after.status, after.used_count) == (CouponStatus.ACTIVE, 0)
+    assert [(code.outcome, code.reason) for code in shop.decisions[-1].codes] == [
+        (CodeOutcome.REINSTATED, None)
+    ]
 
 
 def test_coupon_that_has_ended_is_not_cancelled_with_its_order() -> None:

@@ -53,8 +53,8 @@ class Coupon:
         self.status = "active" if self.used < self.limit else "redeemed"
 
     def give_back(self, at: datetime) -> bool:
-        """Whether a use comes back."""
-        if not self.used or self.status not in {"active", "redeemed"} or self.is_over(at):
+        """Whether a use comes back to an order; a till that has reserved the coupon has it no more."""
+        if not self.used or self.status in {"expired", "cancelled"} or self.is_over(at):
             return False
         self.used, self.status = self.used - 1, "active"
         return True
