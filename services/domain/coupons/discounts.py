@@ -106,6 +106,18 @@ def matching(terms: Terms, lines: Sequence[OrderLine]) -> list[OrderLine]:
     ]
 
 
+def off_worth(terms: Terms, worth: Decimal, places: int) -> Decimal:
+    """What a percentage or an amount comes to off so much, half up to so many places; other terms take nothing off."""
+    value = terms.value or ZERO
+    match terms.type:
+        case TermsType.PERCENTAGE:
+            return _at_most(quotient((worth, value), (100,)), terms.capping).half_up(places)
+        case TermsType.FIXED:
+            return quotient((min(value, worth),)).half_up(places)
+        case TermsType.FREE_PRODUCT | TermsType.FREE_SHIPPING | TermsType.CUSTOM:
+            return ZERO
+
+
 def _applies(terms: Terms, lines: Sequence[OrderLine]) -> bool:
     if terms.type is TermsType.FREE_PRODUCT:
         return _free_product(terms, lines) is not None
@@ -125,18 +137,13 @@ def _amount(terms: Terms, order: OrderPlaced) -> Decimal:
     if terms.is_restricted:
         worth = total(line.value for line in matching(terms, order.lines))
         base = min(max(worth, ZERO), order.total)
-    value = terms.value or ZERO
     match terms.type:
-        case TermsType.PERCENTAGE:
-            return _at_most(quotient((base, value), (100,)), terms.capping).half_up(places)
-        case TermsType.FIXED:
-            return quotient((min(value, base),)).half_up(places)
+        case TermsType.PERCENTAGE | TermsType.FIXED | TermsType.CUSTOM:
+            return off_worth(terms, base, places)
         case TermsType.FREE_PRODUCT:
             return quotient((_free_product(terms, order.lines) or ZERO,)).half_up(places)
         case TermsType.FREE_SHIPPING:
             return quotient((order.shipping,)).half_up(places)
-        case TermsType.CUSTOM:
-            return ZERO
 
 
 def _at_most(amount: Quotient, capping: Decimal | None) -> Quotient:
