@@ -3,33 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from pydantic import Field, WithJsonSchema
+from pydantic import Field, PlainValidator, WithJsonSchema
 
 from schemas.definitions import STORABLE, Definition, characters, exact_characters, validated
-from schemas.fields import CUSTOMER_ID_PATTERN, Id, Outgoing
+from schemas.fields import CUSTOMER_ID_PATTERN, Id, Outgoing, Source, Terms, as_money
 from schemas.partners.answers import Pagination, Success
 
+TOTAL: Final = (
+    "Must be a number from 0 up of at most 12 digits before the point and 6 after it, or null"
+)
 MESSAGES: Final[Mapping[str, str]] = {
     "code": "Must be at least 1 character",
     "shop_id": "Must be the id of a shop",
     "notes": "Must be at most 255 characters, or null",
     "reason": "Must be between 1 and 255 characters",
     "selected_product_id": "Must be the id of a product, or null",
+    "total": TOTAL,
     "game_id": "Must be the id of a game",
     "customer_id": "Must be between 1 and 128 characters, without white space at its ends",
 }
 
+
+def _total(value: Any) -> Decimal:
+    number = as_money(Decimal(value)) if type(value) in (int, Decimal) else None
+    if number is None or number < 0:
+        raise ValueError("no amount")
+    return number
+
+
+Total = Annotated[
+    Decimal,
+    PlainValidator(_total),
+    WithJsonSchema({"type": "number", "minimum": 0, "exclusiveMaximum": 10**12}),
+]
+"""What is paid for, before the coupon."""
 Remark = Annotated[str, characters(0, 255), STORABLE]
 
 
 class VerifyCode(Definition):
-    """A code as typed, or what a scanner read: a link or text that has the code in it."""
+    """A code as typed, or what a scanner read: a link or text that has the code in it.
+
+    With a `total` the coupon's terms are held against it.
+    """
 
     code: Annotated[str, characters(1, None), STORABLE]
     shop_id: Id
+    total: Total | None = None
 
 
 class StaffStep(Definition):
@@ -41,6 +64,12 @@ class StaffStep(Definition):
     reason: Remark | None = None
 
 
+class StaffRedemption(StaffStep):
+    """The same of a redemption; with a `total` the coupon's terms are held against it."""
+
+    total: Total | None = None
+
+
 class IssueByHand(Definition):
     """Who gets a coupon of which game, and why."""
 
@@ -50,13 +79,18 @@ class IssueByHand(Definition):
 
 
 def read_verify_code(fields: Mapping[str, Any]) -> VerifyCode:
-    """Raises InvalidDefinition."""
+    """Of fields whose fractions are Decimals. Raises InvalidDefinition."""
     return validated(VerifyCode, fields, MESSAGES)
 
 
 def read_staff_step(fields: Mapping[str, Any]) -> StaffStep:
     """Raises InvalidDefinition."""
     return validated(StaffStep, fields, MESSAGES)
+
+
+def read_staff_redemption(fields: Mapping[str, Any]) -> StaffRedemption:
+    """Of fields whose fractions are Decimals. Raises InvalidDefinition."""
+    return validated(StaffRedemption, fields, MESSAGES)
 
 
 def read_issue_by_hand(fields: Mapping[str, Any]) -> IssueByHand:
@@ -70,31 +104,45 @@ Instant = Annotated[
 ]
 """UTC with six decimals."""
 Status = Literal["active", "reserved", "redeemed", "expired", "cancelled"]
+Word = Literal[
+    "issued", "reserved", "released", "used", "redeemed", "reinstated", "expired", "cancelled"
+]
 Number = Annotated[int, Field(ge=0)]
+Discount = Annotated[
+    Decimal | None, WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0}, {"type": "null"}]})
+]
+"""An exact amount."""
 
 
 class StaffCoupon(Outgoing):
     """A coupon as it stands now, whether or not anybody has recorded what time did to it.
 
-    `days_until_expiry` counts the day begun as a whole one; null for a coupon without end.
+    `days_until_expiry` counts the day begun as a whole one; null for a coupon without end. Of a game's coupon `source`
+    names the game and `terms` is null; of any other `game_id` is.
     """
 
     coupon_id: UUID
     code: str
     status: Status
     customer_id: str
-    game_id: Id
+    game_id: Id | None
     issued_at: Instant
     expires_at: Instant | None
     is_unlimited: bool
     days_until_expiry: Number | None
     reserved_until: Instant | None
     redeemed_at: Instant | None
+    source: Source
+    terms: Terms | None
 
 
 class HistoryEntry(Outgoing):
-    """What happened to a coupon, when, by whom and why; `status` is the one it has had from then on."""
+    """What happened to a coupon, when, by whom and why; `status` is the one it has had from then on.
 
+    `used` is a use that leaves some, `redeemed` the last one.
+    """
+
+    word: Word
     status: Status
     at: Instant
     actor: str
@@ -116,7 +164,7 @@ class Owner(Outgoing):
 
 
 class CouponGame(Outgoing):
-    """What the coupon is good for."""
+    """What a game's coupon is good for."""
 
     id: Id
     name: str
@@ -130,6 +178,12 @@ class OneCoupon(Outgoing):
     coupon: StaffCoupon
 
 
+class Redeemed(OneCoupon):
+    """A coupon that was used, and what that takes off the total: null without one, and where only lines would tell."""
+
+    discount: Discount
+
+
 class OneCouponWithHistory(Outgoing):
     """A coupon with its history."""
 
@@ -139,23 +193,25 @@ class OneCouponWithHistory(Outgoing):
 class Verified(OneCoupon):
     """A coupon that can be used, and its owner's active coupons: how many, of how many games.
 
-    `usable_here` is false while another shop has reserved it.
+    `usable_here` is false while another shop has reserved it. `discount` as of a redemption.
     """
 
+    discount: Discount
     usable_here: bool
     owner: Owner
-    game: CouponGame
+    game: CouponGame | None
     games_count: Number
     coupons_count: Number
 
 
 class Previewed(OneCoupon):
-    """Whether this shop could redeem the coupon now and, if not, why not."""
+    """Whether this shop could redeem the coupon now and, if not, why not. `discount` as of a redemption."""
 
+    discount: Discount
     can_apply: bool
     error_code: str | None
     reason: str | None
-    game: CouponGame
+    game: CouponGame | None
 
 
 class SomeCoupons(Outgoing):
@@ -170,6 +226,13 @@ class CouponAnswer(Success):
 
     message: str
     data: OneCoupon
+
+
+class CouponRedeemed(Success):
+    """One coupon, just used."""
+
+    message: str
+    data: Redeemed
 
 
 class CouponShown(Success):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import assert_never
 
 from services.adapters.postgres import coupons, inbox, rules
@@ -16,17 +17,23 @@ from services.adapters.postgres.pool import Connection
 from services.decisions.manner import Manner
 from services.decisions.recording import NO_RULES, write
 from services.decisions.rows import Owner, Rows
-from services.domain.arrival import LockedCustomer
+from services.decisions.till import judge
+from services.domain.arrival import CustomerKey, LockedCustomer
 from services.domain.coupons import lifecycle
 from services.domain.coupons.coupon import Coupon, Step
+from services.domain.coupons.discounts import TermsReason
 from services.domain.coupons.lifecycle import StepRefusal, Steps, settle
 from services.domain.program import Game, Program
+
+Refusal = StepRefusal | TermsReason
+"""Why a step cannot be taken: as the coupon stands, or by its terms."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepRequest:
     """Who wants which step, at which shop, and why. `reserve_for` is how long a reservation lasts.
 
+    `total` of what is paid for, where a redemption tells it: the coupon's terms are held against it.
     `traceparent` names the trace that the request belongs to, if any.
     """
 
@@ -36,17 +43,22 @@ class StepRequest:
     actor: str
     reason: str | None = None
     reserve_for: timedelta = timedelta()
+    total: Decimal | None = None
     traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepAnswer:
-    """The coupon as it was found and as it stands now, when that was, and the refusal if the step was not taken."""
+    """The coupon as it was found and as it stands now, when that was, and the refusal if the step was not taken.
+
+    `discount` is what a redemption takes off its total, where that can be said.
+    """
 
     before: Coupon
     coupon: Coupon
     at: datetime
-    refusal: StepRefusal | None = None
+    refusal: Refusal | None = None
+    discount: Decimal | None = None
 
 
 async def take_step(
@@ -61,25 +73,75 @@ async def take_step(
     (row,) = await coupons.with_owners(connection, [request.coupon_id])
     before = coupon_from(row)
     settled = settle(before, locked.at)
-    used = NO_RULES
-    if request.step is Step.REINSTATED and before.game_id is not None:
-        used = Program(games=await rules.load_games(connection, [before.game_id]))
-        holders = await coupons.holders(connection, {(locked.number, before.game_id)})
-        holder = coupon_from(holders[0]) if holders else None
-        steps = _reinstated(request, settled.coupon, locked, used.games[before.game_id], holder)
-    elif request.step is Step.REINSTATED:
-        steps = _given_back(request, settled.coupon, locked)
-    else:
-        steps = _taken(request, settled.coupon, locked)
+    answer = await _answer(connection, request, settled.coupon, key, locked, manner.clock_offset)
     rows = Rows(writing=manner.writing)
     owner = Owner.of_row(row, request.actor, request.traceparent)
-    taken = () if isinstance(steps, StepRefusal) else steps
-    for change in (*settled.effects, *taken):
+    for change in (*settled.effects, *answer.steps):
         rows.add_step(change, owner)
-    await write(connection, rows, by_copy=manner.by_copy, rules=used)
-    refusal = steps if isinstance(steps, StepRefusal) else None
-    after = taken[-1].coupon if taken else settled.coupon
-    return StepAnswer(before=before, coupon=after, at=locked.at, refusal=refusal)
+    await write(connection, rows, by_copy=manner.by_copy, rules=answer.rules)
+    return StepAnswer(
+        before=before,
+        coupon=answer.steps[-1].coupon if answer.steps else settled.coupon,
+        at=locked.at,
+        refusal=answer.refusal,
+        discount=answer.discount,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    """Steps, the last one on the coupon itself, or why there are none; by rules that are to be in force still."""
+
+    steps: Steps = ()
+    refusal: Refusal | None = None
+    rules: Program = NO_RULES
+    discount: Decimal | None = None
+
+
+def _answered(steps: Steps | Refusal, used: Program = NO_RULES) -> _Answer:
+    if isinstance(steps, tuple):
+        return _Answer(steps=steps, rules=used)
+    return _Answer(refusal=steps, rules=used)
+
+
+async def _answer(
+    connection: Connection,
+    request: StepRequest,
+    coupon: Coupon,
+    owner: CustomerKey,
+    locked: LockedCustomer,
+    clock_offset: timedelta,
+) -> _Answer:
+    """What comes of the request for this coupon, settled, of a customer who is locked."""
+    if request.step is Step.REDEEMED:
+        return await _redeemed(connection, request, coupon, owner, locked, clock_offset)
+    if request.step is not Step.REINSTATED:
+        return _answered(_taken(request, coupon, locked))
+    if coupon.game_id is None:
+        return _answered(_given_back(request, coupon, locked))
+    used = Program(games=await rules.load_games(connection, [coupon.game_id]))
+    holders = await coupons.holders(connection, {(locked.number, coupon.game_id)})
+    holder = coupon_from(holders[0]) if holders else None
+    game = used.games[coupon.game_id]
+    return _answered(_reinstated(request, coupon, locked, game, holder), used)
+
+
+async def _redeemed(
+    connection: Connection,
+    request: StepRequest,
+    coupon: Coupon,
+    owner: CustomerKey,
+    locked: LockedCustomer,
+    clock_offset: timedelta,
+) -> _Answer:
+    """One use, if the state machine and then the coupon's terms have nothing against it."""
+    steps = _taken(request, coupon, locked)
+    if isinstance(steps, StepRefusal):
+        return _Answer(refusal=steps)
+    judged = await judge(connection, coupon, request.total, owner, clock_offset)
+    if isinstance(judged.answer, TermsReason):
+        return _Answer(refusal=judged.answer, rules=judged.rules)
+    return _Answer(steps=steps, rules=judged.rules, discount=judged.answer.discount)
 
 
 def _taken(request: StepRequest, coupon: Coupon, locked: LockedCustomer) -> Steps | StepRefusal:

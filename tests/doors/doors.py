@@ -23,7 +23,7 @@ from services.adapters.redis_locks import CustomerLocks
 from services.api.partners import staff_issue
 from services.api.partners.staff_answers import NOT_RESERVED_HERE, REFUSALS, RESERVED_HERE
 from services.decisions.manner import Manner, Writing
-from services.decisions.steps import StepRequest, take_step
+from services.decisions.steps import Refusal, StepRequest, take_step
 from services.decisions.transaction import Alongside, Deciding
 from services.domain.arrival import Verdict
 from services.domain.coupons.coupon import Step
@@ -104,7 +104,7 @@ class AskedByHand:
 
 Reports = Sequence[Report]
 Events = Callable[[House, timedelta, Sequence[ConsumerRecord]], Awaitable[Reports]]
-Steps = Callable[[House, timedelta, AskedStep], Awaitable[StepRefusal | None]]
+Steps = Callable[[House, timedelta, AskedStep], Awaitable[Refusal | None]]
 ByHand = Callable[[House, timedelta, AskedByHand], Awaitable[DeclineReason | None]]
 Time = Callable[[House, timedelta], Awaitable[None]]
 
@@ -248,7 +248,7 @@ def _unstorable(house: House) -> Alongside:
 # --- Staff
 
 
-async def taken(house: House, offset: timedelta, asked: AskedStep) -> StepRefusal | None:
+async def taken(house: House, offset: timedelta, asked: AskedStep) -> Refusal | None:
     """The step itself, in a transaction of ours."""
     request = StepRequest(
         coupon_id=asked.coupon_id,
@@ -275,7 +275,7 @@ STEP_WORDS: Final = {
 }
 
 
-async def taken_over_http(house: House, offset: timedelta, asked: AskedStep) -> StepRefusal | None:
+async def taken_over_http(house: House, offset: timedelta, asked: AskedStep) -> Refusal | None:
     """The step as staff's app asks for it."""
     path = f"/{asked.coupon_id}/{STEP_WORDS[asked.step]}"
     body = {"shop_id": asked.shop_id, "reason": asked.reason}

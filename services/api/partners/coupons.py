@@ -18,12 +18,15 @@ from schemas.partners.staff_coupons import (
     CouponAnswer,
     CouponList,
     CouponPreview,
+    CouponRedeemed,
     CouponShown,
     CouponVerified,
     IssueByHand,
+    StaffRedemption,
     StaffStep,
     VerifyCode,
     read_issue_by_hand,
+    read_staff_redemption,
     read_staff_step,
     read_verify_code,
 )
@@ -142,7 +145,8 @@ async def issue_coupon(call: Asked) -> Reply:
 )
 async def verify_code(call: Asked) -> Reply:
     """Say whose coupon a code is and whether it can be used; nothing changes."""
-    return await staff_verify.verify(call, await _read(call, read_verify_code))
+    asked = defined(read_verify_code, await call.exact_object())
+    return await staff_verify.verify(call, asked)
 
 
 @router.get("/{coupon_id}", responses=gives(200, CouponShown, "The coupon and its history."))
@@ -157,11 +161,12 @@ async def get_coupon(call: Asked, coupon_id: CouponId) -> Reply:
 @router.post(
     "/{coupon_id}/preview",
     responses=gives(200, CouponPreview, "What redeeming would do.", 400),
-    openapi_extra=takes(StaffStep, changes=False),
+    openapi_extra=takes(StaffRedemption, changes=False),
 )
 async def preview_redeeming(call: Asked, coupon_id: CouponId) -> Reply:
     """Say what redeeming would do; nothing changes."""
-    return await staff_steps.preview(call, coupon_id, await _read(call, read_staff_step))
+    asked = defined(read_staff_redemption, await call.exact_object())
+    return await staff_steps.preview(call, coupon_id, asked)
 
 
 @router.post("/{coupon_id}/reserve", **_STEP)
@@ -176,10 +181,15 @@ async def release_coupon(call: Asked, coupon_id: CouponId) -> Reply:
     return await _take(call, coupon_id, Step.RELEASED)
 
 
-@router.post("/{coupon_id}/redeem", **_STEP)
+@router.post(
+    "/{coupon_id}/redeem",
+    responses=gives(200, CouponRedeemed, "The coupon after one use.", 400, 409),
+    openapi_extra=takes(StaffRedemption),
+)
 async def redeem_coupon(call: Asked, coupon_id: CouponId) -> Reply:
-    """Use a coupon."""
-    return await _take(call, coupon_id, Step.REDEEMED)
+    """Use a coupon, once."""
+    asked = defined(read_staff_redemption, await call.exact_object())
+    return await staff_steps.take(call, coupon_id, Step.REDEEMED, asked)
 
 
 @router.post("/{coupon_id}/reinstate", **_STEP)

@@ -2,14 +2,16 @@
 -- coupon is now, and never before anything that was decided for its owner.
 
 -- name: coupon
--- A coupon by id, with its owner and game; and, also without any such coupon, whether the shop is the partner's own.
+-- A coupon by id, with its owner and its game, if it is of one; and, also without any such coupon, whether the shop is the
+-- partner's own.
 SELECT EXISTS (SELECT FROM shops s WHERE s.id = $2) AS is_own_shop, found.*
 FROM (VALUES (1)) AS one (row) LEFT JOIN (
     SELECT c.id, c.code, c.code_prefix, c.game_id, c.status, c.issued_at, c.expires_at, c.holds_single_place, c.steps,
-           c.notice_at, c.reserved_until, c.reserved_shop_id, c.redeemed_at, c.redeemed_order_id, cu.customer_id,
+           c.notice_at, c.reserved_until, c.reserved_shop_id, c.redeemed_at, c.redeemed_order_id, c.source_kind,
+           c.source_id, c.terms, c.used_count, c.program_version, cu.customer_id,
            greatest(cu.last_at, clock_timestamp() + $3::interval) AS at,
            g.name, g.reward_description, g.product_ids
-    FROM coupons c JOIN customers cu USING (customer_no) JOIN games g ON g.id = c.game_id
+    FROM coupons c JOIN customers cu USING (customer_no) LEFT JOIN games g ON g.id = c.game_id
     WHERE c.id = $1
 ) AS found ON true;
 
@@ -19,13 +21,13 @@ SELECT * FROM staff_coupon_of_code($1, $2, $3, $4);
 
 -- name: history
 -- Everything recorded of a coupon, its issue first. By hand somebody issued it, who is in the audit trail.
-SELECT 0 AS step, 'active' AS status, c.issued_at AS at, coalesce(a.actor, 'issuer') AS actor,
+SELECT 0 AS step, 'issued' AS word, 'active' AS status, c.issued_at AS at, coalesce(a.actor, 'issuer') AS actor,
        a.after ->> 'reason' AS reason, NULL::bigint AS shop_id, NULL::text AS order_id
 FROM coupons c LEFT JOIN audit_log a
     ON a.partner_id = c.partner_id AND a.action = 'coupon.issued' AND a.subject_id = c.id::text
 WHERE c.id = $1
 UNION ALL
-SELECT step, status, at, actor, reason, shop_id, order_id FROM coupon_history WHERE coupon_id = $1
+SELECT step, word, status, at, actor, reason, shop_id, order_id FROM coupon_history WHERE coupon_id = $1
 ORDER BY step;
 
 -- name: walk
@@ -70,11 +72,25 @@ WHERE g.partner_id = $1::bigint AND c.partner_id = $1 AND c.status IN ('active',
   AND ($7::date IS NULL OR c.issued_at < ($7::date + 1)::timestamp AT TIME ZONE $8::text)
 ORDER BY c.id DESC LIMIT $9
 
+-- name: walk_lapsed_of_no_game
+-- The same of those that no game issued: everybody's stand together in the order of `coupons_by_game`, and no plan comes by
+-- them in another way.
+SELECT c.id FROM unnest('{active,reserved}'::text[]) AS open (status)
+CROSS JOIN LATERAL (
+    SELECT k.id FROM coupons k
+    WHERE k.game_id IS NULL AND k.status = open.status AND k.expires_at <= $2::timestamptz AND k.partner_id = $1::bigint
+      AND ($6::date IS NULL OR k.issued_at >= $6::timestamp AT TIME ZONE $8::text)
+      AND ($7::date IS NULL OR k.issued_at < ($7::date + 1)::timestamp AT TIME ZONE $8::text)
+    ORDER BY k.game_id, k.expires_at OFFSET 0
+) AS c
+WHERE $3::bigint IS NOT NULL AND $4::text = 'expired' AND $5::bigint IS NULL
+ORDER BY c.id DESC LIMIT $9
+
 -- name: page_of_walks
 -- What is left of the walks behind the first $10 of all.
 SELECT c.id, c.code, c.code_prefix, c.game_id, c.status, c.issued_at, c.expires_at, c.holds_single_place, c.steps,
-       c.notice_at, c.reserved_until, c.reserved_shop_id, c.redeemed_at, c.redeemed_order_id, cu.customer_id,
-       greatest(cu.last_at, $2::timestamptz) AS at
+       c.notice_at, c.reserved_until, c.reserved_shop_id, c.redeemed_at, c.redeemed_order_id, c.source_kind, c.source_id,
+       c.terms, c.used_count, c.program_version, cu.customer_id, greatest(cu.last_at, $2::timestamptz) AS at
 FROM (SELECT id FROM ({walks}) AS walked ORDER BY id DESC OFFSET $10 LIMIT $9 - $10) AS chosen
 JOIN coupons c USING (id) JOIN customers cu USING (customer_no)
 ORDER BY c.id DESC;
@@ -110,7 +126,8 @@ WITH wanted AS MATERIALIZED (
 SELECT counted.total, page.*
 FROM (SELECT count(*) AS total FROM wanted) AS counted LEFT JOIN (
     SELECT c.id, c.code, c.code_prefix, c.game_id, c.status, c.issued_at, c.expires_at, c.holds_single_place, c.steps,
-           c.notice_at, c.reserved_until, c.reserved_shop_id, c.redeemed_at, c.redeemed_order_id, cu.customer_id,
+           c.notice_at, c.reserved_until, c.reserved_shop_id, c.redeemed_at, c.redeemed_order_id, c.source_kind,
+           c.source_id, c.terms, c.used_count, c.program_version, cu.customer_id,
            greatest(cu.last_at, $2::timestamptz) AS at
     FROM (SELECT id FROM wanted ORDER BY id DESC OFFSET $10 LIMIT $11) AS chosen
     JOIN coupons c USING (id) JOIN customers cu USING (customer_no)

@@ -7,15 +7,20 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from schemas.fields import rfc3339
+from services.adapters.wire import source_value, terms_value
 from services.api.partners.envelope import Refusal
 from services.api.partners.staff_lookups import Found, FoundInGame
 from services.domain.coupons.codes import display
 from services.domain.coupons.coupon import Coupon, CouponStatus, Step
+from services.domain.coupons.discounts import TermsReason
 from services.domain.coupons.effects import DeclineReason
 from services.domain.coupons.lifecycle import StepRefusal
+from services.domain.origins import Source, SourceKind
+
+Why = StepRefusal | TermsReason
 
 NOT_ALLOWED: Final = "OPERATION_NOT_ALLOWED"
-REFUSALS: Final[Mapping[StepRefusal, tuple[int, str, str]]] = {
+REFUSALS: Final[Mapping[Why, tuple[int, str, str]]] = {
     StepRefusal.ALREADY_REDEEMED: (409, "COUPON_ALREADY_USED", "Coupon has already been used"),
     StepRefusal.EXPIRED: (409, "COUPON_EXPIRED", "Coupon has expired"),
     StepRefusal.CANCELLED: (409, NOT_ALLOWED, "Coupon has been cancelled"),
@@ -23,6 +28,9 @@ REFUSALS: Final[Mapping[StepRefusal, tuple[int, str, str]]] = {
     StepRefusal.NOT_RESERVED: (409, NOT_ALLOWED, "Coupon is not in pending status"),
     StepRefusal.NOT_REDEEMED: (409, NOT_ALLOWED, "Coupon has not been used"),
     StepRefusal.ACTIVE_COUPON_EXISTS: (409, NOT_ALLOWED, "Customer has another active coupon of this game"),
+    TermsReason.TIER_TOO_LOW: (409, "TIER_TOO_LOW", "Customer is no longer in the tier that this coupon is for"),
+    TermsReason.PLATFORM_NOT_ALLOWED: (409, "PLATFORM_NOT_ALLOWED", "Coupon cannot be used in a shop"),
+    TermsReason.BELOW_MIN_ORDER_VALUE: (409, "BELOW_MIN_ORDER_VALUE", "Total is below the minimum of this coupon"),
 }  # fmt: skip
 RESERVED_HERE: Final = (409, NOT_ALLOWED, "Coupon is already pending at this shop")
 NOT_RESERVED_HERE: Final = (403, "FORBIDDEN", "Coupon is not pending at this shop")
@@ -41,8 +49,9 @@ _DAY: Final = timedelta(days=1)
 
 
 def coupon_body(coupon: Coupon, customer_id: str, at: datetime) -> dict[str, Any]:
-    """A settled coupon as it stands at that instant."""
-    expires_at = coupon.expires_at
+    """A settled coupon as it stands at that instant: with source and terms as its events have them."""
+    expires_at, terms = coupon.expires_at, coupon.terms
+    source = coupon.source or Source(SourceKind.GAME, str(coupon.game_id))
     return {
         "coupon_id": coupon.id,
         "code": display(coupon.code, coupon.code_prefix),
@@ -55,6 +64,8 @@ def coupon_body(coupon: Coupon, customer_id: str, at: datetime) -> dict[str, Any
         "days_until_expiry": None if expires_at is None else max(0, -((at - expires_at) // _DAY)),
         "reserved_until": _instant(coupon.reserved_until),
         "redeemed_at": _instant(coupon.redeemed_at),
+        "source": source_value(source),
+        "terms": None if terms is None else terms_value(terms, coupon.used_count),
     }
 
 
@@ -63,8 +74,10 @@ def found_body(found: Found) -> dict[str, Any]:
     return coupon_body(found.coupon, found.customer_id, found.at)
 
 
-def game_body(found: FoundInGame) -> dict[str, Any]:
-    """What the coupon is good for."""
+def game_body(found: FoundInGame) -> dict[str, Any] | None:
+    """What a game's coupon is good for; of others its terms say so."""
+    if found.coupon.game_id is None:
+        return None
     return {
         "id": found.coupon.game_id,
         "name": found.game_name,
@@ -77,6 +90,7 @@ def history_body(history: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The coupon's history, oldest entry first."""
     return [
         {
+            "word": entry["word"],
             "status": entry["status"],
             "at": rfc3339(entry["at"]),
             "actor": entry["actor"],
@@ -89,7 +103,7 @@ def history_body(history: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def refused(
-    refusal: StepRefusal, step: Step, shop_id: int, coupon: Coupon, body: Mapping[str, Any]
+    refusal: Why, step: Step, shop_id: int, coupon: Coupon, body: Mapping[str, Any]
 ) -> Refusal:
     """Why this step cannot be taken at this shop; `body` shows how the coupon stands."""
     status, error_code, message = REFUSALS[refusal]

@@ -107,5 +107,5 @@ def walking(name: str, ways: Ways) -> str:
         for status, is_gathered in ways
     ]
     if any(status is CouponStatus.EXPIRED for status, _ in ways):
-        walks.append(_SQL["walk_lapsed"])
+        walks += [_SQL["walk_lapsed"], _SQL["walk_lapsed_of_no_game"]]
     return _SQL[name].format(walks=" UNION ALL ".join(f"({walk})" for walk in walks))

@@ -22,6 +22,7 @@ from services.api.edge.tenant import lent
 from services.domain.coupons.codes import parse
 from services.domain.coupons.coupon import Coupon
 from services.domain.coupons.lifecycle import settle
+from services.domain.terms import Terms
 
 FOREIGN_SHOP: Final = {"shop_id": ["Must be the id of one of your shops"]}
 LONGEST_PREFIX: Final = 12
@@ -31,6 +32,7 @@ TIME: Final = "time"
 _SQL = queries("staff", __package__)
 _words = re.compile(r"[^!-,./:-@\[-`{-~]+").findall
 """What stands between the marks of links, JSON and the like; a dash is none of them."""
+_is_id = re.compile(r"[1-9][0-9]{0,18}", re.ASCII).fullmatch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +47,13 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundInGame(Found):
-    """With what it is good for."""
+    """With what it is good for. `product_ids` are those that it is for, if it names any.
 
-    game_name: str
-    reward_description: str
+    Of a coupon that no game issued its terms say it: it has no name and no description.
+    """
+
+    game_name: str | None
+    reward_description: str | None
     product_ids: tuple[int, ...]
 
 
@@ -100,7 +105,7 @@ async def history_of(connection: asyncpg.Connection, found: Found) -> list[Mappi
     rows = await connection.fetch(_SQL["history"], found.stored.id)
     unrecorded = [
         {
-            "status": change.coupon.status, "at": change.at, "actor": TIME,
+            "word": change.step, "status": change.coupon.status, "at": change.at, "actor": TIME,
             "reason": change.reason, "shop_id": None, "order_id": None,
         }
         for change in settle(found.stored, found.at).effects
@@ -130,5 +135,11 @@ def _found_in_game(row: asyncpg.Record) -> FoundInGame | None:
         at=row["at"],
         game_name=row["name"],
         reward_description=row["reward_description"],
-        product_ids=tuple(row["product_ids"]),
+        product_ids=_products_of(stored.terms) if stored.terms else tuple(row["product_ids"]),
     )
+
+
+def _products_of(terms: Terms) -> tuple[int, ...]:
+    """Ids of products that terms name; none where they name anything else too, which no id can be held against."""
+    ids = tuple(int(each) for each in terms.product_ids if _is_id(each))
+    return ids if len(ids) == len(terms.product_ids) and not terms.collection_ids else ()

@@ -14,7 +14,7 @@ from uuid import UUID
 import asyncpg
 
 from schemas.fields import rfc3339
-from schemas.partners.staff_coupons import StaffStep
+from schemas.partners.staff_coupons import StaffRedemption, StaffStep
 from services.adapters.postgres.catalogue import PRODUCTS, unknown_entries
 from services.adapters.postgres.failures import CONFLICTS, LostRace
 from services.api.edge import audit
@@ -25,9 +25,11 @@ from services.api.edge.reply import Reply
 from services.api.partners.envelope import success
 from services.api.partners.staff_answers import coupon_body, found_body, game_body, refused
 from services.api.partners.staff_lookups import FoundInGame, by_id
-from services.decisions.steps import StepAnswer, StepRequest, take_step
+from services.decisions.steps import Refusal, StepAnswer, StepRequest, take_step
+from services.decisions.till import judge
 from services.domain.coupons import lifecycle
 from services.domain.coupons.coupon import Coupon, Step
+from services.domain.coupons.discounts import TermsReason
 from services.domain.coupons.lifecycle import StepRefusal, closed_reason
 
 UNFIT_PRODUCT: Final = {"selected_product_id": ["Must be the id of a product the coupon is for"]}
@@ -43,6 +45,7 @@ async def take(call: Call, coupon_id: UUID, step: Step, asked: StaffStep) -> Rep
         actor=call.caller.actor,
         reason=asked.reason or asked.notes or None,
         reserve_for=reserve_for,
+        total=asked.total if isinstance(asked, StaffRedemption) else None,
         traceparent=call.traceparent,
     )
 
@@ -60,28 +63,37 @@ async def take(call: Call, coupon_id: UUID, step: Step, asked: StaffStep) -> Rep
         if answer.refusal is not None:
             return _refused(call, request, answer, answer.refusal, body)
         await _audit(connection, call, step, asked, answer)
-        return success({"coupon": body}, message=f"Coupon {step} successfully")
+        data: dict[str, Any] = {"coupon": body}
+        if step is Step.REDEEMED:
+            data["discount"] = answer.discount
+        return success(data, message=f"Coupon {step} successfully")
 
     return await once(call, beginning_again(work))
 
 
-async def preview(call: Call, coupon_id: UUID, asked: StaffStep) -> Reply:
+async def preview(call: Call, coupon_id: UUID, asked: StaffRedemption) -> Reply:
     """200 with what redeeming the coupon at this shop would do now. Raises Problem 404, 422."""
     async with call.reading() as connection:
         found = await by_id(connection, coupon_id, call.api.manner.clock_offset, asked.shop_id)
         await _know_product(connection, call, found, asked.selected_product_id)
-    redeemed = lifecycle.redeem(found.coupon, found.at, shop_id=asked.shop_id)
-    body = found_body(found)
-    problem = None
-    if isinstance(redeemed, StepRefusal):
-        problem = refused(redeemed, Step.REDEEMED, asked.shop_id, found.coupon, body)
+        owner = (call.partner_id, found.customer_id)
+        offset = call.api.manner.clock_offset
+        judged = await judge(connection, found.coupon, asked.total, owner, offset)
+    step = lifecycle.redeem(found.coupon, found.at, shop_id=asked.shop_id)
+    body, problem, discount = found_body(found), None, None
+    if isinstance(step, StepRefusal):
+        problem = refused(step, Step.REDEEMED, asked.shop_id, found.coupon, body)
+    elif isinstance(judged.answer, TermsReason):
+        problem = refused(judged.answer, Step.REDEEMED, asked.shop_id, found.coupon, body)
     else:
-        body = coupon_body(redeemed.coupon, found.customer_id, found.at)
+        body = coupon_body(step.coupon, found.customer_id, found.at)
+        discount = judged.answer.discount
     return success(
         {
             "can_apply": problem is None,
             "error_code": problem.error_code if problem else None,
             "reason": problem.message if problem else None,
+            "discount": discount,
             "coupon": body,
             "game": game_body(found),
         }
@@ -116,7 +128,7 @@ def _refused(
     call: Call,
     request: StepRequest,
     answer: StepAnswer,
-    refusal: StepRefusal,
+    refusal: Refusal,
     body: Mapping[str, Any],
 ) -> Reply:
     """The refusal: raised where nothing is to be kept, returned where time's own steps are."""
@@ -147,5 +159,6 @@ def _state(coupon: Coupon) -> dict[str, Any]:
         "status": coupon.status,
         "reserved_shop_id": coupon.reserved_shop_id,
         "redeemed_order_id": coupon.redeemed_order_id,
+        "used_count": coupon.used_count,
         **{name: None if at is None else rfc3339(at) for name, at in instants.items()},
     }

@@ -15,9 +15,12 @@ from services.api.edge.reply import Reply
 from services.api.partners.envelope import success
 from services.api.partners.staff_answers import found_body, game_body, refused
 from services.api.partners.staff_lookups import FoundInGame, by_code, code_in
+from services.decisions.till import judge, judge_at_once
 from services.domain.coupons.codes import is_prefix
 from services.domain.coupons.coupon import CouponStatus, Step
+from services.domain.coupons.discounts import TermsReason
 from services.domain.coupons.lifecycle import closed_reason
+from services.domain.coupons.till import TillAnswer
 
 
 async def verify(call: Call, asked: VerifyCode) -> Reply:
@@ -36,9 +39,13 @@ async def verify(call: Call, asked: VerifyCode) -> Reply:
     body = found_body(found)
     if reason := closed_reason(found.coupon):
         raise refused(reason, Step.REDEEMED, asked.shop_id, found.coupon, body)
+    answer = await _judged(call, found, asked)
+    if isinstance(answer, TermsReason):
+        raise refused(answer, Step.REDEEMED, asked.shop_id, found.coupon, body)
     return success(
         {
             "coupon": body,
+            "discount": answer.discount,
             "usable_here": _usable_at(found, asked.shop_id),
             "owner": {"customer_id": found.customer_id},
             "game": game_body(found),
@@ -47,6 +54,16 @@ async def verify(call: Call, asked: VerifyCode) -> Reply:
         },
         message="Coupon is valid",
     )
+
+
+async def _judged(call: Call, found: FoundInGame, asked: VerifyCode) -> TillAnswer | TermsReason:
+    """What the coupon's terms say; most of them without asking anybody."""
+    answer = judge_at_once(found.coupon, asked.total)
+    if answer is not None:
+        return answer
+    owner, offset = (call.partner_id, found.customer_id), call.api.manner.clock_offset
+    async with call.reading() as connection:
+        return (await judge(connection, found.coupon, asked.total, owner, offset)).answer
 
 
 def _stop_guessing(call: Call) -> None:

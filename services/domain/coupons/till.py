@@ -17,6 +17,12 @@ from services.domain.values import quickly_made
 
 CHANNEL: Final = "pos"
 """What platforms call a till."""
+REASONS: Final = (
+    TermsReason.TIER_TOO_LOW,
+    TermsReason.PLATFORM_NOT_ALLOWED,
+    TermsReason.BELOW_MIN_ORDER_VALUE,
+)
+"""All that can be said against it here, in the order in which they are named."""
 _NEEDS_MORE: Final = frozenset({TermsType.FREE_PRODUCT, TermsType.FREE_SHIPPING})
 """Than a total: nobody ships from a till, and no price is told."""
 

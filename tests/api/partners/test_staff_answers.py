@@ -5,6 +5,7 @@ from __future__ import annotations
 from services.api.partners.staff_answers import DECLINES, REFUSALS, declined
 from services.domain.coupons.effects import DeclineReason
 from services.domain.coupons.lifecycle import StepRefusal
+from services.domain.coupons.till import REASONS
 
 
 def test_staff_are_told_every_decline() -> None:
@@ -14,5 +15,7 @@ def test_staff_are_told_every_decline() -> None:
 
 
 def test_staff_are_told_every_refusal() -> None:
-    """The same of a step that cannot be taken."""
-    assert list(REFUSALS) == list(StepRefusal)
+    """The same of a step that cannot be taken, as the coupon stands or by its terms at a till."""
+    assert list(REFUSALS) == [*StepRefusal, *REASONS]
+    sentences = [message for _, _, message in REFUSALS.values()]
+    assert len(set(sentences)) == len(sentences)

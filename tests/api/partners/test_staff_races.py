@@ -21,8 +21,9 @@ from services.domain.coupons.coupon import TRANSITIONS, CouponStatus, Step
 from services.runtime.serving import serving
 from services.runtime.settings import Settings
 from tests.api.games import a_game
-from tests.api.staff_stand import STEPS, a_coupon, queued, step
+from tests.api.staff_stand import STEPS, a_coupon, a_shop, queued, step, verify
 from tests.api.stand import Partner, token
+from tests.stand.real_shop import RealShop
 
 ROUNDS = int(os.environ.get("RACE_ROUNDS", "4"))
 AT_ONCE = 50
@@ -108,3 +109,29 @@ async def test_race_of_any_steps_leaves_a_path(staff: Partner) -> None:
         assert set(counted) == {200, 409}
         await assert_history_is_a_path(staff.database, id, counted[200])
         assert len(await queued(staff, id)) == 1 + counted[200]
+
+
+async def test_race_for_the_last_use_has_one_winner(staff: Partner) -> None:
+    """Two shops at once, each with a total at the very limit: one uses it, the other hears that it has been used."""
+    shop = RealShop(connection=staff.database, partner_id=staff.id)
+    await shop.set(settings={"currency": "EUR"})
+    other = await a_shop(staff)
+    for _ in range(ROUNDS):
+        code = await shop.given(
+            couponType="fixed_discount",
+            discountValue=5,
+            minOrderValue=50,
+            options={"usageLimit": 2},
+        )
+        id = (await verify(staff, code)).json()["data"]["coupon"]["coupon_id"]
+        assert (await step(staff, id, "redeem", total=50)).status_code == 200
+        answers = await asyncio.gather(
+            *(step(staff, id, "redeem", at, total=50) for at in (staff.shop_id, other))
+        )
+        assert statuses(answers) == {200: 1, 409: 1}
+        won, lost = sorted(answers, key=lambda answer: answer.status_code)
+        assert won.json()["data"]["discount"] == 5
+        assert won.json()["data"]["coupon"]["terms"]["used_count"] == 2
+        assert lost.json()["error_code"] == "COUPON_ALREADY_USED"
+        await assert_history_is_a_path(staff.database, id, 2)
+        assert await queued(staff, id) == ["coupon.issued", "coupon.used", "coupon.redeemed"]
