@@ -137,3 +137,7 @@ async def test_page_costs_what_lies_before_it(
     assert walked, plan
     assert max(map(int, walked)) <= 31, plan
     assert "Seq Scan on coupons" not in plan
+    assert "Backward using coupon_id_is_unique" not in plan, plan
+    if status is CouponStatus.EXPIRED:
+        # Of no game: those that are over, and never all that the program has issued.
+        assert re.search(r"Index Cond: \(\(game_id IS NULL\) AND .*expires_at <= ", plan), plan
