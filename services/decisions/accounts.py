@@ -65,7 +65,7 @@ class Accounts:
     purchases: list[PurchaseRow] = field(default_factory=list)
     refunds_before: dict[tuple[str, int], RefundBefore] = field(default_factory=dict)
     uses: list[UseRow] = field(default_factory=list)
-    uses_back: set[UseBack] = field(default_factory=set)
+    uses_back: list[UseBack] = field(default_factory=list)
     _wallets: dict[int, WalletRow] = field(default_factory=dict)
     _new_lots: dict[tuple[int, int], LotRow] = field(default_factory=dict)
     _changed_lots: dict[tuple[int, int], LotRow] = field(default_factory=dict)
@@ -150,7 +150,7 @@ class Accounts:
         if change.step in {Step.USED, Step.REDEEMED}:
             self.uses.append(UseRow(customer_no, order_id, coupon.id, partner_id, coupon.steps))
         elif change.step is Step.REINSTATED:
-            self.uses_back.add(UseBack(customer_no, order_id, coupon.id))
+            self.uses_back.append(UseBack(customer_no, order_id, coupon.id))
 
     def _post(self, account: Account, entry: Post, after: CustomerState) -> None:
         number, partner_id = account.customer_no, account.partner_id

@@ -6,12 +6,13 @@ out as if one after the other. What time has done by then is recorded too, also 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import assert_never
 
-from services.adapters.postgres import coupons, inbox, rules
+from services.adapters.postgres import coupons, inbox, purchases, rules
 from services.adapters.postgres.coupons import coupon_from
 from services.adapters.postgres.pool import Connection
 from services.decisions.manner import Manner
@@ -118,7 +119,8 @@ async def _answer(
     if request.step is not Step.REINSTATED:
         return _answered(_taken(request, coupon, locked))
     if coupon.game_id is None:
-        return _answered(_given_back(request, coupon, locked))
+        uses = await purchases.standing_uses(connection, locked.number, coupon.id)
+        return _answered(_given_back(request, coupon, locked, uses))
     used = Program(games=await rules.load_games(connection, [coupon.game_id]))
     holders = await coupons.holders(connection, {(locked.number, coupon.game_id)})
     holder = coupon_from(holders[0]) if holders else None
@@ -171,10 +173,20 @@ def _taken(request: StepRequest, coupon: Coupon, locked: LockedCustomer) -> Step
 
 
 def _given_back(
-    request: StepRequest, coupon: Coupon, locked: LockedCustomer
+    request: StepRequest, coupon: Coupon, locked: LockedCustomer, uses: Sequence[str]
 ) -> Steps | StepRefusal:
-    """A use of a coupon that no game issued: no rule of now is asked."""
-    return lifecycle.give_back(coupon, locked.at, shop_id=request.shop_id, reason=request.reason)
+    """A use of a coupon that no game issued: no rule of now is asked.
+
+    A till's own comes back first, which no order can give back; else the newest of the `uses` that orders have, and the
+    order has it no more, or its reversal would give it back once again.
+    """
+    return lifecycle.give_back(
+        coupon,
+        locked.at,
+        order_id=uses[0] if uses and len(uses) >= coupon.used_count else None,
+        shop_id=request.shop_id,
+        reason=request.reason,
+    )
 
 
 def _reinstated(

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
+from services.decisions.manner import USUAL
+from services.decisions.steps import StepRequest, take_step
+from services.domain.coupons.coupon import Step
 from tests.stand.real_shop import RealShop
 from tests.stand.telling import ordered, refunded
 
@@ -55,3 +58,43 @@ async def test_use_of_somebody_elses_order_comes_back(shop: RealShop) -> None:
     await shop.refund("25", "o")
     assert await uses(shop) == [("active", 0)]
     assert (await shop.wallet("bert"))["balance"] == 25
+
+
+async def at_the_till(shop: RealShop, *steps: Step) -> None:
+    """Staff do this with the coupon, one step after another."""
+    for word in steps:
+        (coupon,) = await shop.coupons()
+        request = StepRequest(coupon_id=str(coupon["id"]), step=word, shop_id=1, actor="staff")
+        async with shop.connection.transaction():
+            answer = await take_step(shop.connection, request, USUAL)
+        assert answer is not None
+        assert answer.refusal is None
+
+
+REINSTATED = [
+    # What staff do once orders have used the coupon; the uses that are left when the first order is reversed; whose
+    # use it was that came back at the till.
+    ("o", [Step.REINSTATED, Step.REDEEMED], 1, "o"),
+    ("o", [Step.REDEEMED, Step.REINSTATED], 0, None),
+    ("oo", [Step.REINSTATED], 0, "o"),
+    ("op", [Step.REINSTATED], 0, "p"),
+    ("op", [Step.REINSTATED, Step.REINSTATED, Step.REDEEMED], 1, "p"),
+    ("opo", [Step.REINSTATED], 1, "o"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("orders", "steps", "left", "whose"), REINSTATED)
+async def test_use_comes_back_once_to_the_till_or_with_its_order(
+    shop: RealShop, orders: str, steps: list[Step], left: int, whose: str | None
+) -> None:
+    """Staff give back what a till has used, else the newest use of an order, which then has it no more."""
+    code = await shop.given(couponType="fixed_discount", discountValue=5, options={"usageLimit": 4})
+    for order_id in orders:
+        await shop.order("50", order_id=order_id, codes=[code])
+    await at_the_till(shop, *steps)
+    rows = await shop.connection.fetch(
+        "SELECT order_id, shop_id FROM coupon_history WHERE word = 'reinstated' ORDER BY step"
+    )
+    assert tuple(rows[0]) == (whose, 1)
+    await shop.refund(None, "o")
+    assert await uses(shop) == [("active", left)]

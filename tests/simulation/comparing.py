@@ -174,6 +174,9 @@ class Comparing:
             elif row["word"] == "reinstated":
                 assert coupon.used, "a use comes back of a coupon that has none"
                 coupon.used -= 1
+                # A till's own use, if it has had one; else the newest of an order.
+                place = coupon.uses.index(None) if None in coupon.uses else -1
+                del coupon.uses[place]
             if row["word"] == "reserved":
                 coupon.reserved_shop, coupon.reserved_until = (
                     row["shop_id"],

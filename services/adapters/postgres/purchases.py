@@ -140,6 +140,14 @@ async def uses_of(
     return await fetch_by(connection, _SQL["uses"], orders)
 
 
+async def standing_uses(
+    connection: Connection, customer_no: int, coupon_id: str
+) -> tuple[str, ...]:
+    """Orders that have a use of this coupon of the customer's, one for each, the newest first."""
+    rows = await connection.fetch(_SQL["standing_uses"], customer_no, coupon_id)
+    return tuple(row["order_id"] for row in rows)
+
+
 async def note_refunds(connection: Connection, rows: Sequence[RefundRow]) -> None:
     """What has been refunded of orders in all. Raises LostRace of an order that is not there."""
     if rows:
@@ -165,6 +173,6 @@ async def put_uses(connection: Connection, rows: Collection[UseRow]) -> None:
 
 
 async def give_uses_back(connection: Connection, rows: Collection[UseBack]) -> None:
-    """Uses that orders have no more."""
+    """Uses that orders have no more, one for each row."""
     if rows:
         await connection.execute(_SQL["give_uses_back"], *columns_of(sorted(rows)))

@@ -62,7 +62,20 @@ INSERT INTO coupon_uses (customer_no, order_id, coupon_id, partner_id, step)
 SELECT * FROM unnest($1::bigint[], $2::text[], $3::uuid[], $4::bigint[], $5::integer[]);
 
 -- name: give_uses_back
--- Uses that orders have no more.
+-- Uses that orders have no more: as many as the coupon is named with the order, the newest first.
+WITH back AS (
+    SELECT n.customer_no, n.order_id, n.coupon_id, count(*) AS uses
+    FROM unnest($1::bigint[], $2::text[], $3::uuid[]) AS n (customer_no, order_id, coupon_id)
+    GROUP BY n.customer_no, n.order_id, n.coupon_id
+)
 UPDATE coupon_uses u SET given_back = true
-FROM unnest($1::bigint[], $2::text[], $3::uuid[]) AS n (customer_no, order_id, coupon_id)
-WHERE u.customer_no = n.customer_no AND u.order_id = n.order_id AND u.coupon_id = n.coupon_id;
+FROM back CROSS JOIN LATERAL (
+    SELECT s.step FROM coupon_uses s
+    WHERE s.customer_no = back.customer_no AND s.order_id = back.order_id AND s.coupon_id = back.coupon_id AND NOT s.given_back
+    ORDER BY s.step DESC LIMIT back.uses
+) AS newest
+WHERE u.customer_no = back.customer_no AND u.order_id = back.order_id AND u.coupon_id = back.coupon_id AND u.step = newest.step;
+
+-- name: standing_uses
+-- Orders of a customer that have a use of this coupon, one for each, the newest first.
+SELECT order_id FROM coupon_uses WHERE customer_no = $1 AND coupon_id = $2 AND NOT given_back ORDER BY step DESC;
