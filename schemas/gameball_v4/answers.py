@@ -48,6 +48,12 @@ class ApiFieldErrors(ApiError):
     errors: dict[str, Annotated[list[str], Field(min_length=1)]]
 
 
+class ApiUnknown(ApiError):
+    """`reason`, a word for programs, where it is the body that names what is not there."""
+
+    reason: str | None = None
+
+
 class ApiConflict(ApiError):
     """`reason`: a word, for programs."""
 

@@ -157,6 +157,28 @@ class ShownTransactions(Answer):
     has_more: bool
 
 
+class ShownRedeemed(Answer):
+    """A coupon that points were redeemed for. `url` is its group's, and `pin` there is none. `codeStatus` `pending`: it
+    is our code, until the partner's own system has given another."""
+
+    code: str
+    coupon_id: str
+    start_date: str
+    expiry_date: str | None
+    url: str | None
+    pin: None
+    points_spent: int
+    points_balance: int
+    code_status: Literal["final", "pending"]
+
+
+class ShownUndone(Answer):
+    """What came back. Of it a debt is paid first, and what is over by now ends."""
+
+    points_returned: int
+    points_balance: int
+
+
 class ShownBooking(Answer):
     """What was booked by hand."""
 

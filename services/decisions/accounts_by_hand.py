@@ -18,7 +18,7 @@ from services.adapters.postgres import inbox, points, profiles
 from services.adapters.postgres.pool import Connection
 from services.decisions.transaction import Deciding
 from services.domain.arrival import Incoming, LockedCustomer
-from services.domain.decision import BookingReason
+from services.domain.decision import BookingReason, Decision
 from services.domain.events import CardHandedOver, Cause, Event, PointsBooked, Position
 from services.domain.origins import Source, SourceKind
 from services.domain.points.wallet import EntryKind, Post
@@ -83,14 +83,14 @@ async def book_points(
         )
 
     try:
-        decision = await _decide(connection, asked, deciding, POINTS_TYPE, booked)
+        decision = await decide_by_hand(connection, asked, deciding, POINTS_TYPE, booked)
     except asyncpg.UniqueViolationError as error:
         if error.constraint_name == BOOKED_ONCE:
             raise TransactionExists(transaction_id) from error
         raise
-    if isinstance(decision, BookingReason):
-        return decision
-    posts = [effect for effect in decision if isinstance(effect, Post)]
+    if isinstance(decision.reason, BookingReason):
+        return decision.reason
+    posts = [effect for effect in decision.effects if isinstance(effect, Post)]
     mine = Source(SourceKind.MANUAL, transaction_id)
     entry = next(post for post in posts if post.source == mine and post.kind is not _PAID)
     return Booked(entry=entry, balance=posts[-1].balance)
@@ -119,25 +119,24 @@ async def hand_over_card(
             card_id=card_id,
         )
 
-    await _decide(connection, asked, deciding, CARD_TYPE, handed_over)
+    await decide_by_hand(connection, asked, deciding, CARD_TYPE, handed_over)
 
 
-async def _decide(
+async def decide_by_hand(
     connection: Connection,
     asked: ByHand,
     deciding: Deciding,
     type_: str,
     event: Callable[[Cause, datetime], Event],
-) -> tuple[object, ...] | BookingReason:
-    """The effects of the decision, which is recorded; or why there are none, and nothing is."""
+) -> Decision:
+    """The decision, which is recorded unless it has a reason: then nothing is, and the caller rolls back."""
     locked = await _lock(connection, asked, deciding)
     cause = Cause(source=asked.source, id=asked.event_id, type=type_)
     decided = await deciding.decide(connection, [_incoming(asked, event(cause, locked.at), locked)])
     (verdict,) = decided.verdicts
-    if isinstance(verdict.decision.reason, BookingReason):
-        return verdict.decision.reason
-    await deciding.record(connection, decided)
-    return verdict.decision.effects
+    if verdict.decision.reason is None:
+        await deciding.record(connection, decided)
+    return verdict.decision
 
 
 async def _lock(connection: Connection, asked: ByHand, deciding: Deciding) -> LockedCustomer:

@@ -31,9 +31,11 @@ class Programs:
     The commit has the last word, so a stale one costs one retry.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, known: PartnerProgram | None = None) -> None:
         self._games: dict[int, Game] = {}
         self._partners: dict[int, PartnerProgram] = {}
+        if known is not None:
+            self._partners[known.partner_id] = known
 
     async def load(self, connection: Connection, events: Sequence[Event]) -> Program:
         """The games that these events name, the stamp games their orders may stamp, and their partners' programs.

@@ -27,6 +27,7 @@ from services.domain.coupons.issuing import Draw
 from services.domain.folding import decide_batch, issued_by_game
 from services.domain.letters import DeadLetter
 from services.domain.needs import Needs
+from services.domain.partner_program import PartnerProgram
 from services.domain.program import Program
 from services.runtime.crashpoints import reach
 
@@ -60,12 +61,18 @@ class Deciding:
     """Any number of transactions may be under way. Owns a cache of rules, confirmed at every commit."""
 
     def __init__(
-        self, manner: Manner, *, alongside: Alongside | None = None, timed: Timed = _untimed
+        self,
+        manner: Manner,
+        *,
+        alongside: Alongside | None = None,
+        timed: Timed = _untimed,
+        known: PartnerProgram | None = None,
     ) -> None:
+        """`known`: a program that whoever asks has read already."""
         self.manner = manner
         self._alongside = alongside
         self._timed = timed
-        self._programs = Programs()
+        self._programs = Programs(known)
         self._has_collided = False
 
     async def decide(

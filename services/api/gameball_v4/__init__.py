@@ -8,5 +8,5 @@ Its resources are the sections of a partner's program (`programs`: those that th
 changed by way of `sections`: `settings`, `tiers`, `campaigns`, `referrals`, `cashback`, `redemption` with
 `shown_rules` (as v4 has them), `groups` of coupons, and `coupon_webhook` (the partner's own coupon system). Then
 customers, each as an account (`accounts`): `customers`, `customer_coupons`, `campaign_progress`, `friends` (whom they
-brought), `transactions`; and `events`, which partners tell of them.
+brought), `transactions`, `redeeming` (their points into coupons); and `events`, which partners tell of them.
 """

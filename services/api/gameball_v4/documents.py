@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+from schemas.definitions import InvalidDefinition
 from schemas.gameball_v4 import exact_json
+from schemas.gameball_v4.reading import Part, Refused, settled, validated
+from schemas.gameball_v4.values import Circumstances
 from services.api.edge.call import Call
-from services.api.edge.problems import Problem, Reason
+from services.api.edge.problems import Problem, Reason, invalid
 from services.api.edge.reply import Reply
+
+P = TypeVar("P", bound=Part)
 
 MOST_NAMES: Final = 50_000
 """Of all objects of a body together: fifty tiers with as many benefits as fit into their body."""
@@ -27,6 +32,17 @@ async def sent_list(call: Call) -> list[Any]:
     if not isinstance(document, list):
         raise Problem(Reason.BODY_NO_OBJECT, "array")
     return document
+
+
+def read_as(model: type[P], sent: dict[str, Any], time_zone: str = "UTC") -> P:
+    """What was sent, in this zone. Raises Problem 422."""
+    refused = Refused()
+    fields = settled(model, sent, refused, strict=False)
+    try:
+        refused.end()
+        return validated(model, fields, Circumstances(time_zone=time_zone))
+    except InvalidDefinition as error:
+        raise invalid(error.errors) from None
 
 
 def shown(document: Any, status: int = 200) -> Reply:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from services.api.edge.problems import Problem, Reason
 from services.api.gameball_v4.words import (
     CATEGORIES,
+    UNKNOWN_IN_BODY,
     code_of,
     errors_of,
     message_of,
@@ -27,7 +28,7 @@ class Refusal(Problem):
 
 
 def failure(problem: Problem, request_id: str) -> tuple[int, dict[str, Any]]:
-    """The body and its status: `errors` by dotted path on 422, `reason` on 409."""
+    """The body and its status: `errors` by dotted path on 422, `reason` on 409 and of what a body names in vain."""
     status, code = status_of(problem), code_of(problem)
     body: dict[str, Any] = {
         "code": code,
@@ -41,4 +42,6 @@ def failure(problem: Problem, request_id: str) -> tuple[int, dict[str, Any]]:
     if status == 409:
         is_word = problem.reason is Reason.CONFLICT and problem.about
         body["reason"] = problem.about if is_word else problem.reason
+    if status == 404 and problem.about in UNKNOWN_IN_BODY:
+        body["reason"] = problem.about
     return status, body

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Final
+from uuid import UUID
 
 from fastapi import Depends, Header, Path, Query
 from pydantic import AfterValidator, StringConstraints
@@ -36,6 +37,7 @@ CustomerOfPath = Annotated[
     Path(alias="customerId", min_length=1, max_length=128, description="Percent-encoded."),
     AfterValidator(id_of),
 ]
+CouponOfPath = Annotated[UUID, Path(alias="couponId")]
 CustomerId = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00]*$")]
 CustomerAsked = Annotated[
     CustomerId | None, Query(alias="customerId", description="What concerns them.")

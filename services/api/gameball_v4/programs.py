@@ -6,6 +6,7 @@ next request, whoever made it, and a program is read and compiled once for all r
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import Final
 
@@ -31,7 +32,7 @@ class KnownProgram:
     @cached_property
     def rules(self) -> PartnerProgram:
         """What it says to the rules. Raises ZoneInfoNotFoundError as `program_from` does."""
-        return program_from(self.stored)
+        return replace(program_from(self.stored), revision=self.stored.revision)
 
     @cached_property
     def sections(self) -> Sections:

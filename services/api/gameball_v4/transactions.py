@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, assert_never
 from uuid import uuid4
 
@@ -9,11 +10,9 @@ import asyncpg
 from fastapi import Query
 from pydantic import BeforeValidator
 
-from schemas.definitions import InvalidDefinition
 from schemas.gameball_v4.customer_answers import ShownBooking, ShownTransactions
 from schemas.gameball_v4.manual_transactions import ManualTransaction
-from schemas.gameball_v4.reading import Refused, settled, validated
-from schemas.gameball_v4.values import MAX_ITEM_ID, Circumstances, shown_moment
+from schemas.gameball_v4.values import MAX_ITEM_ID, shown_moment
 from services.adapters.postgres.failures import CONFLICTS, LostRace
 from services.adapters.postgres.queries import queries
 from services.api.edge import audit
@@ -21,17 +20,17 @@ from services.api.edge.call import Call
 from services.api.edge.description import takes
 from services.api.edge.idempotency import once
 from services.api.edge.parameters import Whole
-from services.api.edge.problems import invalid
 from services.api.edge.reply import Reply
 from services.api.edge.router import Router
 from services.api.gameball_v4.accounts import Account, known_account
 from services.api.gameball_v4.call import Writing
 from services.api.gameball_v4.description import gives
-from services.api.gameball_v4.documents import sent_object, shown
+from services.api.gameball_v4.documents import read_as, sent_object, shown
 from services.api.gameball_v4.failures import Refusal
 from services.api.gameball_v4.parameters import PER_PAGE, CustomerAsked, PageLimit
 from services.decisions.accounts_by_hand import Booked, ByHand, TransactionExists, book_points
 from services.decisions.transaction import Deciding
+from services.domain.coupons.codes import display
 from services.domain.origins import SourceKind
 from services.domain.points.wallet import EntryKind
 
@@ -68,6 +67,7 @@ _KINDS: Final = {
     f"{kind} {source}": _kind_of(kind, source) for kind in EntryKind for source in SourceKind
 }
 """What an entry is called, by its kind and its source's."""
+_OF_COUPONS: Final = frozenset({"Redemption", "Cancel"})
 
 
 def _sign(sent: str | None) -> str | None:
@@ -98,9 +98,10 @@ async def list_transactions(
         else:
             number = (await known_account(connection, call, customer_id)).number
             rows = await connection.fetch(_SQL["transactions_of_customer"], *asked, number)
+        codes = await _coupon_codes(connection, rows[:limit])
     return shown(
         {
-            "transactions": [_row(row) for row in rows[:limit]],
+            "transactions": [_row(row, codes) for row in rows[:limit]],
             "count": len(rows[:limit]),
             "hasMore": len(rows) > limit,
         }
@@ -117,9 +118,9 @@ async def book_by_hand(call: Writing) -> Reply:
     sent = await sent_object(call)
 
     async def work(connection: asyncpg.Connection) -> Reply:
-        asked = _read(sent, "UTC")
+        asked = read_as(ManualTransaction, sent)
         account = await known_account(connection, call, asked.customer_id)
-        asked = _read(sent, account.program.time_zone)
+        asked = read_as(ManualTransaction, sent, account.program.time_zone)
         try:
             booked = await _booked(connection, call, asked, account)
         except CONFLICTS as error:
@@ -173,31 +174,38 @@ async def _booked(
     return booked
 
 
-def _read(sent: dict[str, Any], time_zone: str) -> ManualTransaction:
-    """What was sent. Raises Problem 422."""
-    refused = Refused()
-    fields = settled(ManualTransaction, sent, refused, strict=False)
-    try:
-        refused.end()
-        return validated(ManualTransaction, fields, Circumstances(time_zone=time_zone))
-    except InvalidDefinition as error:
-        raise invalid(error.errors) from None
+async def _coupon_codes(
+    connection: asyncpg.Connection, rows: Sequence[asyncpg.Record]
+) -> dict[Any, str]:
+    """By decision the code, as it is shown, of the coupon that points were redeemed for, or came back for."""
+    keys = {row["event_key"] for row in rows if _KINDS[_kind(row)] in _OF_COUPONS}
+    if not keys:
+        return {}
+    found = await connection.fetch(_SQL["coupons_of_decisions"], sorted(keys))
+    return {
+        row["event_key"]: row["external_code"] or display(row["code"], row["code_prefix"])
+        for row in found
+    }
 
 
-def _row(row: asyncpg.Record) -> dict[str, Any]:
+def _kind(row: asyncpg.Record) -> str:
+    return f"{row['kind']} {row['source_kind']}"
+
+
+def _row(row: asyncpg.Record, codes: Mapping[Any, str]) -> dict[str, Any]:
     expires_at, is_manual = row["expires_at"], row["source_kind"] == SourceKind.MANUAL
     return {
         "gameballTransactionId": row["id"],
         "transactionId": row["source_id"] if is_manual else row["order_id"],
         "customerId": row["customer_id"],
-        "type": _KINDS[f"{row['kind']} {row['source_kind']}"],
+        "type": _KINDS[_kind(row)],
         "direction": "+" if row["points"] > 0 else "-",
         "points": abs(row["points"]),
         "pointsBalanceAfter": row["balance"],
         "amount": None,
         "transactionTime": shown_moment(row["at"]),
         "expiryDate": None if expires_at is None else shown_moment(expires_at),
-        "couponCode": None,
+        "couponCode": codes.get(row["event_key"]) if _KINDS[_kind(row)] in _OF_COUPONS else None,
         "reason": row["reason"],
         "status": "Active",
         "source": {"kind": row["source_kind"], "id": row["source_id"]},

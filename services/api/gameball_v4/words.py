@@ -38,8 +38,13 @@ NOT_FOUND: Final[Mapping[str | None, str]] = {
     "handle": "Coupon group not found",
     "customerId": "Customer not found",
     "eventId": "Event not found, or not decided yet",
+    "couponId": "Coupon not found",
 }
 """By the path parameter that names nothing, or could not name anything."""
+UNKNOWN_IN_BODY: Final[Mapping[str | None, str]] = {
+    "rule_not_found": "Redemption rule not found",
+}
+"""By the word for what a body names and nobody has, which is the answer's `reason`."""
 
 PARAMETERS: Final[Mapping[str, str]] = {
     "lang": "Must be a language",
@@ -84,6 +89,8 @@ CUSTOMER_UNKNOWN: Final = 7000
 OF_CONFLICTS: Final[Mapping[str | None, int]] = {
     "transaction_exists": 9004,
     "insufficient_points": 9008,
+    "below_minimum": 9008,
+    "above_maximum": 9008,
 }
 """By the word of a conflict that has a code of its own."""
 
@@ -117,8 +124,9 @@ def code_of(problem: Problem) -> int:
 
 def message_of(problem: Problem) -> str:
     """The sentence."""
-    if problem.reason is Reason.NOT_FOUND and problem.about in NOT_FOUND:
-        return NOT_FOUND[problem.about]
+    if problem.reason is Reason.NOT_FOUND:
+        named = {**NOT_FOUND, **UNKNOWN_IN_BODY}
+        return named.get(problem.about, MESSAGES[problem.reason])
     return MESSAGES[problem.reason].format(about=problem.about)
 
 
