@@ -2,7 +2,8 @@
 
 A batch shares the program's row in its last statement, so whoever comes after a change sees it and decides again. What
 is slow comes before that row is locked: the change is worked out first, and again under the lock only where somebody
-else changed the program, a card or the zone meanwhile.
+else changed the program, a card or the zone meanwhile. With a group its codes go: before that lock too, since there may
+be a million, and issuers hold groups before they share the program.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from schemas.gameball_v4.program import (
 )
 from schemas.gameball_v4.redemption import SecondFreeShipping
 from services.adapters.postgres.pool import Connection
+from services.adapters.postgres.pools import close_pools
 from services.adapters.postgres.programs import (
     ONE_FREE_SHIPPING_RULE,
     StoredProgram,
@@ -64,22 +66,44 @@ class _Worked:
     stored: dict[str, Any]
     changed: tuple[str, ...]
 
+    @property
+    def gone(self) -> list[str]:
+        """Handles of groups that there will not be any more."""
+        kept = {group.handle for group in self.after.coupon_groups}
+        return [each.handle for each in self.before.coupon_groups if each.handle not in kept]
+
 
 async def change(connection: Connection, partner_id: int, *, actor: str, edit: Edit) -> Changed:
     """Give a program its next version, in the caller's transaction. Raises NoSuchPartner, and whatever `edit` does.
 
     What `edit` let pass and the database does not, is refused too: SecondFreeShipping.
     """
-    worked = await _work_out(connection, partner_id, edit)
-    revision = await lock_program(connection, partner_id)
-    if revision != worked.revision:
-        worked = await _work_out(connection, partner_id, edit)
+    worked = await _locked(connection, partner_id, edit)
     version = worked.version
     if worked.changed:
         version = await _saved(connection, partner_id, worked, actor)
     return Changed(
         version=version, changed=worked.changed, before=worked.before, after=worked.after
     )
+
+
+async def _locked(connection: Connection, partner_id: int, edit: Edit) -> _Worked:
+    """The change as it is to be written: the program is locked, and groups that go have no pool any more.
+
+    Who decides holds groups before the program, so whoever finds the program changed under the lock lets go of both
+    where groups are concerned, and begins again.
+    """
+    await connection.execute("SAVEPOINT nothing_held")
+    while True:
+        worked = await _work_out(connection, partner_id, edit)
+        await close_pools(connection, partner_id, worked.gone)
+        if await lock_program(connection, partner_id) == worked.revision:
+            return worked
+        if not worked.gone:
+            worked = await _work_out(connection, partner_id, edit)
+            if not worked.gone:
+                return worked
+        await connection.execute("ROLLBACK TO SAVEPOINT nothing_held")
 
 
 async def _saved(connection: Connection, partner_id: int, worked: _Worked, actor: str) -> int:

@@ -20,6 +20,7 @@ from services.adapters.postgres.games import GameRow
 from services.adapters.postgres.inbox import DecisionRow
 from services.adapters.postgres.outbox import OutboxRow
 from services.adapters.postgres.points import BookingRow, EntryRow, LotRow, WalletRow
+from services.adapters.postgres.pools import PoolCodeRow
 from services.adapters.postgres.profiles import ProfileRow
 from services.adapters.postgres.purchases import (
     PurchaseRow,
@@ -64,6 +65,7 @@ TABLES = [
     Table("purchases", PurchaseRow, set()),
     Table("refunds_before", RefundBefore, set()),
     Table("coupon_uses", UseRow, {"given_back"}),
+    Table("pool_codes", PoolCodeRow, {"number", "coupon_id"}),
     Table("outbox", OutboxRow, {"id", "queued_at", "refused"}),
     Table("games", GameRow, {"id", "partner_id", "version", "quota_epoch", "created_at", "updated_at"}),
 ]  # fmt: skip

@@ -12,6 +12,7 @@
   `records`: records made by hand; `batches`: whole batches, byte by byte; `till`: of one partner's games and shops; `feed`: putting them in, and what the group
   has finished with.
 - `telling`: events of a program, and the accounts they made; `busy_program`: a shop where all of it has happened; `snapshots`: all that decisions have left, to compare.
+- `pools`: codes that groups of coupons issue.
 - `small_shop`: a partner's program and its customers, in memory; `real_shop`: the same on the database.
 - `clocks`: a database whose clock is wrong.
 - `waiting`: until something is so, with a deadline.

@@ -74,6 +74,8 @@ purchase AS (
     VALUES ($1, 'o', $1, $2, 1, 1, 0, 0, false, '[]', '[]')),
 refund AS (INSERT INTO refunds_before (partner_id, order_id, customer_no, refunded) VALUES ($1, 'p', $1, 1)),
 use AS (INSERT INTO coupon_uses (customer_no, order_id, coupon_id, partner_id, step) VALUES ($1, 'o', $2, $1, 1)),
+counts AS (INSERT INTO group_counts (partner_id, handle) VALUES ($1, 'g')),
+pool AS (INSERT INTO pool_codes (partner_id, code, handle) VALUES ($1, 'c', 'g')),
 booking AS (
     INSERT INTO manual_transactions (partner_id, transaction_id, customer_no, number) VALUES ($1, 't', $1, 1)),
 webhook AS (INSERT INTO webhooks (partner_id, since) VALUES ($1, now())),
