@@ -17,6 +17,7 @@ from schemas.gameball_v4.campaigns import (
 )
 from schemas.gameball_v4.coupon_groups import CouponGroup
 from schemas.gameball_v4.coupon_values import Collection
+from schemas.gameball_v4.pool_codes import PoolCode
 from schemas.gameball_v4.redemption import DefaultRule
 from schemas.gameball_v4.referrals import ReferralTexts
 from schemas.gameball_v4.settings import ProgramSettings
@@ -242,4 +243,14 @@ class ShownRedemption(Answer):
 
 
 class ShownGroup(CouponGroup):
-    """A group of coupons."""
+    """A group of coupons. `remaining`: how many more it can issue, by its cap and its codes; null without either."""
+
+    remaining: Annotated[int, Field(ge=0)] | None
+
+
+class CodesAdded(Answer):
+    """What became of codes: how many came in, those that are somebody's already, and what the group can issue now."""
+
+    accepted: Annotated[int, Field(ge=0)]
+    duplicates: list[PoolCode]
+    remaining: Annotated[int, Field(ge=0)] | None

@@ -28,6 +28,7 @@ from services.api.gameball_v4 import sections
 from services.api.gameball_v4.documents import sent_object, shown
 from services.api.gameball_v4.failures import Refusal
 from services.api.gameball_v4.programs import program_of
+from services.api.gameball_v4.shown_rules import exhausted_groups
 from services.decisions.program_changes import Changed
 
 router = Router(prefix="/api/v3/integrations/client/redemption", tags=["redemption-rules"])
@@ -41,7 +42,8 @@ async def list_rules(call: Calling) -> Reply:
     async with call.reading() as connection:
         now = (await program_of(connection, call)).sections
         at = await clock(connection, call.api.manner.clock_offset)
-    return shown(rule_documents(now, at))
+        exhausted = await exhausted_groups(connection, call.partner_id, now)
+    return shown(rule_documents(now, at, exhausted))
 
 
 @router.post(
@@ -75,7 +77,8 @@ async def show_rule(call: Calling, rule_id: RuleId) -> Reply:
     async with call.reading() as connection:
         now = (await program_of(connection, call)).sections
         at = await clock(connection, call.api.manner.clock_offset)
-    return shown(rule_document(now, rule_id, at))
+        exhausted = await exhausted_groups(connection, call.partner_id, now)
+    return shown(rule_document(now, rule_id, at, exhausted))
 
 
 @router.put(
@@ -128,7 +131,8 @@ async def _shown(
     connection: asyncpg.Connection, call: Call, made: Changed, rule_id: int, status: int = 200
 ) -> Reply:
     at = await clock(connection, call.api.manner.clock_offset)
-    return shown(rule_document(made.after, rule_id, at), status)
+    exhausted = await exhausted_groups(connection, call.partner_id, made.after)
+    return shown(rule_document(made.after, rule_id, at, exhausted), status)
 
 
 def _id_of_last(made: Changed) -> int:

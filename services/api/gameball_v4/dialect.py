@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from services.api.edge.dialect import Dialect
+from services.api.edge.dialect import LARGEST_BODY_BYTES, Dialect
 from services.api.edge.slashes import with_slashes_kept
 from services.api.gameball_v4 import (
     campaign_progress,
     campaigns,
     cashback,
+    codes,
     coupon_webhook,
     customer_coupons,
     customers,
@@ -38,6 +39,7 @@ _of_many_coupons = re.compile(
     r"/api/v4/integrations/configurations/(?:tiers|reward-campaigns|referrals)(?:/|$)"
 )
 LARGER_BODY_BYTES: Final = 1024 * 1024
+_of_codes = re.compile(r"/api/v4/integrations/configurations/coupon-groups/[^/]+/codes$")
 
 NOWHERE: Final = "/api/v4/"
 """Of paths that can name nothing."""
@@ -63,6 +65,7 @@ GAMEBALL_V4: Final = Dialect(
         cashback.router,
         redemption.router,
         groups.router,
+        codes.router,
         coupon_webhook.router,
         customers.router,
         customer_coupons.router,
@@ -76,6 +79,6 @@ GAMEBALL_V4: Final = Dialect(
     failure=failure,
     replayed=REPLAYED,
     security=SECURITY,
-    larger=((_of_many_coupons, LARGER_BODY_BYTES),),
+    larger=((_of_many_coupons, LARGER_BODY_BYTES), (_of_codes, LARGEST_BODY_BYTES)),
     canonical=canonical,
 )

@@ -13,7 +13,7 @@ from services.api.gameball_v4.description import READS, gives
 from services.api.gameball_v4.documents import shown
 from services.api.gameball_v4.parameters import CustomerAsked
 from services.api.gameball_v4.programs import program_of
-from services.api.gameball_v4.shown_rules import redemption_document
+from services.api.gameball_v4.shown_rules import exhausted_groups, redemption_document
 from services.domain.exact import quotient
 
 router = Router(prefix="/api/v4/integrations/configurations/redemption", tags=["redemption"])
@@ -29,15 +29,17 @@ async def show_redemption(call: Reading, customer_id: CustomerAsked = None) -> R
         known = account.known if account is not None else await program_of(connection, call)
         now = known.sections
         created = await rules_since(connection, call.partner_id) if now.redemption.rules else {}
+        exhausted = await exhausted_groups(connection, call.partner_id, now)
         if account is None:
             at = await clock(connection, call.api.manner.clock_offset)
-            return shown(redemption_document(now, at, created=created))
+            return shown(redemption_document(now, at, created=created, exhausted=exhausted))
     money, per = account.rate
     return shown(
         redemption_document(
             now,
             account.course.at,
             created=created,
+            exhausted=exhausted,
             value_of_point=quotient((money,), (per,)).half_up(6),
             usable=usable_rules(account),
         )

@@ -7,11 +7,14 @@ from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Final
 
+import asyncpg
+
 from schemas.gameball_v4.coupon_groups import CouponGroup
 from schemas.gameball_v4.program import Sections
 from schemas.gameball_v4.reading import sendable
 from schemas.gameball_v4.shown import shown_redemption
 from schemas.gameball_v4.values import shown_moment
+from services.adapters.postgres.pools import left_of
 
 Document = dict[str, Any]
 
@@ -26,10 +29,13 @@ def redemption_document(
     at: datetime,
     *,
     created: Mapping[int, datetime],
+    exhausted: Collection[str],
     value_of_point: Decimal | None = None,
     usable: Collection[int] | None = None,
 ) -> Document:
-    """GET /redemption. `created`: since when there is a rule of that id. `usable`: the ids to show, None for all."""
+    """GET /redemption. `created`: since when there is a rule of that id. `exhausted`: groups (handles) with nothing
+    left. `usable`: the ids to show, None for all.
+    """
     rules = []
     for rule in shown_redemption(now)["rules"]:
         if usable is None or rule["id"] in usable:
@@ -37,7 +43,7 @@ def redemption_document(
             rules.append(
                 {
                     **rule,
-                    "coupon": _coupon(rule["coupon"], now, at),
+                    "coupon": _coupon(rule["coupon"], now, at, exhausted),
                     "availableTo": _available_to(rule["availableTo"]),
                     "creationDate": None if since is None else shown_moment(since),
                 }
@@ -60,7 +66,18 @@ def _available_to(available: Document) -> Document:
     return {"tier": tier, "tags": available["tags"]}
 
 
-def _coupon(coupon: Document, now: Sections, at: datetime) -> Document:
+async def exhausted_groups(
+    connection: asyncpg.Connection, partner_id: int, now: Sections
+) -> set[str]:
+    """Handles of the groups that rules name and that have nothing left."""
+    coupons = (rule.coupon for rule in now.redemption.rules)
+    handles = {coupon.group.handle for coupon in coupons if coupon.group is not None}
+    caps = {each.handle: each.max_total for each in now.coupon_groups if each.handle in handles}
+    left = await left_of(connection, partner_id, caps, most=1)
+    return {handle for handle, codes in left.items() if codes == 0}
+
+
+def _coupon(coupon: Document, now: Sections, at: datetime, exhausted: Collection[str]) -> Document:
     lines = coupon["applicableTo"]
     collections = [item["collectionId"] for item in lines["collections"]]
     named = coupon["group"]
@@ -68,11 +85,13 @@ def _coupon(coupon: Document, now: Sections, at: datetime) -> Document:
     return {
         **coupon,
         "applicableTo": {**lines, "collections": collections},
-        "group": None if handle is None else shown_group_of(handle, now, at),
+        "group": None if handle is None else shown_group_of(handle, now, at, exhausted),
     }
 
 
-def shown_group_of(handle: str | None, now: Sections, at: datetime) -> Document:
+def shown_group_of(
+    handle: str | None, now: Sections, at: datetime, exhausted: Collection[str]
+) -> Document:
     """The group of this handle; of one that is not there nothing is known."""
     group = None if handle is None else now.group(handle)
     known: Document = {} if group is None else sendable(group)
@@ -81,7 +100,7 @@ def shown_group_of(handle: str | None, now: Sections, at: datetime) -> Document:
     return {
         **{name: known.get(name) for name in _SHOWN_OF_GROUP},
         "handle": handle,
-        "isAvailable": is_active,
+        "isAvailable": is_active and handle not in exhausted,
         "isValid": is_valid,
         "isActive": is_active,
     }

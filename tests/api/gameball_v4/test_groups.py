@@ -12,7 +12,7 @@ from tests.api.stand import Partner
 
 FRESH: dict[str, Any] = {
     "title": None, "url": None, "iconPath": None, "description": None, "maxPerCustomer": None, "maxTotal": None,
-    "startDate": None, "expiryDate": None, "isActive": True,
+    "startDate": None, "expiryDate": None, "isActive": True, "remaining": None,
 }  # fmt: skip
 
 
