@@ -18,9 +18,9 @@ import orjson
 from services.adapters.wire import (
     cause_text,
     cause_value,
+    codes_value,
     instant,
     quoted,
-    shown_code,
     source_value,
     terms_value,
 )
@@ -177,7 +177,7 @@ def granted_value(
     return _json(
         {
             "coupon_id": grant.coupon_id,
-            "code": shown_code(grant.code, grant.terms.code_prefix, mask_codes),
+            **codes_value(grant.code, grant.code_prefix, grant.external_code, mask_codes),
             "partner_id": partner_id,
             "game_id": None,
             "customer_id": customer_id,

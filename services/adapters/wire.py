@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import orjson
 
-from services.domain.coupons.codes import display
+from services.domain.coupons.codes import display, ending
 from services.domain.coupons.coupon import Coupon
 from services.domain.coupons.effects import DeclineIssuance, IssueCoupon
 from services.domain.events import Cause
@@ -175,8 +175,7 @@ def codes_value(code: str, prefix: str, external: str | None, masked: bool) -> d
 
 def masked_text(code: str) -> str:
     """Another's code: the last four characters are left of it, no more than half of a short one."""
-    shown = min(len(code) // 2, 4)
-    return f"****{code[len(code) - shown :]}"
+    return f"****{ending(code)}"
 
 
 def instant(at: datetime) -> str:

@@ -114,7 +114,7 @@ def _event_row(line: int | None, happened: Happened, program: PartnerProgram) ->
         "score": sum(post.score for post in posts),
         "campaigns": [names[each.campaign_id] for each in effects if isinstance(each, Achieve)],
         "coupons": [
-            display(each.code, each.terms.code_prefix)
+            display(each.code, each.code_prefix)
             for each in effects
             if isinstance(each, GrantCoupon)
         ],

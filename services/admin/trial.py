@@ -14,6 +14,7 @@ from itertools import count
 from services.domain.birthdays import birthday_noted, next_birthday
 from services.domain.coupons.codes import RANDOM_BYTES_PER_CODE, codes_from
 from services.domain.coupons.issuing import Draw
+from services.domain.coupons.stock import Stock, left_after
 from services.domain.decide import decide
 from services.domain.decision import Decision, state_after
 from services.domain.events import Birthday, Cause, Event, ReferralCompleted
@@ -41,11 +42,15 @@ class Happened:
 
 @dataclass(slots=True, kw_only=True)
 class Trial:
-    """One partner's customers, all new. Codes are drawn in a fixed order: the same events, the same codes."""
+    """One partner's customers, all new; groups have given nothing, and have no pools.
+
+    Codes are drawn in a fixed order: the same events, the same codes.
+    """
 
     partner: PartnerProgram
     customers: dict[str, CustomerState] = field(default_factory=dict)
     at: datetime | None = None
+    stock: Stock = field(default_factory=dict)
     _shared: Shared = field(default_factory=Shared)
     _birthdays: dict[str, datetime] = field(default_factory=dict)
     _drawn: Iterator[int] = field(default_factory=lambda: count(1))
@@ -100,7 +105,8 @@ class Trial:
         rules = Program(partners={self.partner.partner_id: self.partner})
         before = self._shared.seen_by(event, self.customers.get(event.customer_id, NEW_CUSTOMER))
         draws = [self._draw() for _ in range(needs(event, rules).draws)]
-        decision = decide(event, rules, before, {}, at=at, draws=draws)
+        decision = decide(event, rules, before, {}, at=at, draws=draws, stock=self.stock)
+        self.stock = left_after(self.stock, event.partner_id, decision.effects)
         after = self.customers[event.customer_id] = state_after(before, decision)
         self._shared.note((event.partner_id, event.customer_id), decision)
         if any(isinstance(effect, Describe) for effect in decision.effects):

@@ -12,7 +12,7 @@ from decimal import Decimal
 
 import asyncpg
 
-from services.adapters.postgres import closed_orders, coupons, stamps
+from services.adapters.postgres import closed_orders, coupons, groups, stamps
 from services.adapters.postgres.coupons import coupon_from
 from services.adapters.postgres.points import takes_from
 from services.adapters.postgres.pool import Connection
@@ -72,6 +72,8 @@ class _Gathered:
 
     coupons: dict[str, Coupon] = field(default_factory=dict)
     foreign_codes: set[str] = field(default_factory=set)
+    foreign_external_codes: set[str] = field(default_factory=set)
+    of_groups: dict[str, int] = field(default_factory=dict)
     issues: dict[int, tuple[datetime, ...]] = field(default_factory=dict)
     cards: dict[int, StampCard] = field(default_factory=dict)
     stamps: dict[tuple[str, int], Stamp] = field(default_factory=dict)
@@ -106,7 +108,8 @@ class _Gathered:
         )
 
     def _coupons(self) -> Coupons:
-        if not (self.coupons or self.foreign_codes or self.issues or self.used_by):
+        foreign = self.foreign_codes or self.foreign_external_codes
+        if not (self.coupons or foreign or self.issues or self.used_by or self.of_groups):
             return NO_COUPONS
         return Coupons(
             by_id=self.coupons,
@@ -114,6 +117,8 @@ class _Gathered:
             issues=self.issues,
             used_by=self.used_by,
             paid=self.paid,
+            foreign_external_codes=frozenset(self.foreign_external_codes),
+            of_groups=self.of_groups,
         )
 
 
@@ -226,18 +231,37 @@ class Gathering:
             issues = self._of_number(row["customer_no"]).issues
             issues[row["game_id"]] = (*issues.get(row["game_id"], ()), row["issued_at"])
 
+    async def gather_groups(self, asked: Iterable[tuple[CustomerKey, str]]) -> None:
+        """How many coupons of these groups customers have."""
+        wanted = {
+            (self._customers[customer].number, handle)
+            for customer, handle in asked
+            if not self._customers[customer].is_new
+        }
+        for row in await groups.of_customers(self._connection, wanted):
+            self._of_number(row["customer_no"]).of_groups[row["handle"]] = row["coupons"]
+
     async def _gather_codes(self, arrivals: Sequence[tuple[Incoming, Needs]]) -> None:
         """The customers' own coupons of the codes in their orders, and which codes are somebody else's."""
         askers: dict[str, set[CustomerKey]] = {}
+        written: dict[tuple[int, str], set[CustomerKey]] = {}
         for incoming, wanted in arrivals:
             for code in wanted.codes:
                 askers.setdefault(code, set()).add(incoming.customer)
-        for row in await coupons.of_codes(self._connection, askers):
-            for customer in askers[row["code"]]:
+            for text in wanted.external_codes:
+                written.setdefault((incoming.customer[0], text), set()).add(incoming.customer)
+        for row in await coupons.of_codes(self._connection, askers, written):
+            code, text = row["code"], row["external_code"]
+            for customer in askers.get(code, ()):
                 if row["customer_no"] == self._customers[customer].number:
                     self._keep(customer, row)
                 elif row["partner_id"] == customer[0]:
-                    self._of(customer).foreign_codes.add(row["code"])
+                    self._of(customer).foreign_codes.add(code)
+            for customer in written.get((row["partner_id"], text), ()):
+                if row["customer_no"] == self._customers[customer].number:
+                    self._keep(customer, row)
+                else:
+                    self._of(customer).foreign_external_codes.add(text)
 
     async def _gather_stamps(self, names: set[tuple[int, str, int]]) -> None:
         """Every stamp of these orders, told to each customer who names the order."""

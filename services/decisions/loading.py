@@ -6,7 +6,7 @@ without orders costs no look-up beyond the one that locked its customers, unless
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from services.adapters.postgres.pool import Connection
 from services.decisions.account_reading import gather_accounts
@@ -54,8 +54,21 @@ async def load(
     await gathering.gather_issues(
         (incoming.customer, game) for incoming, wanted in asked for game in wanted.looks_at
     )
+    await gathering.gather_groups(_capped_groups(asked, program))
     gathering.judgeable()
     return gathering.states(), program
+
+
+def _capped_groups(
+    asked: Iterable[tuple[Incoming, Needs]], program: Program
+) -> Iterator[tuple[CustomerKey, str]]:
+    """Groups with a cap for each customer that an event may earn a coupon of."""
+    for incoming, wanted in asked:
+        if wanted.groups:
+            groups = program.partners[incoming.customer[0]].groups
+            for handle in wanted.groups:
+                if groups[handle].max_per_customer is not None:
+                    yield incoming.customer, handle
 
 
 async def _given_back(

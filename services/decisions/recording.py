@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from services.adapters.postgres import coupons, points, profiles, purchases, stamps
+from services.adapters.postgres import coupons, groups, points, profiles, purchases, stamps
 from services.adapters.postgres.dead_letters import bury
 from services.adapters.postgres.failures import LostRace
 from services.adapters.postgres.outbox import letter_row
@@ -40,6 +40,7 @@ async def write(
     await coupons.change(connection, rows.changes(opens=False))
     await coupons.change(connection, rows.changes(opens=True))
     await add(connection, "coupons", rows.coupons, by_copy=by_copy)
+    await groups.give_codes(connection, rows.given_codes)
     await coupons.change(connection, rows.changes_of_new())
     await add(connection, "coupon_history", rows.history, by_copy=by_copy)
     await add(connection, "order_stamps", rows.stamps, by_copy=by_copy)

@@ -16,6 +16,7 @@ from schemas.topics import COUPON_LIFECYCLE
 from services.adapters import wire
 from services.adapters.postgres.closed_orders import ReversedOrderRow
 from services.adapters.postgres.coupons import CouponChange, CouponRow, HistoryRow, change_of
+from services.adapters.postgres.groups import GivenCode
 from services.adapters.postgres.inbox import DecisionRow
 from services.adapters.postgres.outbox import OutboxRow, event_row
 from services.adapters.postgres.stamps import CardRow, StampBack, StampRow
@@ -64,6 +65,7 @@ class Rows:
     writing: Writing = PLAIN
     decisions: list[DecisionRow] = field(default_factory=list)
     coupons: list[CouponRow] = field(default_factory=list)
+    given_codes: list[GivenCode] = field(default_factory=list)
     history: list[HistoryRow] = field(default_factory=list)
     outbox: list[OutboxRow] = field(default_factory=list)
     stamps: list[StampRow] = field(default_factory=list)

@@ -21,9 +21,11 @@ from services.decisions.loading import load, places, what_they_need
 from services.decisions.manner import Manner
 from services.decisions.programs import Programs
 from services.decisions.recording import RulesChanged, keep, write
+from services.decisions.stocking import Answers, decide_within_stock
 from services.decisions.verdicts import rows_of
 from services.domain.arrival import CustomerKey, Incoming, Verdict
 from services.domain.coupons.issuing import Draw
+from services.domain.coupons.stock import Stock
 from services.domain.folding import decide_batch, issued_by_game
 from services.domain.letters import DeadLetter
 from services.domain.needs import Needs
@@ -118,15 +120,14 @@ class Deciding:
             shares = await quota.hold(connection, most_issued(asked))
             draws = await self._draws(connection, asked)
         reach("issuer.after_load")
-        with self._timed("decide"):
-            verdicts, too_early = decide_batch(
-                fresh,
-                program,
-                states,
-                opened.customers,
-                shares.quota,
-                draws,
+
+        def within(stock: Stock) -> Answers:
+            return decide_batch(
+                fresh, program, states, opened.customers, shares.quota, draws, stock
             )
+
+        with self._timed("decide"):
+            verdicts, too_early = await decide_within_stock(connection, asked, program, within)
         await quota.use(connection, shares, issued_by_game(verdicts, shares.quota))
         reach("issuer.after_decide")
         return Decided(

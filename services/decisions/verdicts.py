@@ -15,7 +15,8 @@ from schemas.topics import COUPON_ISSUED, ISSUANCE_DECLINED
 from services.adapters import wire
 from services.adapters.postgres.closed_orders import ReversedOrderRow
 from services.adapters.postgres.coupon_terms import stored_terms
-from services.adapters.postgres.coupons import CouponRow
+from services.adapters.postgres.coupons import FROM_POOL, CouponRow
+from services.adapters.postgres.groups import GivenCode
 from services.adapters.postgres.inbox import DecisionRow
 from services.adapters.postgres.outbox import OutboxRow, event_row
 from services.adapters.postgres.stamps import CardRow, StampBack, StampRow
@@ -241,10 +242,13 @@ def _add_granted(rows: Rows, verdict: Verdict, grant: GrantCoupon) -> None:
         CouponRow(
             grant.coupon_id, verdict.incoming.event_key, event.partner_id, None, verdict.customer_no,
             grant.issued_at, grant.expires_at, notice, None, None, None, False, grant.code,
-            grant.terms.code_prefix, grant.source.kind, grant.source.id,
+            grant.code_prefix, grant.source.kind, grant.source.id,
             orjson.dumps(stored_terms(grant.terms)).decode(), grant.program_version,
+            grant.external_code, None if grant.pool_code is None else FROM_POOL,
         )
     )  # fmt: skip
+    if grant.pool_code is not None:
+        rows.given_codes.append(GivenCode(event.partner_id, grant.pool_code, grant.coupon_id))
     rows.outbox.append(
         granted_row(
             grant,

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from services.domain.coupons.effects import DeclineReward, GrantRefusal
-from services.domain.coupons.granting import granted
+from services.domain.coupons.effects import DeclineReward, GrantCoupon, GrantRefusal
+from services.domain.coupons.granting import granted, refused
 from services.domain.coupons.issuing import Draw
+from services.domain.coupons.stock import NO_STOCK, UNTOUCHED, GroupStock, Stock, left_of
 from services.domain.effects import Effect
 from services.domain.origins import Source
 from services.domain.partner_program import PartnerProgram
@@ -19,6 +20,7 @@ from services.domain.points.ledger import Earning, earned, ended, expiry
 from services.domain.points.wallet import Post
 from services.domain.rewards import Reward
 from services.domain.state import CustomerState, Evolving
+from services.domain.terms import Terms
 from services.domain.tiers import Tier, progress_by, tier_at
 
 
@@ -32,12 +34,14 @@ class Course:
         *,
         at: datetime,
         draws: Iterable[Draw],
+        stock: Stock = NO_STOCK,
     ) -> None:
         self.program = program
         self.state = Evolving(state)
         self.at = at
         self.effects: list[Effect] = []
         self._draws = iter(draws)
+        self._stock = stock
         if state.wallet.lots:
             self.add(*ended(state.wallet, at))
         self.tier = self.tier_now()
@@ -95,17 +99,41 @@ class Course:
         )
         ids = []
         for terms in reward.coupons:
-            coupon = granted(
-                terms,
-                source,
-                self.program.groups,
-                at=self.at,
-                draw=self.draw(),
-                program_version=self.program.version,
-            )
-            if isinstance(coupon, GrantRefusal):
-                self.add(DeclineReward(source=source, reason=coupon))
+            draw = (
+                self.draw()
+            )  # of one that is refused too: what the next one is called does not hang on it
+            if reason := self.refused(terms):
+                self.add(DeclineReward(source=source, reason=reason))
             else:
+                coupon = self.granted(terms, source, draw)
                 self.add(coupon)
                 ids.append(coupon.coupon_id)
         return entry, tuple(ids)
+
+    def refused(self, terms: Terms) -> GrantRefusal | None:
+        """Why the customer can be granted no coupon of these terms now."""
+        assert self.program is not None
+        stock = self._left_of(terms)
+        return refused(terms, self.program.groups, self.state.coupons, stock, self.at)
+
+    def granted(self, terms: Terms, source: Source, draw: Draw) -> GrantCoupon:
+        """A coupon of terms that are not refused. It has not come yet: it is to be added."""
+        assert self.program is not None
+        return granted(
+            terms,
+            source,
+            self.program.groups,
+            self._left_of(terms),
+            at=self.at,
+            draw=draw,
+            program_version=self.program.version,
+        )
+
+    def _left_of(self, terms: Terms) -> GroupStock:
+        """What the group of these terms has left by now."""
+        assert self.program is not None
+        handle = terms.group
+        if handle is None or handle not in self.program.groups:
+            return UNTOUCHED
+        stock = self._stock.get((self.program.partner_id, handle), UNTOUCHED)
+        return left_of(stock, handle, self.effects)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from services.domain.coupons.issuing import Draw
+from services.domain.coupons.stock import Stock
 from services.domain.course import Course
 from services.domain.decision import BookingReason, Decision, Outcome
 from services.domain.events import (
@@ -45,9 +46,10 @@ def decide_customer_event(
     *,
     at: datetime,
     draws: Sequence[Draw],
+    stock: Stock,
 ) -> Decision:
     """It is recorded, whatever it sets off; only what is booked by hand may be declined."""
-    course = Course(program.of_partner(event.partner_id), state, at=at, draws=draws)
+    course = Course(program.of_partner(event.partner_id), state, at=at, draws=draws, stock=stock)
     done, referral = NOTHING_SET_OFF, None
     match event:
         case CustomerDescribed():

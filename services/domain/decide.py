@@ -1,7 +1,7 @@
 """The rules. `decide` answers one event of one customer, and is total: every event gets an answer.
 
 Everything random or timed comes in as an argument: the instant from the database's clock, the coupon ids and codes
-drawn beforehand (`Draw`), how many coupons a capped game has left (`Quota`).
+drawn beforehand (`Draw`), how many coupons a capped game has left (`Quota`), and a group of coupons (`Stock`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from services.domain.coupons.effects import (
     IssueCoupon,
 )
 from services.domain.coupons.issuing import Draw, Quota, complete
+from services.domain.coupons.stock import NO_STOCK, Stock
 from services.domain.course import Course
 from services.domain.customers import decide_customer_event
 from services.domain.decision import Decision, Outcome
@@ -63,21 +64,29 @@ def decide(
     *,
     at: datetime,
     draws: Sequence[Draw],
+    stock: Stock = NO_STOCK,
 ) -> Decision:
-    """Decide an event that `is_from_the_future` has let through. `draws`: as many as it `needs`."""
+    """Decide an event that `is_from_the_future` has let through. `draws`: as many as it `needs`.
+
+    `stock` of the groups that it may earn coupons of.
+    """
     match event:
         case GameCompleted():
-            return decide_game_completed(event, program, state, quota, at=at, draws=draws)
+            return decide_game_completed(
+                event, program, state, quota, at=at, draws=draws, stock=stock
+            )
         case OrderPlaced():
-            return decide_order_placed(event, program, state, quota, at=at, draws=draws)
+            return decide_order_placed(
+                event, program, state, quota, at=at, draws=draws, stock=stock
+            )
         case OrderReversed():
-            return decide_order_reversed(event, program, state, at=at, draws=draws)
+            return decide_order_reversed(event, program, state, at=at, draws=draws, stock=stock)
         case CustomerDescribed() | CustomerDid() | ReferralCompleted() | Birthday():
-            return decide_customer_event(event, program, state, at=at, draws=draws)
+            return decide_customer_event(event, program, state, at=at, draws=draws, stock=stock)
         case PointsBooked() | CardHandedOver():
-            return decide_customer_event(event, program, state, at=at, draws=draws)
+            return decide_customer_event(event, program, state, at=at, draws=draws, stock=stock)
         case PointsRedeemRequested() | UndoRequested():
-            return decide_redemption(event, program, state, at=at, draws=draws)
+            return decide_redemption(event, program, state, at=at, draws=draws, stock=stock)
         case _:
             assert_never(event)
 
@@ -90,6 +99,7 @@ def decide_game_completed(
     *,
     at: datetime,
     draws: Sequence[Draw],
+    stock: Stock,
 ) -> Decision:
     """A won game inside its dates completes; every other completion is declined with its reason.
 
@@ -108,7 +118,7 @@ def decide_game_completed(
     partner = program.of_partner(event.partner_id)
     if partner is None:
         return decision
-    course = Course(partner, state, at=at, draws=draws[1:])
+    course = Course(partner, state, at=at, draws=draws[1:], stock=stock)
     course.state.take(effects)
     return _set_off(decision, event, game, course)
 

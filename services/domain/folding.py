@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from services.domain.arrival import CustomerKey, Incoming, LockedCustomer, Verdict
 from services.domain.coupons.effects import IssueCoupon
 from services.domain.coupons.issuing import Draw, Quota
+from services.domain.coupons.stock import NO_STOCK, Stock, left_after
 from services.domain.decide import decide, is_from_the_future
 from services.domain.decision import Decision, state_after
 from services.domain.events import CustomerDescribed, Event, OrderPlaced
@@ -93,10 +94,11 @@ def decide_batch(
     customers: Mapping[CustomerKey, LockedCustomer],
     quota: Quota,
     draws: Sequence[Sequence[Draw]],
+    stock: Stock = NO_STOCK,
 ) -> tuple[list[Verdict], list[Incoming]]:
     """Decide events that stand in deciding order, each (source, id) once.
 
-    `draws`: for each event as many as it needs.
+    `draws`: for each event as many as it needs. `stock` of the groups that they may earn coupons of.
 
     Returns the verdicts in that order, and the events whose own time lies too far in the future to be judged. Those
     do not use up their id: a repeat of one is judged by itself.
@@ -120,7 +122,7 @@ def decide_batch(
         state = folded.get(customer, NEW_CUSTOMER)
         state = shared.seen_by(event, state)
         try:
-            decision = decide(event, program, state, left, at=locked.at, draws=mine)
+            decision = decide(event, program, state, left, at=locked.at, draws=mine, stock=stock)
             has_moved = moves_account(decision.effects)
             # The state of a customer's last event is nobody's business, unless an account is to be written.
             if to_come[customer] or has_moved:
@@ -139,6 +141,8 @@ def decide_batch(
         if left:
             for game_id, count in issued_by_game([verdict], left).items():
                 left[game_id] -= count
+        if stock:
+            stock = left_after(stock, customer[0], decision.effects)
     return verdicts, too_early
 
 

@@ -68,6 +68,10 @@ class Needs(NamedTuple):
     """The order whose reversal and stamps it may come upon, and with it the customer's cards."""
     codes: tuple[str, ...] = ()
     """Stored codes whose coupons it may use."""
+    external_codes: tuple[str, ...] = ()
+    """The same as they are written: partners may have brought them."""
+    groups: tuple[str, ...] = ()
+    """Handles of groups of its partner's that it may earn coupons of, one for each."""
     gives_back: bool = False
     """It may give back what its order has used: the coupons, under their games' rules of now."""
     takes_points: bool = False
@@ -91,12 +95,18 @@ def needs(event: Event, program: Program) -> Needs:
     partner = program.of_partner(event.partner_id)
     if partner is None:
         return wanted
+    name = trigger_name(event)
+    groups = partner.groups_granted(name)
+    if isinstance(event, PointsRedeemRequested):
+        groups += partner.groups_of_rule(event.rule_id)
     return Needs(
-        draws=wanted.draws + partner.most_coupons(trigger_name(event)),
+        draws=wanted.draws + partner.most_coupons(name),
         looks_at=wanted.looks_at,
         limited=wanted.limited,
         order_id=wanted.order_id,
         codes=wanted.codes,
+        external_codes=event.coupon_codes if isinstance(event, OrderPlaced) else (),
+        groups=groups,
         gives_back=wanted.gives_back,
         takes_points=wanted.takes_points,
         account=True,

@@ -75,12 +75,16 @@ def _refused(text: str, reason: CodeReason, coupon_id: str | None = None) -> Cod
 
 
 def _found(course: Course, text: str) -> Coupon | CodeReason:
-    """The customer's own coupon of this code."""
+    """The customer's own coupon of this code: one that the partner brought, exactly as it is written, before ours."""
+    coupons = course.state.coupons
+    if (coupon := coupons.of_external_code(text)) is not None:
+        return coupon
+    if text in coupons.foreign_external_codes:
+        return CodeReason.NOT_OWNER
     read = parse(text)
     if read is None:
         return CodeReason.UNKNOWN_CODE
     prefix, code = read
-    coupons = course.state.coupons
     coupon = coupons.of_code(code)
     if coupon is None:
         known = code in coupons.foreign_codes

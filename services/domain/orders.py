@@ -13,6 +13,7 @@ from decimal import Decimal
 from services.domain.campaigns import multiplied
 from services.domain.coupons.effects import IssueCoupon
 from services.domain.coupons.issuing import Draw, Quota
+from services.domain.coupons.stock import Stock
 from services.domain.course import Course
 from services.domain.decision import (
     CodeOutcome,
@@ -54,6 +55,7 @@ def decide_order_placed(
     *,
     at: datetime,
     draws: Sequence[Draw],
+    stock: Stock,
 ) -> Decision:
     """Codes, stamps, points, campaigns, referral, tier: of an order that was not reversed before it came."""
     partner = program.of_partner(event.partner_id)
@@ -61,14 +63,14 @@ def decide_order_placed(
     noted = state.purchases.refunded_before.get(event.order_id)
     refunded = noted or ZERO
     is_reversed = event.order_id in state.orders.reversed
-    course = Course(partner, state, at=at, draws=draws)
+    course = Course(partner, state, at=at, draws=draws, stock=stock)
     is_mine = known is not None and known.is_mine
     if known.is_closed if known is not None and is_mine else is_reversed and noted is None:
         return _already_reversed(course, event)
     redeemed = redeem_codes(course, event, games_are_closed=is_reversed)
     amount = worth_of(event, redeemed)
     if known is None and 0 < refunded >= amount:
-        course = Course(partner, state, at=at, draws=draws)
+        course = Course(partner, state, at=at, draws=draws, stock=stock)
         course.add(NoteRefund(order_id=event.order_id, refunded=refunded, closes=True))
         return _already_reversed(course, event)
     issue = None if is_reversed else _stamp_cards(course, event, program, quota)

@@ -75,7 +75,10 @@ class PartnerProgram:
     time_zone: str = "UTC"
     _by_event: Mapping[str, tuple[Campaign, ...]] = field(init=False, repr=False, compare=False)
     _most_coupons: Mapping[str | None, int] = field(init=False, repr=False, compare=False)
-    """Both worked out once, since every event asks; of names that campaigns wait for, since others are anybody's."""
+    _groups_granted: Mapping[str | None, tuple[str, ...]] = field(
+        init=False, repr=False, compare=False
+    )
+    """All worked out once, since every event asks; of names that campaigns wait for, since others are anybody's."""
 
     def __post_init__(self) -> None:
         by_event = {
@@ -83,8 +86,14 @@ class PartnerProgram:
             for name in {each.trigger.event_name for each in self.campaigns}
         }
         object.__setattr__(self, "_by_event", by_event)
-        most = {name: self._granted_at_most(name) for name in (*by_event, _ANY_OTHER, None)}
+        granted = {name: self._granted_at_most(name) for name in (*by_event, _ANY_OTHER, None)}
+        most = {name: len(coupons) for name, coupons in granted.items()}
         object.__setattr__(self, "_most_coupons", most)
+        groups = {
+            name: tuple(each.group for each in coupons if each.group in self.groups)
+            for name, coupons in granted.items()
+        }
+        object.__setattr__(self, "_groups_granted", groups)
 
     def campaigns_on(self, event_name: str) -> tuple[Campaign, ...]:
         """Campaigns that events of this name may count towards, by id."""
@@ -95,14 +104,25 @@ class PartnerProgram:
         most = self._most_coupons.get(event_name)
         return self._most_coupons[_ANY_OTHER] if most is None else most
 
-    def _granted_at_most(self, event_name: str | None) -> int:
+    def groups_granted(self, event_name: str | None) -> tuple[str, ...]:
+        """The groups that those may be of, one for each coupon."""
+        groups = self._groups_granted.get(event_name)
+        return self._groups_granted[_ANY_OTHER] if groups is None else groups
+
+    def groups_of_rule(self, rule_id: int) -> tuple[str, ...]:
+        """The group of the coupon that points become by this rule, if it has one."""
+        rule = self.redemption_rules.get(rule_id)
+        group = rule.terms.group if rule is not None else None
+        return () if group is None or group not in self.groups else (group,)
+
+    def _granted_at_most(self, event_name: str | None) -> tuple[Terms, ...]:
         granted = [reward for tier in self.tiers for reward in (tier.entry, tier.lifetime)]
         if self.referrals is not None:
             rules = self.referrals
             granted += [rules.friend] if event_name is not None else [rules.customer, rules.extra]
         if event_name is not None:
             granted += [campaign.reward for campaign in self.campaigns_on(event_name)]
-        return sum(len(reward.coupons) for reward in granted)
+        return tuple(terms for reward in granted for terms in reward.coupons)
 
     def tier_of(self, standing: Standing) -> TierRef | None:
         """The tier of a customer before an event: the one recorded, the first without a record."""

@@ -7,7 +7,6 @@ from decimal import Decimal
 
 from services.domain.coupons.coupon import Coupon, CouponStatus
 from services.domain.coupons.effects import GrantCoupon, RedeemReason
-from services.domain.coupons.granting import granted, refused
 from services.domain.coupons.lifecycle import StepRefusal, cancel, settle
 from services.domain.course import Course
 from services.domain.decision import RedeemRefusal, UndoReason
@@ -42,19 +41,11 @@ def redeem_points(course: Course, rule_id: int, points: int | None) -> RedeemRef
     cost = _cost(course, rule, points)
     terms = _terms(program, rule, cost, value)
     source = Source(SourceKind.REDEMPTION, str(rule.id))
-    if against := refused(terms, program.groups, course.at):
+    if against := course.refused(terms):
         return against
     if reason := _too_few_or_many(course, card, cost, terms):
         return reason
-    coupon = granted(
-        terms,
-        source,
-        program.groups,
-        at=course.at,
-        draw=course.draw(),
-        program_version=program.version,
-    )
-    assert isinstance(coupon, GrantCoupon)
+    coupon = course.granted(terms, source, course.draw())
     entry = spent(course.state.wallet, cost, source=source, at=course.at)
     coupon = replaced(coupon, takes=entry.takes)
     course.add(entry, coupon)

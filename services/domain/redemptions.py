@@ -8,6 +8,7 @@ from typing import assert_never
 
 from services.domain.coupons.effects import DeclineReward, GrantCoupon
 from services.domain.coupons.issuing import Draw
+from services.domain.coupons.stock import Stock
 from services.domain.course import Course
 from services.domain.decision import Decision, Outcome, Reason
 from services.domain.events import PointsRedeemRequested, Redemption, UndoRequested
@@ -25,9 +26,10 @@ def decide_redemption(
     *,
     at: datetime,
     draws: Sequence[Draw],
+    stock: Stock,
 ) -> Decision:
     """A coupon for points is issued or declined, which is told; that one is given back is recorded, done or not."""
-    course = Course(program.of_partner(event.partner_id), state, at=at, draws=draws)
+    course = Course(program.of_partner(event.partner_id), state, at=at, draws=draws, stock=stock)
     reason: Reason | None = None
     coupon_id = None
     match event:

@@ -13,7 +13,6 @@ from typing import Final
 
 from services.domain.campaigns import Revoke, TakeStepBack
 from services.domain.closed_orders import CloseOrder
-from services.domain.coupons.codes import display
 from services.domain.coupons.coupon import Coupon, CouponStatus
 from services.domain.coupons.issuing import Draw
 from services.domain.coupons.lifecycle import (
@@ -24,6 +23,7 @@ from services.domain.coupons.lifecycle import (
     reinstate,
     settle,
 )
+from services.domain.coupons.stock import Stock
 from services.domain.course import Course
 from services.domain.decision import CodeOutcome, CodeResult, Decision, OrderReason, Outcome
 from services.domain.events import OrderReversed
@@ -48,12 +48,13 @@ def decide_order_reversed(
     *,
     at: datetime,
     draws: Sequence[Draw],
+    stock: Stock,
 ) -> Decision:
     """Undo whatever of the customer's order is still in effect; before its order, close it.
 
     Where tiers have changed since the customer's last event, this one may reach one: `draws` serve its coupons.
     """
-    course = Course(program.of_partner(event.partner_id), state, at=at, draws=draws)
+    course = Course(program.of_partner(event.partner_id), state, at=at, draws=draws, stock=stock)
     found = state.purchases.by_id.get(event.order_id)
     purchase = found if found is not None and found.is_mine else None
     is_first = event.order_id not in state.orders.reversed
@@ -156,7 +157,7 @@ def _settled(course: Course, coupon: Coupon) -> Coupon:
 
 
 def _given_back(course: Course, coupon: Coupon, steps: Steps | StepRefusal) -> CodeResult:
-    code = display(coupon.code, coupon.code_prefix)
+    code = coupon.shown_code
     if isinstance(steps, StepRefusal):
         return CodeResult(
             code=code, outcome=CodeOutcome.KEPT, reason=reason_of(steps), coupon_id=coupon.id

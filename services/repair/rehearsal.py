@@ -7,20 +7,21 @@ customer is locked or added, so what live issuers do meanwhile may change the an
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Container, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 from aiokafka import ConsumerRecord
 
 from services.adapters.draws import Drawing
-from services.adapters.postgres import inbox, quota, waiting
+from services.adapters.postgres import groups, inbox, quota, waiting
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
 from services.adapters.postgres.waiting import Queue, queue_of
 from services.decisions.follow_ups import referral_cause, unfounded
 from services.decisions.loading import load, what_they_need
 from services.decisions.programs import Programs
+from services.decisions.stocking import most_granted
 from services.decisions.transaction import most_issued
 from services.domain.arrival import CustomerKey, Incoming, LockedCustomer, Verdict
 from services.domain.coupons.codes import parse
@@ -31,6 +32,7 @@ from services.domain.coupons.effects import (
     IssueCoupon,
 )
 from services.domain.coupons.issuing import Draw
+from services.domain.coupons.stock import Given, GroupKey, Stock, left_after
 from services.domain.effects import Effect
 from services.domain.events import Cause, Event, OrderPlaced, OrderReversed
 from services.domain.folding import (
@@ -84,6 +86,8 @@ class DryRun:
         self._shared = Shared()
         self._codes: dict[tuple[int, str], CustomerKey] = {}
         """Whose the coupons are that later orders may name."""
+        self._external_codes: dict[tuple[int, str], CustomerKey] = {}
+        self._given = Given()
         self._closed: set[tuple[CustomerKey, str]] = set()
         """Orders that were wholly refunded before they counted: what is stored of their refunds counts no more."""
         self._issued: Counter[int] = Counter()
@@ -144,12 +148,13 @@ class DryRun:
         limited = most_issued(asked)
         still = await quota.left(connection, limited)
         left = {game_id: still.get(game_id, 0) - self._issued[game_id] for game_id in limited}
+        stock = await self._stock(most_granted(asked))
         drawn = self._drawing.draws_for([(incoming, wanted.draws) for incoming, wanted in asked])
         for (incoming, _), mine in zip(asked, drawn, strict=True):
             if incoming.event_key in self._decided:
                 continue
             state = self._state(incoming, stored.get(incoming.customer, NEW_CUSTOMER))
-            answer = _answer(incoming, records, program, state, customers, left, mine)
+            answer = _answer(incoming, records, program, state, customers, left, mine, stock)
             if isinstance(answer, DeadLetter):
                 report.letters.append(answer)
                 continue
@@ -158,6 +163,13 @@ class DryRun:
             for game_id, count in issued_by_game([answer], left).items():
                 left[game_id] -= count
                 self._issued[game_id] += count
+            stock = left_after(stock, incoming.customer[0], answer.decision.effects)
+            self._given.note(incoming.customer[0], answer.decision.effects)
+
+    async def _stock(self, wanted: Mapping[GroupKey, int]) -> Stock:
+        """What groups have left, held by nobody, without what was given so far."""
+        codes = {key: count + self._given.codes_of(key) for key, count in wanted.items()}
+        return self._given.taken_from(await groups.stock_of(self._connection, codes))
 
     async def _founded(
         self, records: Sequence[ConsumerRecord], fresh: Sequence[Incoming], report: Report
@@ -208,12 +220,16 @@ class DryRun:
         self, event: OrderPlaced, customer: CustomerKey, state: CustomerState
     ) -> CustomerState:
         read = (parse(text) for text in event.coupon_codes)
-        owners = {code: self._codes.get((event.partner_id, code)) for _, code in filter(None, read)}
-        foreign = {code for code, owner in owners.items() if owner not in (None, customer)}
-        if not foreign:
+        foreign = _foreign(self._codes, (code for _, code in filter(None, read)), customer)
+        external = _foreign(self._external_codes, event.coupon_codes, customer)
+        if not (foreign or external):
             return state
-        known = state.coupons.foreign_codes | foreign
-        return replace(state, coupons=replace(state.coupons, foreign_codes=known))
+        coupons = replace(
+            state.coupons,
+            foreign_codes=state.coupons.foreign_codes | foreign,
+            foreign_external_codes=state.coupons.foreign_external_codes | external,
+        )
+        return replace(state, coupons=coupons)
 
     def _keep(self, verdict: Verdict, before: CustomerState, program: Program) -> None:
         incoming = verdict.incoming
@@ -233,8 +249,17 @@ class DryRun:
         for effect in effects:
             if isinstance(effect, (IssueCoupon, GrantCoupon)):
                 self._codes[customer[0], effect.code] = customer
+                if isinstance(effect, GrantCoupon) and effect.external_code is not None:
+                    self._external_codes[customer[0], effect.external_code] = customer
             elif isinstance(effect, NoteRefund) and effect.closes:
                 self._closed.add((customer, effect.order_id))
+
+
+def _foreign(
+    owners: Mapping[tuple[int, str], CustomerKey], codes: Iterable[str], customer: CustomerKey
+) -> set[str]:
+    """Those of another customer of the partner."""
+    return {code for code in codes if owners.get((customer[0], code), customer) != customer}
 
 
 def _nothing_known(_incoming: Incoming) -> None:
@@ -259,11 +284,12 @@ def _answer(
     customers: Mapping[CustomerKey, LockedCustomer],
     left: Mapping[int, int],
     mine: Sequence[Draw],
+    stock: Stock,
 ) -> Verdict | DeadLetter:
     """One event decided, or why it cannot be."""
     try:
         verdicts, _ = decide_batch(
-            [incoming], program, {incoming.customer: state}, customers, left, [mine]
+            [incoming], program, {incoming.customer: state}, customers, left, [mine], stock
         )
     except RuleFailed as error:
         return letter_for(records, incoming, Stage.DECIDE, error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -67,12 +68,15 @@ TERMS = Terms(
 GRANT = GrantCoupon(
     coupon_id=COUPON,
     code="7H2K9QWXM4TB0Z5N",
+    code_prefix="",
     source=Source(SourceKind.CAMPAIGN, "6"),
     terms=TERMS,
     issued_at=AT,
     expires_at=None,
     program_version=7,
 )
+
+POOLED = replace(GRANT, external_code="Gratis 1", pool_code="Gratis 1")
 
 VALUES: list[tuple[type[BaseModel], str]] = [
     (program_events.PointsEntry, program_wire.points_value(EARNED, "k.1", ABOUT)),
@@ -103,6 +107,7 @@ VALUES: list[tuple[type[BaseModel], str]] = [
     ),
     (program_events.WebhookDisabled, program_wire.webhook_disabled_value(1, AT, "gone")),
     (CouponIssued, program_wire.granted_value(GRANT, 1, "anna", CAUSE)),
+    (CouponIssued, program_wire.granted_value(POOLED, 1, "anna", CAUSE)),
     (
         CouponLifecycle,
         wire.lifecycle_value(
@@ -148,3 +153,20 @@ def test_masked_code_of_a_granted_coupon_is_masked() -> None:
     value = json.loads(program_wire.granted_value(GRANT, 1, "anna", CAUSE, mask_codes=True))
     assert value["code"] == "****-****-****-0Z5N"
     assert value["product_ids"] == [7]
+
+
+@pytest.mark.parametrize(
+    ("grant", "masked", "codes"),
+    [
+        (POOLED, False, ("Gratis 1", "7H2K-9QWX-M4TB-0Z5N")),
+        (POOLED, True, ("****is 1", "****-****-****-0Z5N")),
+        (replace(GRANT, code_prefix="POOL", pool_code="POOL-7H2K"), False, ("POOL-7H2K-9QWX-M4TB-0Z5N", None)),
+        (replace(GRANT, code_prefix="POOL", pool_code="POOL-7H2K"), True, ("POOL-****-****-****-0Z5N", None)),
+    ],
+)  # fmt: skip
+def test_code_of_a_pool_is_told_at_issue(
+    grant: GrantCoupon, masked: bool, codes: tuple[str, str | None]
+) -> None:
+    """One that the partner brought in place of ours, which stands beside it; one that we made as the coupon's own."""
+    value = json.loads(program_wire.granted_value(grant, 1, "anna", CAUSE, mask_codes=masked))
+    assert (value["code"], value.get("internal_code")) == codes

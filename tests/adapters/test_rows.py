@@ -17,6 +17,7 @@ from services.adapters.postgres.closed_orders import ReversedOrderRow
 from services.adapters.postgres.coupons import CouponChange, CouponRow, HistoryRow
 from services.adapters.postgres.dead_letters import LetterRow
 from services.adapters.postgres.games import GameRow
+from services.adapters.postgres.groups import GivenCode
 from services.adapters.postgres.inbox import DecisionRow
 from services.adapters.postgres.outbox import OutboxRow
 from services.adapters.postgres.points import BookingRow, EntryRow, LotRow, WalletRow
@@ -47,8 +48,7 @@ TABLES = [
     Table(
         "coupons",
         CouponRow,
-        {"status", "steps", "reserved_until", "reserved_shop_id", "redeemed_at", "redeemed_order_id", "mended_at", "used_count",
-         "external_code", "code_from"},
+        {"status", "steps", "reserved_until", "reserved_shop_id", "redeemed_at", "redeemed_order_id", "mended_at", "used_count"},
     ),
     Table("coupon_history", HistoryRow, set()),
     Table("order_stamps", StampRow, {"taken_back"}),
@@ -76,6 +76,7 @@ CHANGES: list[tuple[Any, str, str, set[str]]] = [
     (StampBack,     "stamps",  "take_stamps_back", set()),
     (RefundRow,     "purchases", "note_refunds",   set()),
     (UseBack,       "purchases", "give_uses_back", set()),
+    (GivenCode,     "groups",  "give_codes",       set()),
 ]  # fmt: skip
 """Rows that change what is there: the query names its arguments."""
 

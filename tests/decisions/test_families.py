@@ -36,6 +36,8 @@ FOUND: dict[str, Any] = {
     "reversed_orders": {"o-9"},
     "used_by": {"o-1": ("c-1",)},
     "paid": {"c-1": (Take(4, 2),)},
+    "foreign_external_codes": {"SHOP-2"},
+    "of_groups": {"club": 1},
     "account": StoredAccount(
         profile=Profile(**SAMPLES[Profile]),
         bare_wallet=Wallet(**SAMPLES[Wallet] | {"lots": {}}),

@@ -28,11 +28,11 @@ from services.domain.events import (
     UndoRequested,
 )
 from services.domain.needs import Named, Needs, names, needs
-from services.domain.partner_program import PartnerProgram
+from services.domain.partner_program import PartnerProgram, RedemptionRule
 from services.domain.program import CustomerLimits, Game, GameType, Program
 from services.domain.referrals import ReferralRules
 from services.domain.rewards import Reward
-from services.domain.terms import Terms, TermsType
+from services.domain.terms import Group, Terms, TermsType
 from services.domain.tiers import Tier
 from services.domain.triggers import Trigger
 
@@ -159,6 +159,40 @@ def test_under_a_program_the_account_is_needed_and_draws_for_every_coupon(
     """Of each tier, of the campaigns on such an event, and of the referral."""
     found = needs(event, UNDER_PROGRAM)
     assert (found.account, found.draws) == (True, draws)
+
+
+GROUPED = Reward(coupons=(Terms(type=TermsType.CUSTOM, group="club"), Terms(type=TermsType.CUSTOM, group="gone")))  # fmt: skip
+UNDER_GROUPS = replace(
+    UNDER_PROGRAM,
+    partners={
+        5: replace(
+            UNDER_PROGRAM.partners[5],
+            groups={handle: Group(handle=handle) for handle in ("club", "spa")},
+            referrals=ReferralRules(
+                trigger=Trigger(event_name="visit"), customer=GROUPED, extra=GROUPED
+            ),
+            redemption_rules={
+                id_: RedemptionRule(id=id_, terms=Terms(type=TermsType.CUSTOM, group=handle))
+                for id_, handle in ((1, "spa"), (2, "gone"), (3, None))
+            },
+        )
+    },
+)
+
+
+def test_groups_that_an_event_may_earn_of_are_those_there_are() -> None:
+    """One for each coupon: of a completed referral two; a handle that no group has is none, of rewards and of rules."""
+    assert needs(FRIEND, UNDER_GROUPS).groups == ("club", "club")
+    assert needs(DID, UNDER_GROUPS).groups == ()
+    program = UNDER_GROUPS.partners[5]
+    assert [program.groups_of_rule(id_) for id_ in (1, 2, 3, 4)] == [("spa",), (), (), ()]
+
+
+def test_codes_of_an_order_are_asked_for_both_ways_under_a_program() -> None:
+    """As they are written, since the partner may have brought one, and as they read; without a program only so."""
+    found = needs(PLACED, UNDER_PROGRAM)
+    assert (found.codes, found.external_codes) == ((CODE,), (display(CODE), "no code"))
+    assert needs(PLACED, PROGRAM).external_codes == ()
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,8 @@ REVERSED = OrderReversed(
     cause=Cause(source="/shop", id="r-1", type="order.cancelled"), occurred_at=NOW, partner_id=1,
     order_id="o-1", customer_id="anna",
 )  # fmt: skip
+BROUGHT = replace(COUPON, external_code="Shop 1")
+USED = replace(COUPON, id="c-2", code=OTHER_CODE, status=CouponStatus.REDEEMED)
 DRAWS = [Draw(coupon_id=f"new-{number}", code=OTHER_CODE) for number in range(3)]
 
 
@@ -66,6 +68,13 @@ def with_code(code: str, **changes: object) -> OrderPlaced:
         ("nonsense", holding(COUPON), CodeReason.UNKNOWN_CODE),
         (CODE, NEW_CUSTOMER, CodeReason.UNKNOWN_CODE),
         (CODE, a_customer(foreign_codes=frozenset({CODE})), CodeReason.NOT_OWNER),
+        ("Shop 1", holding(BROUGHT), None),
+        (display(CODE, "SUMMER"), holding(BROUGHT), None),
+        ("shop 1", holding(BROUGHT), CodeReason.UNKNOWN_CODE),
+        (" Shop 1", holding(BROUGHT), CodeReason.UNKNOWN_CODE),
+        ("Shop 1", a_customer(foreign_external_codes=frozenset({"Shop 1"})), CodeReason.NOT_OWNER),
+        (CODE, holding(BROUGHT, replace(USED, external_code=CODE)), CodeReason.NOT_ACTIVE),
+        (CODE, holding(COUPON, foreign_external_codes=frozenset({CODE})), CodeReason.NOT_OWNER),
         (CODE, holding(replace(COUPON, expires_at=NOW)), CodeReason.EXPIRED),
         (CODE, holding(replace(COUPON, status=CouponStatus.EXPIRED)), CodeReason.EXPIRED),
         (CODE, holding(replace(COUPON, status=CouponStatus.CANCELLED)), CodeReason.NOT_ACTIVE),

@@ -13,7 +13,8 @@
   has finished with.
 - `telling`: events of a program, and the accounts they made; `busy_program`: a shop where all of it has happened; `snapshots`: all that decisions have left, to compare.
 - `pools`: codes that groups of coupons issue.
-- `small_shop`: a partner's program and its customers, in memory; `real_shop`: the same on the database.
+- `small_shop`: a partner's program and its customers, in memory; `real_shop`: the same on the database; `grouped_shop`:
+  one whose coupons are of groups.
 - `clocks`: a database whose clock is wrong.
 - `waiting`: until something is so, with a deadline.
 - `webhooks`: partners' own coupon systems, and what must stand nowhere in the database.

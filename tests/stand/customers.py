@@ -16,6 +16,7 @@ def a_customer(
     *,
     coupons: Mapping[str, Coupon] | None = None,
     foreign_codes: frozenset[str] = frozenset(),
+    foreign_external_codes: frozenset[str] = frozenset(),
     issues: Mapping[int, tuple[datetime, ...]] | None = None,
     stamps: Mapping[tuple[str, int], Stamp] | None = None,
     cards: Mapping[int, StampCard] | None = None,
@@ -23,7 +24,12 @@ def a_customer(
 ) -> CustomerState:
     """A state with these things in its families, and nothing else."""
     return CustomerState(
-        coupons=Coupons(by_id=coupons or {}, foreign_codes=foreign_codes, issues=issues or {}),
+        coupons=Coupons(
+            by_id=coupons or {},
+            foreign_codes=foreign_codes,
+            foreign_external_codes=foreign_external_codes,
+            issues=issues or {},
+        ),
         stamps=Stamps(cards=cards or {}, of_orders=stamps or {}),
         orders=ClosedOrders(reversed=reversed_orders),
     )

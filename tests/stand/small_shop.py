@@ -12,6 +12,7 @@ from services.domain.coupons.codes import codes_from, display
 from services.domain.coupons.coupon import Coupon, CouponStatus
 from services.domain.coupons.effects import GrantCoupon
 from services.domain.coupons.issuing import Draw
+from services.domain.coupons.stock import Stock, left_after
 from services.domain.decide import decide
 from services.domain.decision import Decision, Reason
 from services.domain.events import (
@@ -70,6 +71,7 @@ class SmallShop:
     states: dict[str, CustomerState] = field(default_factory=dict)
     days: float = 0
     decisions: list[Decision] = field(default_factory=list)
+    stock: Stock = field(default_factory=dict)
     _numbers: Any = field(default_factory=count)
 
     @property
@@ -98,7 +100,10 @@ class SmallShop:
             for n in drawn
         ]
         partners = {self.program.partner_id: self.program}
-        decision = decide(event, Program(partners=partners), state, {}, at=self.now, draws=draws)
+        decision = decide(
+            event, Program(partners=partners), state, {}, at=self.now, draws=draws, stock=self.stock
+        )
+        self.stock = left_after(self.stock, 1, decision.effects)
         after = self.states[event.customer_id] = evolve(state, decision.effects)
         assert decision.after is None or decision.after == after, "followed elsewhere"
         self.decisions.append(decision)

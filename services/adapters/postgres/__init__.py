@@ -7,12 +7,11 @@ counts), `standing` (whether the server is of use), `migrate` (the schema, forwa
 `schema` (whether it is there).
 
 What a batch meets, in its order: `rules` (games as the rules know them), `inbox` (decisions, and the locks on
-customers), `quota` (what a game may still give), `coupons`, `stamps`, `closed_orders`, `dead_letters`,
-`passed_over`, `reused_ids`, `next_offsets`, `waiting` (records that cannot be judged yet), `outbox` (what waits to
-leave). Of customers under a program: `profiles`, `birthdays`, `points` (wallets, ledger, lots), `purchases`,
-`accounts` (all of one customer's); `coupon_terms` (terms as they stand beside a coupon).
-What people define: `partners`, `catalogue` (their shops and products), `games`, `cards`, `programs`, `pools` (of
-codes); what a program says to the rules: `stored_terms`, `stored_cards`, `stored_program`; `webhooks` (partners' own
-coupon systems).
-What operators do in bulk: `operations`.
+customers), `quota` (what a game may still give), `groups` (what groups of coupons may), `coupons`, `stamps`,
+`closed_orders`, `dead_letters`, `passed_over`, `reused_ids`, `next_offsets`, `waiting` (records that cannot be judged
+yet), `outbox` (what waits to leave). Of customers under a program: `profiles`, `birthdays`, `points` (wallets, ledger,
+lots), `purchases`, `accounts` (all of one customer's); `coupon_terms` (terms as they stand beside a coupon). What
+people define: `partners`, `catalogue` (their shops and products), `games`, `cards`, `programs`, `pools` (of codes);
+what a program says to the rules: `stored_terms`, `stored_cards`, `stored_program`; `webhooks` (partners' own coupon
+systems). What operators do in bulk: `operations`.
 """

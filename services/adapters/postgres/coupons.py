@@ -28,6 +28,9 @@ DRAWN_ONCE = ("code_is_unique", "coupon_id_is_unique")
 # A look-up instead of a call of the enum: a row is read for every code of an order.
 _STATUS = {status.value: status for status in CouponStatus}
 
+FROM_POOL = "pool"
+"""Where a code comes from that a group had before the coupon was issued; one of ours too."""
+
 
 class CouponRow(NamedTuple):
     """A row of `coupons` as it begins: a game's, or one with a source and terms."""
@@ -50,6 +53,8 @@ class CouponRow(NamedTuple):
     source_id: str | None = None
     terms: str | None = None
     program_version: int | None = None
+    external_code: str | None = None
+    code_from: str | None = None
 
 
 class HistoryRow(NamedTuple):
@@ -113,9 +118,17 @@ async def holders(
     return await fetch_by(connection, _SQL["single_coupons"], places)
 
 
-async def of_codes(connection: Connection, codes: Collection[str]) -> list[asyncpg.Record]:
-    """Coupons of these stored codes, whoever owns them."""
-    return await connection.fetch(_SQL["coupons_of_codes"], sorted(codes)) if codes else []
+async def of_codes(
+    connection: Connection, codes: Collection[str], written: Collection[tuple[int, str]] = ()
+) -> list[asyncpg.Record]:
+    """Coupons of these stored codes, or of codes that partners bring, by (partner id, as written); whoever owns them.
+
+    One that is named both ways comes twice.
+    """
+    if not codes and not written:
+        return []
+    partners, texts = columns_of(sorted(written)) if written else ([], [])
+    return await connection.fetch(_SQL["coupons_of_codes"], sorted(codes), partners, texts)
 
 
 async def used_by_orders(

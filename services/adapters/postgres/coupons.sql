@@ -16,11 +16,21 @@ CROSS JOIN LATERAL (
 ) AS held;
 
 -- name: coupons_of_codes
--- The coupons that codes name, whoever owns them.
+-- The coupons that codes name, whoever owns them: ours, and those that partners bring, as they are written.
 SELECT partner_id, customer_no, id, code, code_prefix, game_id, status, issued_at, expires_at, holds_single_place,
        steps, notice_at, reserved_until, reserved_shop_id, redeemed_at, redeemed_order_id, source_kind, source_id, terms,
        used_count, external_code, program_version
-FROM coupons WHERE code = ANY($1::text[]);
+FROM coupons WHERE code = ANY($1::text[])
+UNION ALL
+SELECT found.partner_id, found.customer_no, found.id, found.code, found.code_prefix, found.game_id, found.status,
+       found.issued_at, found.expires_at, found.holds_single_place, found.steps, found.notice_at, found.reserved_until,
+       found.reserved_shop_id, found.redeemed_at, found.redeemed_order_id, found.source_kind, found.source_id,
+       found.terms, found.used_count, found.external_code, found.program_version
+FROM unnest($2::bigint[], $3::text[]) AS named (partner_id, written)
+CROSS JOIN LATERAL (
+    SELECT * FROM coupons c WHERE c.partner_id = named.partner_id AND c.external_code = named.written
+    OFFSET 0
+) AS found;
 
 -- name: coupons_of_orders
 -- The coupons of games that each (customer, order) pair has redeemed; uses of others are in `coupon_uses`.

@@ -9,13 +9,13 @@ from typing import Any
 
 import asyncpg
 
+from services.adapters.postgres import groups
 from services.adapters.postgres.accounts import stored_account
 from services.adapters.postgres.queries import queries
 from services.api.edge.call import Call
 from services.api.edge.problems import not_found
 from services.api.gameball_v4.programs import KnownProgram, program_at
 from services.domain.campaigns import ANY_NUMBER, Campaign, Standpoint, ineligible
-from services.domain.coupons.granting import refused
 from services.domain.course import Course
 from services.domain.partner_program import PartnerProgram
 from services.domain.points.earning import CardRules
@@ -115,14 +115,30 @@ def is_unlocked(account: Account, campaign: Campaign) -> bool:
     return ineligible(open_to_all, account.view, 0) is None
 
 
-def usable_rules(account: Account) -> set[int]:
+async def usable_rules(connection: asyncpg.Connection, account: Account) -> set[int]:
     """Ids of redemption rules that this customer may use now, whatever their balance."""
-    program, card, course = account.program, account.card, account.course
+    program, card = account.program, account.card
     if not program.redemption_is_active or (card is not None and not card.redemption_enabled):
         return set()
+    course = await _among_groups(connection, account)
     return {
         rule.id
         for rule in program.redemption_rules.values()
         if unusable(course, rule, value_of_point(program, rule, card)) is None
-        and refused(rule.terms, program.groups, course.at) is None
+        and course.refused(rule.terms) is None
     }
+
+
+async def _among_groups(connection: asyncpg.Connection, account: Account) -> Course:
+    """The account's course, told what groups of redemption rules have left, and how much of them the customer has."""
+    program, state, at = account.program, account.state, account.course.at
+    handles = {handle for id_ in program.redemption_rules for handle in program.groups_of_rule(id_)}
+    stock = await groups.stock_of(
+        connection, {(program.partner_id, handle): 1 for handle in handles}
+    )
+    held = {(account.number, handle) for handle in handles} if account.number is not None else set()
+    of_groups = {
+        row["handle"]: row["coupons"] for row in await groups.of_customers(connection, held)
+    }
+    state = replace(state, coupons=replace(state.coupons, of_groups=of_groups))
+    return Course(program, state, at=at, draws=(), stock=stock)

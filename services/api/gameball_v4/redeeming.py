@@ -31,7 +31,6 @@ from services.api.gameball_v4.programs import KnownProgram, program_of
 from services.decisions.accounts_by_hand import ByHand
 from services.decisions.redemptions_by_hand import Redeemed, Undone, redeem, undo
 from services.decisions.transaction import Deciding
-from services.domain.coupons.codes import display
 from services.domain.coupons.coupon import Coupon
 from services.domain.coupons.effects import RedeemReason
 
@@ -145,7 +144,7 @@ def _document(redeemed: Redeemed, sections: Sections) -> dict[str, Any]:
     coupon = redeemed.coupon
     ends = coupon.expires_at
     return {
-        "code": coupon.external_code or display(coupon.code, coupon.code_prefix),
+        "code": coupon.shown_code,
         "couponId": coupon.id,
         "startDate": shown_moment(coupon.issued_at),
         "expiryDate": None if ends is None else shown_moment(ends),

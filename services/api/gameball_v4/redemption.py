@@ -33,6 +33,7 @@ async def show_redemption(call: Reading, customer_id: CustomerAsked = None) -> R
         if account is None:
             at = await clock(connection, call.api.manner.clock_offset)
             return shown(redemption_document(now, at, created=created, exhausted=exhausted))
+        usable = await usable_rules(connection, account)
     money, per = account.rate
     return shown(
         redemption_document(
@@ -41,6 +42,6 @@ async def show_redemption(call: Reading, customer_id: CustomerAsked = None) -> R
             created=created,
             exhausted=exhausted,
             value_of_point=quotient((money,), (per,)).half_up(6),
-            usable=usable_rules(account),
+            usable=usable,
         )
     )

@@ -30,7 +30,7 @@ from services.api.gameball_v4.failures import Refusal
 from services.api.gameball_v4.parameters import PER_PAGE, CustomerAsked, PageLimit
 from services.decisions.accounts_by_hand import Booked, ByHand, TransactionExists, book_points
 from services.decisions.transaction import Deciding
-from services.domain.coupons.codes import display
+from services.domain.coupons.codes import shown as shown_code
 from services.domain.origins import SourceKind
 from services.domain.points.wallet import EntryKind
 
@@ -183,7 +183,7 @@ async def _coupon_codes(
         return {}
     found = await connection.fetch(_SQL["coupons_of_decisions"], sorted(keys))
     return {
-        row["event_key"]: row["external_code"] or display(row["code"], row["code_prefix"])
+        row["event_key"]: shown_code(row["code"], row["code_prefix"], row["external_code"])
         for row in found
     }
 

@@ -78,6 +78,16 @@ def display(code: str, prefix: str = "") -> str:
     return f"{prefix}-{grouped}" if prefix else grouped
 
 
+def shown(code: str, prefix: str, external: str | None) -> str:
+    """What a customer shows: the code that the partner brought, else ours."""
+    return display(code, prefix) if external is None else external
+
+
+def ending(text: str) -> str:
+    """The last four characters of a code, no more than half of a short one: to tell it from others, not to use it."""
+    return text[len(text) - min(len(text) // 2, 4) :]
+
+
 def parse(text: str) -> tuple[str, str] | None:
     """`(prefix, code)` as typed or scanned, or None when it cannot be a code of ours.
 

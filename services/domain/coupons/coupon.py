@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 
+from services.domain.coupons.codes import shown
 from services.domain.origins import Source
 from services.domain.terms import Terms
 from services.domain.values import quickly_made
@@ -88,6 +89,11 @@ class Coupon:
     program_version: int | None = None
     used_count: int = 0
     external_code: str | None = None
+
+    @property
+    def shown_code(self) -> str:
+        """What the customer shows."""
+        return shown(self.code, self.code_prefix, self.external_code)
 
     def is_active(self, at: datetime) -> bool:
         """Active in the sense of the single rule: open, and not past its time."""

@@ -91,16 +91,23 @@ class DeclineIssuance:
 
 @quickly_made(frozen=True, slots=True, kw_only=True)
 class GrantCoupon:
-    """Create a coupon of these terms, bought with the points that it `takes`. `code` is without prefix and dashes."""
+    """Create a coupon of these terms, bought with the points that it `takes`. `code` is without prefix and dashes.
+
+    `pool_code`: the code of its group's pool that it takes. One that the partner brought is its `external_code`; one
+    that we made is its own, `code_prefix` that of the pool.
+    """
 
     coupon_id: str
     code: str
+    code_prefix: str
     source: Source
     terms: Terms
     issued_at: datetime
     expires_at: datetime | None
     program_version: int
     takes: tuple[Take, ...] = ()
+    external_code: str | None = None
+    pool_code: str | None = None
 
 
 @quickly_made(frozen=True, slots=True, kw_only=True)
@@ -114,3 +121,14 @@ class DeclineReward:
 
 
 CouponEffect = IssueCoupon | ChangeCoupon | DeclineIssuance | GrantCoupon
+
+
+def group_moved(effect: object) -> tuple[str, int] | None:
+    """The group of which there is one coupon more after the effect, or one less; cancelled ones do not count."""
+    match effect:
+        case GrantCoupon() if effect.terms.group is not None:
+            return effect.terms.group, 1
+        case ChangeCoupon(step=Step.CANCELLED, coupon=coupon) if coupon.terms is not None:
+            return None if coupon.terms.group is None else (coupon.terms.group, -1)
+        case _:
+            return None

@@ -5,25 +5,44 @@ from __future__ import annotations
 from datetime import datetime
 
 from services.domain.coupons.effects import GrantCoupon, GrantRefusal
+from services.domain.coupons.held import Coupons
 from services.domain.coupons.issuing import Draw
+from services.domain.coupons.stock import GroupStock
 from services.domain.origins import Source
 from services.domain.terms import Group, Groups, Terms
 
 
-def refused(terms: Terms, groups: Groups, at: datetime) -> GrantRefusal | None:
-    """Why no coupon of these terms can be granted now; None if nothing stands against it."""
+def refused(
+    terms: Terms, groups: Groups, coupons: Coupons, stock: GroupStock, at: datetime
+) -> GrantRefusal | None:
+    """Why this customer can be granted no coupon of these terms now; None if nothing stands against it.
+
+    `stock`: what the group of the terms has left.
+    """
     group = groups.get(terms.group) if terms.group is not None else None
     if group is not None:
-        if not group.is_active:
-            return GrantRefusal.GROUP_INACTIVE
-        if group.starts_at is not None and at < group.starts_at:
-            return GrantRefusal.GROUP_NOT_STARTED
-        if group.ends_at is not None and at >= group.ends_at:
-            return GrantRefusal.GROUP_ENDED
+        if reason := _closed(group, at):
+            return reason
+        most = group.max_per_customer
+        if most is not None and coupons.of_groups.get(group.handle, 0) >= most:
+            return GrantRefusal.GROUP_CUSTOMER_LIMIT_REACHED
+        if not stock.has_left(group):
+            return GrantRefusal.GROUP_EXHAUSTED
     elif terms.needs_group:
         return GrantRefusal.GROUP_NOT_FOUND
     ends = _end(terms, group, at)
     return GrantRefusal.COUPON_OFFER_ENDED if ends is not None and ends <= at else None
+
+
+def _closed(group: Group, at: datetime) -> GrantRefusal | None:
+    """Nobody gets anything of it now."""
+    if not group.is_active:
+        return GrantRefusal.GROUP_INACTIVE
+    if group.starts_at is not None and at < group.starts_at:
+        return GrantRefusal.GROUP_NOT_STARTED
+    if group.ends_at is not None and at >= group.ends_at:
+        return GrantRefusal.GROUP_ENDED
+    return None
 
 
 def _end(terms: Terms, group: Group | None, at: datetime) -> datetime | None:
@@ -36,21 +55,27 @@ def granted(
     terms: Terms,
     source: Source,
     groups: Groups,
+    stock: GroupStock,
     *,
     at: datetime,
     draw: Draw,
     program_version: int,
-) -> GrantCoupon | GrantRefusal:
-    """The coupon, or why there is none."""
-    if reason := refused(terms, groups, at):
-        return reason
+) -> GrantCoupon:
+    """The coupon, of terms that are not `refused`. Its code is drawn, or the next one of its group's pool."""
     group = groups.get(terms.group) if terms.group is not None else None
+    pooled = stock.codes[0] if group is not None and stock.codes else None
+    prefix, code = terms.code_prefix, draw.code
+    if pooled is not None and pooled.own is not None:
+        prefix, code = pooled.own
     return GrantCoupon(
         coupon_id=draw.coupon_id,
-        code=draw.code,
+        code=code,
+        code_prefix=prefix,
         source=source,
         terms=terms,
         issued_at=at,
         expires_at=_end(terms, group, at),
         program_version=program_version,
+        external_code=pooled.text if pooled is not None and pooled.own is None else None,
+        pool_code=pooled.text if pooled is not None else None,
     )

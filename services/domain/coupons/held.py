@@ -14,6 +14,7 @@ from services.domain.coupons.effects import (
     DeclineIssuance,
     GrantCoupon,
     IssueCoupon,
+    group_moved,
 )
 from services.domain.points.wallet import Take
 from services.domain.values import quickly_made, replaced
@@ -23,8 +24,9 @@ from services.domain.values import quickly_made, replaced
 class Coupons:
     """`by_id`: the holders of single places, and coupons named by an order's codes or redeemed by it.
 
-    `foreign_codes`: codes named that belong to another customer of the partner. `issues` by capped game: instants of
-    past issues, newest first, no more than the largest cap needs.
+    `foreign_codes`: codes named that belong to another customer of the partner; `foreign_external_codes`: likewise, of
+    those that partners bring. `issues` by capped game: instants of past issues, newest first, no more than the largest
+    cap needs. `of_groups`: how many of a group are not cancelled, of groups with a cap on that.
     """
 
     by_id: Mapping[str, Coupon] = field(default_factory=dict)
@@ -34,6 +36,8 @@ class Coupons:
     """By order: ids of coupons that no game issued, one for each use that it has."""
     paid: Mapping[str, tuple[Take, ...]] = field(default_factory=dict)
     """By coupon: the points that it was bought with."""
+    foreign_external_codes: frozenset[str] = frozenset()
+    of_groups: Mapping[str, int] = field(default_factory=dict)
 
     def holder(self, game_id: int) -> Coupon | None:
         """The open coupon that holds the customer's single place in this game, its time over or not."""
@@ -49,6 +53,10 @@ class Coupons:
     def of_code(self, code: str) -> Coupon | None:
         """The customer's coupon of this stored code, if it was loaded."""
         return next((coupon for coupon in self.by_id.values() if coupon.code == code), None)
+
+    def of_external_code(self, text: str) -> Coupon | None:
+        """The same by a code that the partner brought, exactly as it is written."""
+        return next((one for one in self.by_id.values() if one.external_code == text), None)
 
 
 NO_COUPONS = Coupons()
@@ -66,13 +74,18 @@ def after(coupons: Coupons, effect: CouponEffect) -> Coupons:
             )
         case GrantCoupon():
             by_id = {**coupons.by_id, effect.coupon_id: granted(effect)}
-            paid = (
-                {**coupons.paid, effect.coupon_id: effect.takes} if effect.takes else coupons.paid
-            )
-            return replaced(coupons, by_id=by_id, paid=paid)
+            paid = coupons.paid
+            if effect.takes:
+                paid = {**paid, effect.coupon_id: effect.takes}
+            of_groups = _of_groups(coupons.of_groups, effect)
+            return replaced(coupons, by_id=by_id, paid=paid, of_groups=of_groups)
         case ChangeCoupon():
-            by_id = {**coupons.by_id, effect.coupon.id: effect.coupon}
-            return replaced(coupons, by_id=by_id, used_by=_used_by(coupons.used_by, effect))
+            return replaced(
+                coupons,
+                by_id={**coupons.by_id, effect.coupon.id: effect.coupon},
+                used_by=_used_by(coupons.used_by, effect),
+                of_groups=_of_groups(coupons.of_groups, effect),
+            )
         case DeclineIssuance():
             return coupons
         case _:
@@ -95,6 +108,16 @@ def _used_by(
     return used_by
 
 
+def _of_groups(
+    of_groups: Mapping[str, int], effect: GrantCoupon | ChangeCoupon
+) -> Mapping[str, int]:
+    moved = group_moved(effect)
+    if moved is None:
+        return of_groups
+    handle, by = moved
+    return {**of_groups, handle: of_groups.get(handle, 0) + by}
+
+
 def laid_over(stored: Coupons, changes: Coupons) -> Coupons:
     """What is stored with the changes on top; where both know a coupon, the change is newer."""
     games = stored.issues.keys() | changes.issues.keys()
@@ -108,6 +131,11 @@ def laid_over(stored: Coupons, changes: Coupons) -> Coupons:
         },
         used_by={**stored.used_by, **changes.used_by},
         paid={**stored.paid, **changes.paid},
+        foreign_external_codes=stored.foreign_external_codes | changes.foreign_external_codes,
+        of_groups={
+            handle: stored.of_groups.get(handle, 0) + changes.of_groups.get(handle, 0)
+            for handle in stored.of_groups.keys() | changes.of_groups.keys()
+        },
     )
 
 
@@ -130,7 +158,7 @@ def granted(grant: GrantCoupon) -> Coupon:
     return Coupon(
         id=grant.coupon_id,
         code=grant.code,
-        code_prefix=grant.terms.code_prefix,
+        code_prefix=grant.code_prefix,
         game_id=None,
         status=CouponStatus.ACTIVE,
         issued_at=grant.issued_at,
@@ -139,4 +167,5 @@ def granted(grant: GrantCoupon) -> Coupon:
         source=grant.source,
         terms=grant.terms,
         program_version=grant.program_version,
+        external_code=grant.external_code,
     )
