@@ -23,11 +23,7 @@ from services.adapters.postgres.stamps import CardRow, StampBack, StampRow
 from services.decisions.accounts import Account
 from services.decisions.manner import Writing
 from services.decisions.rows import ISSUER_ACTOR, Owner, Rows
-from services.decisions.telling import (
-    granted_row,
-    program_rows,
-    program_text,
-)
+from services.decisions.telling import granted_row, program_rows, program_text
 from services.domain.arrival import Verdict
 from services.domain.closed_orders import CloseOrder
 from services.domain.coupons.effects import (
