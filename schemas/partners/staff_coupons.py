@@ -118,11 +118,13 @@ class StaffCoupon(Outgoing):
     """A coupon as it stands now, whether or not anybody has recorded what time did to it.
 
     `days_until_expiry` counts the day begun as a whole one; null for a coupon without end. Of a game's coupon `source`
-    names the game and `terms` is null; of any other `game_id` is.
+    names the game and `terms` is null; of any other `game_id` is. `code` is what the customer
+    shows; beside one that the partner brought stands ours, `internal_code`.
     """
 
     coupon_id: UUID
     code: str
+    internal_code: str | None = None
     status: Status
     customer_id: str
     game_id: Id | None

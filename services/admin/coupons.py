@@ -11,7 +11,7 @@ import click
 
 from services.adapters.postgres.clock import clock
 from services.adapters.postgres.queries import queries
-from services.domain.coupons.codes import display
+from services.domain.coupons.codes import shown
 from services.domain.coupons.coupon import CouponStatus
 from services.runtime.settings import Settings
 from services.terminal.addresses import command_settings, postgres
@@ -82,7 +82,7 @@ async def _rows(
 def _shown(row: Any) -> dict[str, Any]:
     return {
         "coupon_id": str(row["coupon_id"]),
-        "code": display(row["code"], row["code_prefix"]),
+        "code": shown(row["code"], row["code_prefix"], row["external_code"]),
         "partner_id": row["partner_id"],
         "game_id": row["game_id"],
         "customer_id": row["customer_id"],

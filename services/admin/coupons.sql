@@ -4,7 +4,7 @@
 -- A page of coupons, newest first, below an id. The status is the one in effect at the instant: time limits count
 -- without anybody having recorded them. Each filter is skipped when null.
 SELECT * FROM (
-    SELECT c.id AS coupon_id, c.code, c.code_prefix, c.partner_id, c.game_id, cu.customer_id,
+    SELECT c.id AS coupon_id, c.code, c.code_prefix, c.external_code, c.partner_id, c.game_id, cu.customer_id,
            CASE WHEN c.status IN ('active', 'reserved') AND c.expires_at <= $2 THEN 'expired'
                 WHEN c.status = 'reserved' AND c.reserved_until <= $2 THEN 'active'
                 ELSE c.status END AS status,

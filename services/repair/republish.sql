@@ -22,7 +22,8 @@ WHERE id > $1 AND ($2::bigint IS NULL OR game_id = $2) AND ($3::bigint IS NULL O
 -- name: coupons
 -- A page of them above an id, each with its customer and the event that issued it.
 SELECT c.id, c.code, c.code_prefix, c.game_id, c.issued_at, c.expires_at, c.rule_version, c.rule_validity_days,
-       c.rule_allow_multiple, cu.customer_id, d.event_source, d.event_id, d.event_type, d.traceparent
+       c.rule_allow_multiple, c.partner_id, c.source_kind, c.source_id, c.terms, c.program_version, c.external_code,
+       c.code_from, cu.customer_id, d.event_source, d.event_id, d.event_type, d.traceparent
 FROM (
     SELECT * FROM coupons
     WHERE id > $1 AND ($2::bigint IS NULL OR game_id = $2) AND ($3::bigint IS NULL OR partner_id = $3)

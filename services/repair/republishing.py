@@ -16,12 +16,16 @@ import asyncpg
 import orjson
 
 from services.adapters.postgres import tables
+from services.adapters.postgres.coupon_terms import terms_from
+from services.adapters.postgres.coupons import FROM_POOL
 from services.adapters.postgres.outbox import OutboxRow
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
+from services.decisions.telling import granted_row
 from services.decisions.verdicts import issued_row
-from services.domain.coupons.effects import IssueCoupon
+from services.domain.coupons.effects import GrantCoupon, IssueCoupon
 from services.domain.events import Cause
+from services.domain.origins import Source, SourceKind
 from services.domain.program import Game
 
 FIRST = UUID(int=0)
@@ -67,7 +71,9 @@ class Republisher:
         rows = await self._connection.fetch(_SQL["coupons"], after, *which.arguments, limit)
         if not rows:
             return after, 0
-        await self._load_games({(row["game_id"], row["rule_version"]) for row in rows})
+        await self._load_games(
+            {(row["game_id"], row["rule_version"]) for row in rows if row["terms"] is None}
+        )
         await tables.add(self._connection, "outbox", [self._outbox_row(row) for row in rows])
         return rows[-1]["id"], len(rows)
 
@@ -79,11 +85,23 @@ class Republisher:
                 self._games[row["game_id"], row["version"]] = _game(row)
 
     def _outbox_row(self, row: asyncpg.Record) -> OutboxRow:
-        id_, game = str(row["id"]), self._games.get((row["game_id"], row["rule_version"]))
-        if game is None or row["customer_id"] is None or row["event_id"] is None:
-            raise Unaccounted(f"coupon {id_} is not accounted for: run `couponry verify`")
+        game = self._games.get((row["game_id"], row["rule_version"]))
+        is_accounted = row["customer_id"] is not None and row["event_id"] is not None
+        if not is_accounted or (game is None and row["terms"] is None):
+            raise Unaccounted(f"coupon {row['id']} is not accounted for: run `couponry verify`")
+        cause = Cause(source=row["event_source"], id=row["event_id"], type=row["event_type"])
+        if game is None:
+            return granted_row(
+                _grant(row),
+                row["partner_id"],
+                row["customer_id"],
+                cause,
+                mask_codes=self._mask_codes,
+                republished=True,
+                traceparent=row["traceparent"],
+            )
         issue = IssueCoupon(
-            coupon_id=id_,
+            coupon_id=str(row["id"]),
             code=row["code"],
             code_prefix=row["code_prefix"],
             game_id=game.id,
@@ -93,7 +111,6 @@ class Republisher:
             coupon_validity_days=row["rule_validity_days"],
             rule_version=row["rule_version"],
         )
-        cause = Cause(source=row["event_source"], id=row["event_id"], type=row["event_type"])
         return issued_row(
             issue,
             game,
@@ -103,6 +120,21 @@ class Republisher:
             republished=True,
             traceparent=row["traceparent"],
         )
+
+
+def _grant(row: asyncpg.Record) -> GrantCoupon:
+    """As it was told: a code that the partner's system gave later was not known yet."""
+    return GrantCoupon(
+        coupon_id=str(row["id"]),
+        code=row["code"],
+        code_prefix=row["code_prefix"],
+        source=Source(SourceKind(row["source_kind"]), row["source_id"]),
+        terms=terms_from(orjson.loads(row["terms"])),
+        issued_at=row["issued_at"],
+        expires_at=row["expires_at"],
+        program_version=row["program_version"],
+        external_code=row["external_code"] if row["code_from"] == FROM_POOL else None,
+    )
 
 
 def _game(row: asyncpg.Record) -> Game:

@@ -25,7 +25,7 @@ from tests.stand.feed import ends
 from tests.stand.records import completed, headers, raw
 from tests.stand.world import World
 
-PASSES = {"decision_at", "still_queued"}
+PASSES = {"decision_at", "still_queued", "decisions_of_external_code"}
 """Queries that say of themselves that they read a table whole."""
 CONDITIONS = {"Index Cond", "Recheck Cond"}
 
@@ -223,6 +223,7 @@ async def test_timeline_goes_by_keys(settings: Settings) -> None:
         "letter_at": ("t", 0, 0),
         "decision_of_coupon": (uuid4(),),
         "decision_of_code": ("0",),
+        "decisions_of_external_code": ("0",),
         "decisions_of_customer": (1, "anna"),
         "rules": ([1], [1]),
         "parties": ([1],),

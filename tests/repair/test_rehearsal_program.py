@@ -24,7 +24,7 @@ from services.decisions.manner import Manner
 from services.domain.arrival import Verdict
 from services.domain.campaigns import Achieve, Revoke
 from services.domain.coupons.codes import display
-from services.domain.coupons.effects import ChangeCoupon, GrantCoupon
+from services.domain.coupons.effects import ChangeCoupon, DeclineReward, GrantCoupon
 from services.domain.points.wallet import Post
 from services.domain.tiers import ChangeTier
 from services.issuer.parts import Report
@@ -33,6 +33,7 @@ from services.repair.rehearsal import DryRun
 from services.repair.replay.result import counts_of
 from services.runtime.settings import Settings
 from tests.stand import records
+from tests.stand.grouped_shop import GroupedShop
 from tests.stand.issuing import a_game
 from tests.stand.telling import a_program, ordered, refunded, told
 
@@ -240,3 +241,58 @@ async def test_dry_run_upon_stored_accounts_says_what_a_real_one_then_does(
     done = [await drawing.process(poll) for poll in polls]
     for number, (one, other) in enumerate(zip(foretold, done, strict=True)):
         assert summary(one) == summary(other), number
+
+
+def given(report: Report) -> list[object]:
+    """What of groups came of each event: the coupon with its code, or why there is none; and of codes."""
+    return [
+        (
+            verdict.incoming.event.cause.id,
+            [
+                (effect.terms.group, effect.pool_code or "drawn")
+                if isinstance(effect, GrantCoupon)
+                else effect.reason
+                for effect in verdict.decision.effects
+                if isinstance(effect, (GrantCoupon, DeclineReward))
+            ],
+            [(code.code, code.reason) for code in verdict.decision.codes],
+        )
+        for verdict in report.verdicts
+    ]
+
+
+async def test_dry_run_gives_of_groups_what_a_real_one_then_does(
+    dry: DryRun, drawing: Pipeline, database: asyncpg.Connection, partner_id: int
+) -> None:
+    """Over what was given before, batch by batch: caps, a pool, codes of the pool in orders, and places that come back."""
+    shop = GroupedShop(connection=database, partner_id=partner_id)
+    bought = {"couponType": "custom", "group": {"handle": "cap"}}
+    await shop.have(
+        {"handle": "each", "maxPerCustomer": 2}, {"handle": "cap", "maxTotal": 4}, {"handle": "pool"},
+        more=[{"name": "Buy", "type": "Reward Campaign", "isRepeatable": True, "rewards": [{"couponReward": bought}]}],
+    )  # fmt: skip
+    codes = [f"code {n}" for n in range(6)]
+    await shop.pool("pool", *codes)
+    await drawing.process([shop.visit(each) for each in ("each", "cap", "pool")])
+    dice, polls = random.Random(5), []
+    for number in range(24):
+        who = dice.choice(CUSTOMERS)
+        polls.append(
+            [
+                shop.visit(dice.choice(("each", "cap", "pool")), who),
+                ordered(f"o-{number}", "10", who, partner_id=partner_id, coupon_codes=codes),
+                refunded(f"o-{dice.randrange(number + 1)}", None, who, partner_id=partner_id),
+            ]
+        )  # fmt: skip
+    rehearsed = [line for poll in polls for line in given(await dry.process(poll))]
+    really = [line for poll in polls for line in given(await drawing.process(poll))]
+    assert rehearsed == really
+    text = str(really)
+    for word in (
+        "group_customer_limit_reached",
+        "group_exhausted",
+        "code 5",
+        "not_owner",
+        "'code 1', None",
+    ):
+        assert word in text, word

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
@@ -11,9 +12,13 @@ import pytest
 from aiokafka import ConsumerRecord
 
 from schemas.topics import COUPON_ISSUED
+from services.decisions.manner import PLAIN, USUAL
+from services.repair.republishing import FIRST, Republisher, Which
 from services.runtime.settings import Settings
 from tests.relay.stand import published, serving
 from tests.stand.commands import Command, run_process
+from tests.stand.grouped_shop import GroupedShop
+from tests.stand.real_shop import incoming
 from tests.stand.waiting import eventually
 from tests.stand.world import World, make_world
 
@@ -169,3 +174,36 @@ async def test_republish_refuses_in_one_line(
     result = await couponry("republish", *options)
     assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
     assert named in result.err
+
+
+@pytest.mark.parametrize("masked", [False, True])
+async def test_republished_event_of_a_program_says_what_the_first_one_said(
+    database: asyncpg.Connection, partner_id: int, masked: bool
+) -> None:
+    """Codes of a pool, the partner's and ours, as they were told; one that came after the issue was not told then."""
+    shop = GroupedShop(connection=database, partner_id=partner_id)
+    shop.deciding.manner = replace(USUAL, writing=replace(PLAIN, mask_codes=masked))
+    await shop.have({"handle": "club"}, {"handle": "spa"})
+    await shop.pool("club", "Gratis 1")
+    await shop.pool_of_ours("club", 1)
+    async with database.transaction():
+        arrivals = [
+            incoming(shop.visit(handle, who))
+            for handle, who in (("club", "anna"), ("club", "bert"), ("spa", "anna"))
+        ]
+        decided = await shop.deciding.decide(database, arrivals)
+        await shop.deciding.record(database, decided)
+    first = await database.fetch(
+        "SELECT ce_id, subject, key, value FROM outbox WHERE ce_type = 'coupon.issued' ORDER BY ce_id"
+    )
+    assert len(first) == 3
+    await database.execute(
+        "UPDATE coupons SET external_code = 'later', code_from = 'webhook' WHERE code_from IS NULL"
+    )
+    await database.execute("DELETE FROM outbox")
+    republisher = Republisher(database, mask_codes=masked)
+    _, count = await republisher.queue(Which(), FIRST, 100)
+    again = await database.fetch(
+        "SELECT ce_id, subject, key, value FROM outbox WHERE republished ORDER BY ce_id"
+    )
+    assert (count, again) == (3, first)

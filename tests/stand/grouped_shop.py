@@ -23,8 +23,10 @@ from tests.stand.telling import told
 class GroupedShop(RealShop):
     """`visit club` earns a coupon of the group `club`, and so of every other."""
 
-    async def have(self, *groups: dict[str, Any], **more: Any) -> None:
-        """These groups, each with its handle, and a campaign for each; what `more` gives each coupon besides."""
+    async def have(
+        self, *groups: dict[str, Any], more: Sequence[dict[str, Any]] = (), **terms: Any
+    ) -> None:
+        """These groups, each with its handle, a campaign for each whose coupons have these terms, and `more` of them."""
         handles = [group["handle"] for group in groups]
         campaigns = [
             {
@@ -36,13 +38,13 @@ class GroupedShop(RealShop):
                     {
                         "couponReward": {"couponType": "custom", "group": {"handle": handle}}
                         | {"options": {"codePrefix": "CLUB"}}
-                        | more
+                        | terms
                     }
                 ],
             }
             for handle in handles
         ]
-        await self.set(**BASE, campaigns=campaigns, couponGroups=list(groups))
+        await self.set(**BASE, campaigns=[*campaigns, *more], couponGroups=list(groups))
 
     async def pool(self, handle: str, *codes: str) -> None:
         """Codes that the partner brings."""

@@ -20,7 +20,6 @@ from services.api.gameball_v4.call import Writing
 from services.api.gameball_v4.description import gives
 from services.api.gameball_v4.documents import shown
 from services.api.gameball_v4.parameters import PER_PAGE, CustomerOfPath, PageLimit
-from services.domain.coupons.codes import display
 from services.domain.coupons.coupon import Coupon, CouponStatus
 from services.domain.coupons.discounts import serves
 from services.domain.coupons.lifecycle import settle
@@ -66,7 +65,8 @@ def _coupon(
     ends = coupon.expires_at
     return {
         "couponId": coupon.id,
-        "code": display(coupon.code, coupon.code_prefix),
+        "code": coupon.shown_code,
+        "codeStatus": "final",
         "name": row["reward_description"] if terms is None else _name(terms, (kind, id_), names),
         "type": _word(terms),
         "value": None if terms is None else terms.value,

@@ -7,8 +7,8 @@
 SELECT EXISTS (SELECT FROM shops s WHERE s.id = $2) AS is_own_shop, found.*
 FROM (VALUES (1)) AS one (row) LEFT JOIN (
     SELECT c.id, c.code, c.code_prefix, c.game_id, c.status, c.issued_at, c.expires_at, c.holds_single_place, c.steps,
-           c.notice_at, c.reserved_until, c.reserved_shop_id, c.redeemed_at, c.redeemed_order_id, c.source_kind,
-           c.source_id, c.terms, c.used_count, c.program_version, cu.customer_id,
+           c.notice_at, c.reserved_until, c.reserved_shop_id, c.redeemed_at, c.redeemed_order_id, c.source_kind, c.source_id,
+           c.terms, c.used_count, c.external_code, c.program_version, cu.customer_id,
            greatest(cu.last_at, clock_timestamp() + $3::interval) AS at,
            g.name, g.reward_description, g.product_ids
     FROM coupons c JOIN customers cu USING (customer_no) LEFT JOIN games g ON g.id = c.game_id
@@ -16,8 +16,9 @@ FROM (VALUES (1)) AS one (row) LEFT JOIN (
 ) AS found ON true;
 
 -- name: coupon_of_code
--- The same by code, with how many active coupons its owner has, and of how many games. Outside any transaction.
-SELECT * FROM staff_coupon_of_code($1, $2, $3, $4);
+-- The same by code, as written or as read, with how many active coupons its owner has, and of how many games. Outside any
+-- transaction.
+SELECT * FROM staff_coupon_of_code($1, $2, $3, $4, $5);
 
 -- name: history
 -- Everything recorded of a coupon, its issue first. By hand somebody issued it, who is in the audit trail.
@@ -93,7 +94,8 @@ ORDER BY c.id DESC LIMIT $9
 -- What is left of the walks behind the first $10 of all.
 SELECT c.id, c.code, c.code_prefix, c.game_id, c.status, c.issued_at, c.expires_at, c.holds_single_place, c.steps,
        c.notice_at, c.reserved_until, c.reserved_shop_id, c.redeemed_at, c.redeemed_order_id, c.source_kind, c.source_id,
-       c.terms, c.used_count, c.program_version, cu.customer_id, greatest(cu.last_at, $2::timestamptz) AS at
+       c.terms, c.used_count, c.external_code, c.program_version, cu.customer_id,
+       greatest(cu.last_at, $2::timestamptz) AS at
 FROM (SELECT id FROM ({walks}) AS walked ORDER BY id DESC OFFSET $10 LIMIT $9 - $10) AS chosen
 JOIN coupons c USING (id) JOIN customers cu USING (customer_no)
 ORDER BY c.id DESC;
@@ -129,8 +131,8 @@ WITH wanted AS MATERIALIZED (
 SELECT counted.total, page.*
 FROM (SELECT count(*) AS total FROM wanted) AS counted LEFT JOIN (
     SELECT c.id, c.code, c.code_prefix, c.game_id, c.status, c.issued_at, c.expires_at, c.holds_single_place, c.steps,
-           c.notice_at, c.reserved_until, c.reserved_shop_id, c.redeemed_at, c.redeemed_order_id, c.source_kind,
-           c.source_id, c.terms, c.used_count, c.program_version, cu.customer_id,
+           c.notice_at, c.reserved_until, c.reserved_shop_id, c.redeemed_at, c.redeemed_order_id, c.source_kind, c.source_id,
+           c.terms, c.used_count, c.external_code, c.program_version, cu.customer_id,
            greatest(cu.last_at, $2::timestamptz) AS at
     FROM (SELECT id FROM wanted ORDER BY id DESC OFFSET $10 LIMIT $11) AS chosen
     JOIN coupons c USING (id) JOIN customers cu USING (customer_no)

@@ -52,9 +52,13 @@ def coupon_body(coupon: Coupon, customer_id: str, at: datetime) -> dict[str, Any
     """A settled coupon as it stands at that instant: with source and terms as its events have them."""
     expires_at, terms = coupon.expires_at, coupon.terms
     source = coupon.source or Source(SourceKind.GAME, str(coupon.game_id))
+    own = {}
+    if coupon.external_code is not None:
+        own = {"internal_code": display(coupon.code, coupon.code_prefix)}
     return {
         "coupon_id": coupon.id,
-        "code": display(coupon.code, coupon.code_prefix),
+        "code": coupon.shown_code,
+        **own,
         "status": coupon.status,
         "customer_id": customer_id,
         "game_id": coupon.game_id,

@@ -83,15 +83,21 @@ async def by_id(
 
 
 async def by_code(
-    pool: asyncpg.Pool, partner_id: int, code: str, shop_id: int, clock_offset: timedelta
+    pool: asyncpg.Pool,
+    partner_id: int,
+    written: str,
+    code: str,
+    shop_id: int,
+    clock_offset: timedelta,
 ) -> tuple[FoundInGame, int, int] | None:
-    """By code, with its owner's active coupons: how many, of how many games. Raises Problem 422 as above.
+    """By a code that the partner brought, as written, else by ours, as read; with its owner's active coupons: how many,
+    of how many games. Raises Problem 422 as above.
 
     Tills ask for this all day, so it is one round trip: the statement sets the partner for itself.
     """
     async with lent(pool, partner_id) as connection:
         row = await connection.fetchrow(
-            _SQL["coupon_of_code"], partner_id, code, shop_id, clock_offset
+            _SQL["coupon_of_code"], partner_id, written, code, shop_id, clock_offset
         )
     assert row is not None
     if not row["is_own_shop"]:

@@ -17,7 +17,7 @@ from services.api.partners.staff_answers import found_body, game_body, refused
 from services.api.partners.staff_lookups import FoundInGame, by_code, code_in
 from services.decisions.till import judge, judge_at_once
 from services.domain.coupons.codes import is_prefix
-from services.domain.coupons.coupon import CouponStatus, Step
+from services.domain.coupons.coupon import Coupon, CouponStatus, Step
 from services.domain.coupons.discounts import TermsReason
 from services.domain.coupons.lifecycle import closed_reason
 from services.domain.coupons.till import TillAnswer
@@ -30,10 +30,10 @@ async def verify(call: Call, asked: VerifyCode) -> Reply:
     # Asked also where there is no code: the shop is judged first, and an answer takes as long either way.
     api = call.api
     looked_up = await by_code(
-        api.pool, call.partner_id, code, asked.shop_id, api.manner.clock_offset
+        api.pool, call.partner_id, asked.code, code, asked.shop_id, api.manner.clock_offset
     )
     _stop_guessing(call)  # again: hundreds at once must not learn more than one after the other
-    if looked_up is None or not is_prefix(prefix, looked_up[0].coupon.code_prefix):
+    if looked_up is None or not _is_meant(asked.code, prefix, looked_up[0].coupon):
         raise _unknown(call)
     found, coupons_count, games_count = looked_up
     body = found_body(found)
@@ -64,6 +64,11 @@ async def _judged(call: Call, found: FoundInGame, asked: VerifyCode) -> TillAnsw
     owner, offset = (call.partner_id, found.customer_id), call.api.manner.clock_offset
     async with call.reading() as connection:
         return (await judge(connection, found.coupon, asked.total, owner, offset)).answer
+
+
+def _is_meant(written: str, prefix: str, coupon: Coupon) -> bool:
+    """A code that the partner brought has no prefix."""
+    return coupon.external_code == written or is_prefix(prefix, coupon.code_prefix)
 
 
 def _stop_guessing(call: Call) -> None:

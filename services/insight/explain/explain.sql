@@ -1,4 +1,4 @@
--- Why an event did or did not issue a coupon. Every one of these goes by a key, but for two that say so:
+-- Why an event did or did not issue a coupon. Every one of these goes by a key, but for three that say so:
 -- with millions of decisions the answer still takes milliseconds.
 
 -- name: decisions_of_event
@@ -24,6 +24,12 @@ SELECT d.* FROM coupons c JOIN decisions d USING (event_key) WHERE c.id = $1;
 -- name: decision_of_code
 -- The same by code, with the prefix that the coupon has.
 SELECT d.*, c.code_prefix FROM coupons c JOIN decisions d USING (event_key) WHERE c.code = $1;
+
+-- name: decisions_of_external_code
+-- The decisions that issued coupons with this code of a partner's own: by a key in each partner, one pass over those.
+SELECT d.* FROM partners p
+CROSS JOIN LATERAL (SELECT * FROM coupons WHERE partner_id = p.id AND external_code = $1 OFFSET 0) AS c
+JOIN decisions d USING (event_key) ORDER BY d.seq;
 
 -- name: decisions_of_customer
 -- Everything decided for a customer, in the order in which it was.

@@ -70,8 +70,10 @@ async def _by_coupon(connection: Connection, text: str) -> list[asyncpg.Record]:
         return list(await connection.fetch(_SQL["decision_of_coupon"], UUID(text)))
     except ValueError:
         pass
+    if found := await connection.fetch(_SQL["decisions_of_external_code"], text):
+        return list(found)
     if (code := parse(text)) is None:
-        return []  # nothing can have a code whose check symbol is wrong
+        return []  # nothing else can have a code whose check symbol is wrong
     prefix, symbols = code
     return [
         row

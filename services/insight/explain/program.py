@@ -11,6 +11,7 @@ import asyncpg
 import orjson
 
 from services.decisions.explained import MEASURES, stopped_by
+from services.domain.coupons.codes import ending
 from services.domain.exact import MOST, text_of
 
 _UNITS: Final = {"points": "points", "points_earned": "earned in all", "owed": "owed"}
@@ -26,7 +27,7 @@ def lines(
     kept = orjson.loads(decision["program"] or "{}")
     for each in kept.get("discounts", ()):
         off = f" off the {each['class']}" if each["class"] is not None else ""
-        yield "discount", f"code …{each['code'][-4:]} took {each['amount']}{off}"
+        yield "discount", f"code …{ending(each['code'])} took {each['amount']}{off}"
     for row in entries:
         yield row["kind"], _entry(row)
     if stopped := stopped_by(entries):

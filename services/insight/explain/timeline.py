@@ -21,6 +21,7 @@ from schemas.topics import (
     PROGRAM_EVENTS,
 )
 from services.adapters.postgres.dead_letters import position_of
+from services.domain.coupons.codes import ending
 from services.domain.coupons.coupon import OPEN_STATUSES
 from services.insight.explain import program
 from services.insight.explain.gathered import Gathered
@@ -145,7 +146,7 @@ class _Story:
             yield Entry(at=self._at, what="stamped", detail=detail, after=self._at)
         for code in orjson.loads(row["codes"] or "[]"):
             why = f": {code['reason']}" if code["reason"] else ""
-            detail = f"code …{code['code'][-4:]} {code['outcome']}{why}"
+            detail = f"code …{ending(code['code'])} {code['outcome']}{why}"
             yield Entry(at=self._at, what="code", detail=detail, after=self._at)
 
     def _program(self) -> Iterator[Entry]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import asyncpg
 
+from services.domain.coupons.codes import ending, shown
 from services.domain.coupons.effects import DeclineReason, GrantRefusal, RedeemReason
 from services.domain.decision import OrderReason, UndoReason
 from services.domain.events import (
@@ -89,7 +90,8 @@ def game_in_words(game_id: int, rules: Mapping[str, Any] | None) -> str:
 
 def coupon_in_words(coupon: asyncpg.Record) -> str:
     """A coupon by the last symbols of its code: enough to tell it from others, not enough to use it."""
-    return f"coupon …{coupon['code'][-4:]}"
+    code = shown(coupon["code"], coupon["code_prefix"], coupon["external_code"])
+    return f"coupon …{ending(code)}"
 
 
 def event_in_words(event: Event) -> str:

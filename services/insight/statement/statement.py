@@ -14,6 +14,7 @@ import asyncpg
 from services.adapters.postgres.coupon_terms import stored_terms
 from services.adapters.postgres.stored_program import program_from
 from services.domain.campaigns import ANY_NUMBER, ineligible
+from services.domain.coupons.codes import ending
 from services.domain.coupons.coupon import Coupon
 from services.domain.coupons.lifecycle import settle
 from services.domain.course import Course
@@ -121,7 +122,7 @@ def _coupon(coupon: Coupon, reward: str | None, stored: Stored) -> dict[str, Any
     source, terms = coupon.source, coupon.terms
     return {
         "coupon_id": coupon.id,
-        "code_ends": coupon.code[-4:],
+        "code_ends": ending(coupon.shown_code),
         "source": {"kind": "game", "id": str(coupon.game_id)}
         if source is None
         else {"kind": source.kind, "id": source.id},

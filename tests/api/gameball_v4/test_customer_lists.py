@@ -23,6 +23,7 @@ from tests.api.gameball_v4.test_customers import a_customer, ask
 from tests.api.games import a_coupon, a_game
 from tests.api.stand import Partner
 from tests.insight.test_explain_timeline import CONDITIONS, nodes
+from tests.stand.grouped_shop import GroupedShop
 from tests.stand.records import completed
 from tests.stand.telling import a_program, ordered, refunded, told
 
@@ -43,7 +44,7 @@ GRANTS: list[tuple[str, dict[str, Any], str, Any]] = [
 ]  # fmt: skip
 FIELDS = {
     "couponId", "code", "name", "type", "value", "currency", "source", "startDate", "expiryDate", "usageLimit", "usedCount",
-    "status", "isExpired", "isActive", "isAvailableToUse",
+    "codeStatus", "status", "isExpired", "isActive", "isAvailableToUse",
 }  # fmt: skip
 FLAGS = ("status", "isExpired", "isActive", "isAvailableToUse")
 OPEN = ("active", False, True, True)
@@ -160,8 +161,8 @@ async def test_coupons_of_games_are_shown(partner: Partner, issuing: Pipeline) -
     assert code.startswith("CAFE-")
     assert found == {
         "name": "Kava", "type": "Custom", "value": None, "currency": None, "source": {"kind": "game", "id": str(game["id"])},
-        "expiryDate": None, "usageLimit": 1, "usedCount": 0, "status": "active", "isExpired": False, "isActive": True,
-        "isAvailableToUse": True,
+        "codeStatus": "final", "expiryDate": None, "usageLimit": 1, "usedCount": 0, "status": "active", "isExpired": False,
+        "isActive": True, "isAvailableToUse": True,
     }  # fmt: skip
     await issuing.process([ordered("o-1", "9", partner_id=partner.id, coupon_codes=[code])])
     (used,) = await coupons(partner)
@@ -261,3 +262,13 @@ async def test_lists_go_by_keys(api_settings: Settings) -> None:
                 if node.get("Relation Name") == "coupons":
                     assert "coupons_by_customer_and_game" in json.dumps(node)
     await connection.close()
+
+
+async def test_code_that_the_partner_brought_is_shown(partner: Partner, issuing: Pipeline) -> None:
+    """In place of ours, and final: nobody is asked for another one."""
+    shop = GroupedShop(connection=partner.database, partner_id=partner.id)
+    await shop.have({"handle": "club"})
+    await shop.pool("club", "Gratis 1")
+    await issuing.process([shop.visit("club")])
+    (found,) = await coupons(partner)
+    assert (found["code"], found["codeStatus"]) == ("Gratis 1", "final")

@@ -13,6 +13,7 @@ from schemas.gameball_v4.exact_json import read
 from services.issuer.pipeline import Pipeline
 from tests.api.partners.test_cards import a_card
 from tests.api.stand import Partner
+from tests.stand.grouped_shop import GroupedShop
 from tests.stand.telling import a_program, ordered, refunded, told
 
 ODD = "anna/b%2F c&d?"
@@ -282,3 +283,35 @@ async def test_configurations_are_shown_to_a_customer(partner: Partner, issuing:
         shown = await ask(partner, f"{base}/redemption?customerId={who}")
         assert [each["howToRedeem"] for each in shown["redemptionRules"]] == usable
         assert shown["redemptionFactor"] == Decimal("0.5")
+
+
+async def test_rules_of_groups_are_shown_to_who_may_use_them(
+    partner: Partner, issuing: Pipeline
+) -> None:
+    """Until the customer has as many as each may have, and while the group has places and codes left."""
+    shop = GroupedShop(connection=partner.database, partner_id=partner.id)
+    groups: list[dict[str, Any]] = [
+        {"handle": "each", "maxPerCustomer": 1}, {"handle": "all", "maxTotal": 1}, {"handle": "pool"}, {"handle": "free"},
+    ]  # fmt: skip
+    await shop.have(*groups)
+    await shop.pool("pool", "Gratis")
+    handles = [group["handle"] for group in groups]
+    rule = {"pointsToRedeem": 9, "ruleType": "custom"}
+    await a_program(
+        partner.database, partner.id,
+        redemption={"rules": [{**rule, "howToRedeem": each, "coupon": {"couponType": "custom", "group": {"handle": each}}} for each in handles]},
+    )  # fmt: skip
+
+    async def usable(who: str) -> list[str]:
+        shown = await ask(partner, f"/configurations/redemption?customerId={who}")
+        return [each["howToRedeem"] for each in shown["redemptionRules"]]
+
+    assert await usable("anna") == handles
+    for handle, annas, berts in (
+        ("each", ["all", "pool", "free"], handles),
+        ("all", ["pool", "free"], ["each", "pool", "free"]),
+        ("pool", ["free"], ["each", "free"]),
+        ("free", ["free"], ["each", "free"]),
+    ):
+        await issuing.process([shop.visit(handle)])
+        assert (await usable("anna"), await usable("bert")) == (annas, berts)

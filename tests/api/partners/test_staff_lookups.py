@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 
 from services.api.partners.staff_lookups import code_in
+from services.domain.coupons.codes import display
+from services.issuer.pipeline import Pipeline
 from tests.api.games import a_game
 from tests.api.staff_stand import STAFF, a_coupon, a_shop, later, queued, step, verify
 from tests.api.stand import Partner, token
+from tests.stand.grouped_shop import GroupedShop
 
 WAYS = [
     "{code}", " {lower} ", "{spaced}", "{bare}", "MILDA {spaced}", "milda-{lower}",
@@ -268,3 +271,26 @@ async def test_preview_says_what_redeeming_would_do(partner: Partner, app, api_s
         "Coupon is already pending at another shop",
     )
     assert await queued(partner, id) == ["coupon.issued", "coupon.reserved"]
+
+
+async def test_code_that_the_partner_brought_is_read_before_ours(
+    partner: Partner, stranger: Partner, issuing: Pipeline
+) -> None:
+    """As it is written and not otherwise; ours names the same coupon, and stands beside what the customer shows."""
+    shop = GroupedShop(connection=partner.database, partner_id=partner.id)
+    await shop.have({"handle": "club"})
+    await shop.pool("club", "Gratis 1")
+    await issuing.process([shop.visit("club")])
+    (row,) = await shop.in_place("club")
+    ours = display(row["code"], "CLUB")
+    for written in ("Gratis 1", ours, ours.lower().removeprefix("club")):
+        answer = await verify(partner, written)
+        assert answer.status_code == 200, written
+        coupon = answer.json()["data"]["coupon"]
+        assert (coupon["code"], coupon["internal_code"]) == ("Gratis 1", ours)
+        assert coupon["coupon_id"] == str(row["id"])
+    for written in ("gratis 1", "Gratis  1", "https://shop.example/Gratis 1"):
+        assert (await verify(partner, written)).status_code == 404, written
+    assert (await verify(stranger, "Gratis 1")).status_code == 404
+    listed = (await partner.get(f"{STAFF}?shop_id={partner.shop_id}")).json()["data"]["coupons"]
+    assert [each["code"] for each in listed] == ["Gratis 1"]
