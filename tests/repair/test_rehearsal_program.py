@@ -76,7 +76,9 @@ class Life:
     dice: random.Random
     partner_id: int
     game_id: int
+    rule_id: int = 0
     codes: list[str] = field(default_factory=list)
+    bought: list[tuple[str, str]] = field(default_factory=list)
     polls: list[Sequence[ConsumerRecord]] = field(default_factory=list)
     _number: int = 0
 
@@ -115,11 +117,18 @@ class Life:
             return refunded(order_id, None, who, **common)
         if chance < 0.8:
             return told("customer.event", who, name="review", metadata={"stars": 4}, **common)
-        if chance < 0.9:
+        if chance < 0.86:
+            data: dict[str, Any] = {"rule_id": self.rule_id, "points": self.dice.randrange(1, 90)}
+            return told("points.redeem-requested", who, **data, **common)
+        if chance < 0.91 and self.bought:
+            owner, coupon_id = self.dice.choice(self.bought)
+            by = who if self.dice.random() < 0.2 else owner
+            return told("points.undo-requested", by, coupon_id=coupon_id, **common)
+        if chance < 0.93:
             return records.completed(
                 f"w-{self._number}", who, game_id=self.game_id, partner_id=self.partner_id
             )
-        if chance < 0.95:
+        if chance < 0.96:
             return told("referral.completed", who, friend_id="nobody", **common)
         return told("customer.birthday", who, year=2026, **common)
 
@@ -162,6 +171,21 @@ def summary(report: Report) -> set[str]:
     }
 
 
+async def look(life: Life, database: asyncpg.Connection) -> None:
+    """What there is by now for orders to use, and to be given back."""
+    rows = await database.fetch(
+        "SELECT c.*, customer_id FROM coupons c JOIN customers USING (customer_no) WHERE terms IS NOT NULL ORDER BY id"
+    )
+    life.codes = [display(row["code"], row["code_prefix"]) for row in rows]
+    life.bought = [
+        (row["customer_id"], str(row["id"])) for row in rows if row["source_kind"] == "redemption"
+    ]
+    life.rule_id = await database.fetchval(
+        "SELECT (sections #>> '{redemption,defaultRule,id}')::bigint FROM programs WHERE partner_id = $1",
+        life.partner_id,
+    )
+
+
 async def accounts(database: asyncpg.Connection) -> list[Any]:
     """What customers have come to, without numbers and instants that are of the run."""
     return [
@@ -195,11 +219,11 @@ async def test_dry_run_over_lost_decisions_says_what_a_real_one_then_does(
     """Points to the entry, tiers, campaigns, codes of coupons that are lost too, reversals, forged and true follow-ups."""
     wheel = await a_game(database, shop, game_type="wheel", allow_multiple_active_coupons=True)
     life = Life(dice=random.Random(seed), partner_id=shop, game_id=wheel)
+    await look(life, database)
     await drawing.process(life.joined())
     for _ in range(12):
         await drawing.process(life.poll(8))
-        rows = await database.fetch("SELECT code, code_prefix FROM coupons WHERE terms IS NOT NULL")
-        life.codes = [display(row["code"], row["code_prefix"]) for row in rows]
+        await look(life, database)
     life.polls.append(list(await follow_ups(database)))
     await drawing.process(life.polls[-1])
     before = await accounts(database)
@@ -219,7 +243,15 @@ async def test_dry_run_over_lost_decisions_says_what_a_real_one_then_does(
         counts_of(report.verdicts)["new_messages"] for report in foretold
     )  # fmt: skip
     moved = [str(effect) for report in done for verdict in report.verdicts for effect in verdict.decision.effects]  # fmt: skip
-    for word in ("ChangeTier(", "Achieve(", "REVERSED", "GrantCoupon(", "CompleteReferral("):
+    for word in (
+        "ChangeTier(",
+        "Achieve(",
+        "REVERSED",
+        "SPENT",
+        "RESTORED",
+        "GrantCoupon(",
+        "CompleteReferral(",
+    ):
         assert any(word in text for text in moved), word
     again = [await dry.process(poll) for poll in life.polls]
     assert not [verdict for report in again for verdict in report.verdicts]
@@ -231,11 +263,11 @@ async def test_dry_run_upon_stored_accounts_says_what_a_real_one_then_does(
     """Half of a life is stored, the rest foretold batch by batch, over orders, uses and lots that are there."""
     wheel = await a_game(database, shop, game_type="wheel", allow_multiple_active_coupons=True)
     life = Life(dice=random.Random(11), partner_id=shop, game_id=wheel)
+    await look(life, database)
     await drawing.process(life.joined())
     for _ in range(8):
         await drawing.process(life.poll(8))
-        rows = await database.fetch("SELECT code, code_prefix FROM coupons WHERE terms IS NOT NULL")
-        life.codes = [display(row["code"], row["code_prefix"]) for row in rows]
+        await look(life, database)
     polls = [life.poll(6) for _ in range(12)]
     foretold = [await dry.process(poll) for poll in polls]
     done = [await drawing.process(poll) for poll in polls]

@@ -16,14 +16,17 @@ from tests.stand.waiting import eventually
 
 
 async def feed(
-    settings: Settings, records: Iterable[ConsumerRecord], partition: int | None = None
+    settings: Settings,
+    records: Iterable[ConsumerRecord],
+    partition: int | None = None,
+    topic: str = GAME_COMPLETED,
 ) -> None:
     """Send the content of these records, each customer's in order; returns when the broker has them."""
     async with AIOKafkaProducer(**client_options(settings), linger_ms=5) as producer:
-        topic = settings.topic(GAME_COMPLETED)
+        name = settings.topic(topic)
         sent = [
             await producer.send(
-                topic, record.value, record.key, partition=partition, headers=list(record.headers)
+                name, record.value, record.key, partition=partition, headers=list(record.headers)
             )
             for record in records
         ]
@@ -49,9 +52,9 @@ async def reader_of(
         )
 
 
-async def ends(settings: Settings) -> dict[TopicPartition, int]:
+async def ends(settings: Settings, topic: str = GAME_COMPLETED) -> dict[TopicPartition, int]:
     """The end of every partition of the incoming topic."""
-    async with reader_of(settings, GAME_COMPLETED) as (reader, places):
+    async with reader_of(settings, topic) as (reader, places):
         found: dict[TopicPartition, int] = await reader.end_offsets(places)
         return found
 
@@ -72,9 +75,11 @@ async def has_committed(
     return all([await reader.position(at) >= ends[at] for at in left])
 
 
-async def finished(settings: Settings, why: str = "every record is committed") -> None:
+async def finished(
+    settings: Settings, why: str = "every record is committed", topic: str = GAME_COMPLETED
+) -> None:
     """Wait until the group has committed everything that is in the topic now."""
-    wanted = {place: end for place, end in (await ends(settings)).items() if end}
+    wanted = {place: end for place, end in (await ends(settings, topic)).items() if end}
 
     async def committed() -> bool:
         offsets = await group_offsets(settings, settings.consumer_group)
