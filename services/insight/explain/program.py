@@ -88,7 +88,8 @@ def told(decision: asyncpg.Record, entries: Sequence[asyncpg.Record]) -> Iterato
         types["campaign.achieved"] = None
     if kept.get("rewarded"):
         types["referral.rewarded"] = None
-    if kept.get("declined"):
+    is_of_points = decision["outcome"] == "declined" and decision["game_id"] is None
+    if kept.get("declined") or is_of_points:
         types["reward.declined"] = None
     yield from types
 

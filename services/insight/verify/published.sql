@@ -227,11 +227,15 @@ SELECT count(*) FROM page WHERE at <= $3;
 
 -- name: expect_of_program
 -- The same of achievements, of changes of tier, of who was rewarded for a referral, and of coupons that could not be issued,
--- by what decisions keep of the program. A clock that is ahead says nothing of when that was.
+-- by what decisions keep of the program; what is declined and of no game were points to be redeemed, which is told without a
+-- program too. A clock that is ahead says nothing of when that was.
 WITH decided AS MATERIALIZED (
     SELECT d.event_key, d.customer_no, d.program,
+           coalesce((d.program ->> 'declined')::integer, (d.outcome = 'declined' AND d.game_id IS NULL)::integer) AS declined,
            CASE WHEN d.decided_at < now() + interval '1 day' THEN d.decided_at ELSE '-infinity' END AS at
-    FROM decisions d WHERE d.event_key > $1 AND d.event_key <= $2 AND d.program IS NOT NULL
+    FROM decisions d
+    WHERE d.event_key > $1 AND d.event_key <= $2
+      AND (d.program IS NOT NULL OR d.outcome = 'declined' AND d.game_id IS NULL)
 ), page AS MATERIALIZED (
     SELECT event_key, 0 AS number, 'tier' AS rest, customer_no, at FROM decided
     WHERE program #> '{tier,before,id}' IS DISTINCT FROM program #> '{tier,after,id}'
@@ -245,7 +249,7 @@ WITH decided AS MATERIALIZED (
     FROM decided WHERE program ? 'rewarded'
     UNION ALL
     SELECT event_key, -2 - n, 'reward.' || n, customer_no, at
-    FROM decided CROSS JOIN LATERAL generate_series(1, (program ->> 'declined')::integer) AS n
+    FROM decided CROSS JOIN LATERAL generate_series(1, declined) AS n
 ), missing AS (
     INSERT INTO verify_missing
     SELECT p.event_key, p.number, p.event_key || '.' || p.rest, p.customer_no, p.at FROM page p

@@ -157,6 +157,7 @@ CROSS JOIN LATERAL (
            OR d.program #> '{tier,before,id}' IS DISTINCT FROM d.program #> '{tier,after,id}'
            OR d.program -> 'campaigns' @> '[{"outcome": "achieved"}]' AS it
 ) AS grants
+CROSS JOIN LATERAL (SELECT d.outcome = 'declined' AND d.game_id IS NULL AND t.number = -3 AS it) AS redeems
 CROSS JOIN LATERAL (
     SELECT coalesce(CASE t.word
         WHEN 'changed' THEN d.program #> '{tier,before,id}' IS DISTINCT FROM d.program #> '{tier,after,id}'
@@ -170,7 +171,7 @@ CROSS JOIN LATERAL (
         WHEN 'rewarded' THEN coalesce(
             d.program ->> 'rewarded' = CASE t.number WHEN -1 THEN 'customer' ELSE 'friend' END,
             CASE t.number WHEN -1 THEN d.event_type = 'referral.completed' ELSE d.program #>> '{referral,outcome}' = 'completed' END)
-        WHEN 'declined' THEN coalesce((d.program ->> 'declined')::integer >= -2 - t.number, grants.it)
+        WHEN 'declined' THEN coalesce((d.program ->> 'declined')::integer >= -2 - t.number, grants.it OR redeems.it)
         ELSE true END, false) AS it
 ) AS made
 CROSS JOIN LATERAL (
