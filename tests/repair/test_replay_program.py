@@ -41,6 +41,11 @@ async def test_replay_of_every_topic_finds_nothing_new(
     program = {name: section for name, section in SHOP.items() if name != "partner_id"}
     await a_program(database, partner_id, **program)
     of: dict[str, Any] = {"partner_id": partner_id}
+    rule = await database.fetchval(
+        "SELECT (sections #>> '{redemption,defaultRule,id}')::bigint FROM programs WHERE partner_id = $1",
+        partner_id,
+    )
+    redeem = told("points.redeem-requested", "bert", rule_id=rule, points=50, **of)
     async with at_work(topics):
         await sent(topics, [told("customer.created", "anna", partner_id=partner_id)])
         await sent(
@@ -55,6 +60,13 @@ async def test_replay_of_every_topic_finds_nothing_new(
                 told("referral.completed", "anna", partner_id=partner_id, friend_id="nobody"),
             ],
         )
+        await sent(topics, [redeem])
+        coupon_id = await database.fetchval(
+            "SELECT id FROM coupons WHERE source_kind = 'redemption'"
+        )
+        undo = told("points.undo-requested", "bert", coupon_id=str(coupon_id), **of)
+        poor = told("points.redeem-requested", "anna", rule_id=rule, points=10**6, **of)
+        await sent(topics, [undo, poor])
     before = await accounts(database)
     assert {row[0]: row[8] for row in before} == {"anna": 1, "bert": 0}
     for topic in INCOMING:
