@@ -7,6 +7,7 @@ What is measured, and how, stands at the top of each module. A run: `__main__` (
 writes), `results` and `report` (the table).
 
 Beside it, a command each: `api` with `http_load` and its yardstick `bare_api`, `explain`, `lifecycle`, `what_if` with
-its `shop_history`, `program` with the orders of a `shop`, `accounts` on the towns of `shop_accounts`, `operators` on the
-database of `millions`, with the issuing `beside` it.
+its `shop_history`, `program` with the orders of a `shop`, `accounts` on the towns of `shop_accounts`, `spending` of
+points (with a `receiver` that stands for a partner's own coupon system), `operators` on the database of `millions`, with
+the issuing `beside` it.
 """

@@ -155,17 +155,17 @@ async def serving(
         "COUPONRY_CODE_SECRET": new_code_secret(),
     }
     async with running(commands, environment, logs) as children:
-        yield [await _address(child) for child in children]
+        yield [await address_of(child) for child in children]
 
 
-async def _address(child: Child) -> str:
-    """Where a server that has just been started says it can be reached."""
+async def address_of(child: Child, name: str = "api") -> str:
+    """Where a server of this name, which has just been started, says it can be reached."""
     deadline = time.perf_counter() + READY_SECONDS
     while time.perf_counter() < deadline:
         child.check()
         for line in child.log.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith('{"api"'):
-                return str(json.loads(line)["api"])
+            if line.startswith(f'{{"{name}"'):
+                return str(json.loads(line)[name])
         await asyncio.sleep(0.05)
     raise TimeoutError(f"{child.label} is not ready after {READY_SECONDS:.0f} s; see {child.log}")
 

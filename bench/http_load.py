@@ -78,13 +78,13 @@ def request(method: str, path: str, who: str, body: bytes = b"") -> bytes:
 async def as_fast_as_it_goes(
     opened: list[Connection], requests: Iterator[bytes], seconds: float
 ) -> Load:
-    """Every connection sends its next request when it has its answer."""
+    """Every connection sends its next request when it has its answer, until the time or the requests are over."""
     load = Load()
     began = time.perf_counter()
 
     async def keep_asking(connection: Connection) -> None:
-        while (at := time.perf_counter()) - began < seconds:
-            load.statuses[await connection.ask(next(requests))] += 1
+        while (at := time.perf_counter()) - began < seconds and (asked := next(requests, b"")):
+            load.statuses[await connection.ask(asked)] += 1
             load.latencies_ms.append(1000 * (time.perf_counter() - at))
 
     await asyncio.gather(*map(keep_asking, opened))
@@ -95,15 +95,18 @@ async def as_fast_as_it_goes(
 async def at_rate(
     opened: list[Connection], requests: Iterator[bytes], seconds: float, rate: float
 ) -> Load:
-    """Requests are due at even intervals, whether or not a connection is free: waiting for one counts."""
+    """Requests are due at even intervals, whether or not a connection is free: waiting for one counts.
+
+    Until the time or the requests are over.
+    """
     load = Load()
     numbers = itertools.count()
     began = time.perf_counter()
 
     async def keep_asking(connection: Connection) -> None:
-        while (due := next(numbers) / rate) < seconds:
+        while (due := next(numbers) / rate) < seconds and (asked := next(requests, b"")):
             await asyncio.sleep(began + due - time.perf_counter())
-            load.statuses[await connection.ask(next(requests))] += 1
+            load.statuses[await connection.ask(asked)] += 1
             load.latencies_ms.append(1000 * (time.perf_counter() - began - due))
 
     await asyncio.gather(*map(keep_asking, opened))

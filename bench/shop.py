@@ -5,7 +5,7 @@ who has a higher tier, and a multiplier on one collection; the others wait for a
 completed game. An order has two lines; a customer places few of them, as customers of the other benchmarks play a few
 games (see `workload`). On average an order achieves one and a half campaigns, which is a lot. A calmer shop differs in
 its campaigns alone: ten as well, of which four wait for orders, and an order achieves 0.6 of them. A third shop gives
-who registers a coupon, and points for what is paid.
+who registers a coupon, and points for what is paid. A fourth gives points, of which it takes some for a coupon.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from services.decisions.program_changes import change
 SHOP_ID: Final = 2
 CALM_SHOP_ID: Final = 3
 CODES_SHOP_ID: Final = 4
+SPENDING_SHOP_ID: Final = 5
 """Of the partners that have the programs."""
 SHARE_OF_APP: Final = 0.2
 
@@ -106,6 +107,25 @@ CODES_PROGRAM: Final[dict[str, Any]] = {
     "cashback": PROGRAM["cashback"],
     "campaigns": [_campaign("Welcome", "sign_up", _COUPON, **_ONCE)],
 }
+
+RULE_ID: Final = 1_000
+"""Of the fourth shop: a hundred points for a tenth off."""
+SPENDING_PROGRAM: Final[dict[str, Any]] = {
+    "settings": PROGRAM["settings"],
+    "redemption": {
+        "pointsExpiryPeriod": 365,
+        "rules": [
+            {
+                "id": RULE_ID, "ruleType": "percentage_discount_settings", "pointsToRedeem": 100,
+                "coupon": _COUPON["couponReward"],
+            },
+        ],
+    },
+    "campaigns": [
+        _campaign("Welcome", "sign_up", {"walletReward": 1_000_000}, **_ONCE),
+        _campaign("Visits", "visit", _TEN),
+    ],
+}  # fmt: skip
 
 
 async def add_shop(

@@ -110,3 +110,16 @@ async def test_program_benchmark_decides_every_kind(run: Run) -> None:
     for kind in ALL:
         assert f"{kind}: " in errors
         assert f"│ {kind} " in output
+
+
+async def test_spending_benchmark_redeems_and_undoes(run: Run) -> None:
+    """`python -m bench.spending`, a small one: points become coupons by event and over HTTP, and coupons points again."""
+    code, output, errors = await run(
+        "bench.spending", "--customers", "100", "--events", "400", "--rounds", "1", "--seconds", "0.3",
+    )  # fmt: skip
+    assert code == 0, errors
+    assert "round 1 of 1, redeem by event: " in errors
+    for asked in ("redeem over HTTP", "undo over HTTP"):
+        assert f"{asked}: " in errors
+    for row in ("redeem over HTTP", "undo over HTTP", "redeem by event"):
+        assert f"│ {row} " in output
