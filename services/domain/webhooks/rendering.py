@@ -1,0 +1,196 @@
+"""What is sent to a partner's own coupon system: placeholders become a coupon's texts, each once, and all of it signed.
+
+A text is escaped for where it stands: in the payload for JSON, in the query as a query, in a header as visible ASCII.
+What looks like a placeholder in a customer's id stays as it is: only what the partner has written is expanded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, assert_never
+from urllib.parse import quote
+
+from services.domain.exact import text_or_none
+from services.domain.terms import Terms, TermsType
+from services.domain.webhooks.signing import signed
+from services.domain.webhooks.webhook import Webhook
+
+MASK: Final = "***"
+SECRET_WORDS: Final = ("auth", "key", "token", "secret", "password", "signature", "cookie")
+"""A header or parameter whose name has one of these is shown to nobody."""
+USER_AGENT: Final = "couponry"
+_SHORTEST_MASKED: Final = 4
+"""Of a secret that is looked for in what comes back: shorter ones are in any text."""
+_TYPE_WORDS: Final = {
+    TermsType.FIXED: "fixed",
+    TermsType.PERCENTAGE: "percentage",
+    TermsType.FREE_PRODUCT: "freeProduct",
+    TermsType.FREE_SHIPPING: "freeShipping",
+    TermsType.CUSTOM: "custom",
+}
+_OTHER_NAMES: Final = {"amount": "value", "discount_type": "type"}
+_placeholder = re.compile(r"\{\{([A-Za-z_]+)\}\}")
+_to_escape = re.compile(r'["\\\x00-\x1f]')
+_SHORT: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "\\": "\\\\"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentCoupon:
+    """What is told of a coupon. `code` is as the customer would show it; without `expires_at` it never ends."""
+
+    coupon_id: str
+    customer_id: str
+    code: str
+    terms: Terms
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendered:
+    """A request as it goes out, and how it is shown: `shown_url`, `shown_headers` have `***` for every secret."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    shown_url: str
+    shown_headers: tuple[tuple[str, str], ...]
+    secrets: tuple[str, ...]
+
+    def without_secrets(self, text: str) -> str:
+        """A text that came back, which may say what we have sent."""
+        for secret in self.secrets:
+            text = text.replace(secret, MASK)
+        return text
+
+
+def rendered(
+    webhook: Webhook,
+    coupon: SentCoupon,
+    *,
+    id: str,
+    at: datetime,
+    url: str | None = None,
+    is_test: bool = False,
+) -> Rendered:
+    """The request about this coupon. `id` is its `webhook-id`, `at` its timestamp; `url` in place of the webhook's."""
+    values = texts_of(coupon, webhook.mapping)
+    body = _expanded(webhook.payload, values, _json).encode()
+    query = [(name, _expanded(value, values, str)) for name, value in webhook.query]
+    own = [(name, _header(value, values)) for name, value in webhook.headers]
+    headers = [
+        ("Content-Type", webhook.content_type),
+        ("User-Agent", USER_AGENT),
+        *own,
+        *signed(webhook.signing_keys, id=id, at=at, body=body),
+        *([("webhook-test", "true")] if is_test else []),
+    ]
+    target = url or webhook.url
+    return Rendered(
+        method=webhook.method,
+        url=_with_query(target, query),
+        headers=tuple(headers),
+        body=body,
+        shown_url=_with_query(target, _masked(query)),
+        shown_headers=tuple(_masked(headers)),
+        secrets=_secrets(own, query),
+    )
+
+
+def texts_of(coupon: SentCoupon, mapping: Mapping[str, str]) -> dict[str, str]:
+    """By placeholder. Amounts without zeros at their end; what there is none of is empty, or 0 for no value at all."""
+    terms = coupon.terms
+    word = _TYPE_WORDS[terms.type]
+    texts = {
+        "playerUniqueId": coupon.customer_id,
+        "value": _value(terms),
+        "code": coupon.code,
+        "type": mapping.get(word, word),
+        "currency": terms.currency or "",
+        "couponId": coupon.coupon_id,
+        "expiryDate": "" if coupon.expires_at is None else _moment(coupon.expires_at),
+        "minOrderValue": text_or_none(terms.min_order_value) or "",
+        "capping": text_or_none(terms.capping) or "",
+        "usageLimit": str(terms.usage_limit),
+    }
+    return texts | {name: texts[same] for name, same in _OTHER_NAMES.items()}
+
+
+def is_secret(name: str) -> bool:
+    """Whether a header or parameter of this name holds what is shown to nobody."""
+    return any(word in name.lower() for word in SECRET_WORDS)
+
+
+def _value(terms: Terms) -> str:
+    match terms.type:
+        case TermsType.PERCENTAGE | TermsType.FIXED:
+            return text_or_none(terms.value) or ""
+        case TermsType.FREE_PRODUCT | TermsType.FREE_SHIPPING | TermsType.CUSTOM:
+            return "0"
+        case _:
+            assert_never(terms.type)
+
+
+def _moment(at: datetime) -> str:
+    """In UTC with `Z`; whole seconds without decimals."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _expanded(template: str, values: Mapping[str, str], escaped: Callable[[str], str]) -> str:
+    """With each placeholder once; a word in double braces that is none stays."""
+
+    def text(found: re.Match[str]) -> str:
+        value = values.get(found[1])
+        return found[0] if value is None else escaped(value)
+
+    return _placeholder.sub(text, template)
+
+
+def _json(value: str) -> str:
+    """As it stands between the quotes of a JSON string."""
+    return _to_escape.sub(lambda found: _SHORT.get(found[0]) or f"\\u{ord(found[0]):04x}", value)
+
+
+def _header(template: str, values: Mapping[str, str]) -> str:
+    """Visible ASCII: the rest of its UTF-8 in percent. Spaces that the partner has written stay."""
+    expanded = _expanded(template, values, lambda value: _percent(value, but=""))
+    return _percent(expanded, but=" ")
+
+
+def _percent(text: str, *, but: str) -> str:
+    return "".join(
+        sign
+        if "!" <= sign <= "~" or sign in but
+        else "".join(f"%{byte:02X}" for byte in sign.encode())
+        for sign in text
+    )
+
+
+def _with_query(url: str, query: list[tuple[str, str]]) -> str:
+    """Behind a query that the address has already. What follows a `#` is nothing that is sent."""
+    base = url.partition("#")[0]
+    if not query:
+        return base
+    pairs = "&".join(f"{quote(name, safe='')}={quote(value, safe='*')}" for name, value in query)
+    joint = "?" if "?" not in base else "" if base.endswith(("?", "&")) else "&"
+    return f"{base}{joint}{pairs}"
+
+
+def _masked(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(name, MASK if is_secret(name) else value) for name, value in pairs]
+
+
+def _secrets(*pairs: list[tuple[str, str]]) -> tuple[str, ...]:
+    """What must not be shown in what comes back; of `Basic x` also `x` alone. The longest first."""
+    found = {
+        text
+        for several in pairs
+        for name, value in several
+        if is_secret(name)
+        for text in (value, value.rpartition(" ")[2])
+        if len(text) >= _SHORTEST_MASKED
+    }
+    return tuple(sorted(found, key=len, reverse=True))
