@@ -12,10 +12,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from schemas import topics
+from services.domain.webhooks.schedule import RETRY_SECONDS, schedule_of
 
 PREFIX = "COUPONRY_"
 WITHOUT_REDIS = "none"
@@ -92,6 +93,11 @@ class Settings(BaseSettings):
 
     # Partners' own coupon systems.
     webhook_allow_private: bool = False
+    webhook_retry_seconds: Annotated[tuple[int, ...], NoDecode, BeforeValidator(schedule_of)] = (
+        RETRY_SECONDS
+    )
+    webhook_proxy: str | None = Field(default=None, pattern=r"^https?://", repr=False)
+    webhook_ca_file: Path | None = None
 
     # The relay.
     relay_batch_records: int = Field(default=2_000, ge=1, le=20_000)

@@ -17,5 +17,6 @@
   one whose coupons are of groups.
 - `clocks`: a database whose clock is wrong.
 - `waiting`: until something is so, with a deadline.
-- `webhooks`: partners' own coupon systems, and what must stand nowhere in the database.
+- `webhooks`: partners' own coupon systems, and what must stand nowhere in the database; `receiver`: one that
+  answers by a script.
 """

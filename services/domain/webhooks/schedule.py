@@ -24,6 +24,17 @@ JITTER: Final = 0.1
 JITTER_ABOVE_SECONDS: Final = 60
 
 
+def schedule_of(value: object) -> object:
+    """`0,5,30` as a schedule: as many attempts as numbers. Raises ValueError; what is no text stays as it is."""
+    if not isinstance(value, str):
+        return value
+    parts = [part.strip() for part in value.split(",")]
+    is_right = all(part.isascii() and part.isdigit() and len(part) < 8 for part in parts)
+    if not is_right or int(parts[0]) != 0:
+        raise ValueError("must be whole seconds, the first of them 0, like 0,5,30")
+    return tuple(map(int, parts))
+
+
 def pause_after(
     schedule: Sequence[int],
     tries: int,
