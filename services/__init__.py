@@ -5,8 +5,8 @@
   record batches, read whatever they hold.
 * `adapters/`: Kafka, Postgres, Redis. Beside it `local/`: servers of one's own, for who has none.
 * `decisions/`: the one room that loads customers, has the rules decide, and writes what they say.
-* The processes of a deployment: `issuer/` (events in), `relay/` (events out), `sweeper/` (passing time), `api/`
-  (HTTP).
+* The processes of a deployment: `issuer/` (events in), `relay/` (events out), `sweeper/` (passing time), `webhooks/`
+  (partners' own coupon systems), `api/` (HTTP).
 * `terminal/`: what commands share.
 * Commands: `insight/` looks, `repair/` tries again, `admin/` changes what others work by.
 * `stage/`: everything at once on this machine.

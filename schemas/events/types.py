@@ -29,6 +29,7 @@ COUPON_LIFECYCLE: Final = (
     "coupon.expiring",
     "coupon.expired",
     "coupon.cancelled",
+    "coupon.delivered",
 )
 ISSUANCE_DECLINED: Final = "issuance.declined"
 

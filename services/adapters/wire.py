@@ -100,6 +100,7 @@ def lifecycle_value(
     reason: str | None = None,
     order_id: str | None = None,
     shop_id: int | None = None,
+    external_code: str | None = None,
     mask_codes: bool = False,
 ) -> str:
     """Data of a `coupon-lifecycle` event: the coupon after it. Of where and how long, what says nothing is left out."""
@@ -109,6 +110,9 @@ def lifecycle_value(
         "shop_id": shop_id,
         "reserved_until": instant(reserved_until) if reserved_until else None,
         "expires_at": instant(expires_at) if expires_at else None,
+        "external_code": masked_text(external_code)
+        if external_code is not None and mask_codes
+        else external_code,
     }
     value = {
         "coupon_id": coupon.id,

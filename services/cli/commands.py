@@ -27,6 +27,10 @@ COMMANDS = {
         "services.cli.processes:sweeper",
         "End what is over, announce what is about to end.",
     ),
+    "webhooks": (
+        "services.cli.processes:webhooks",
+        "Tell partners' own coupon systems of coupons.",
+    ),
     "api": ("services.cli.processes:api", "Serve the partner API."),
     "migrate": ("services.admin.schema:migrate", "Bring the database schema up to date."),
     "topics": ("services.admin.topics:topics", "Create the topics and set their limits."),

@@ -1,4 +1,4 @@
-"""`couponry issuer`, `relay`, `sweeper`, `api`: one process each, in the foreground, until it is told to stop.
+"""`couponry issuer`, `relay`, `sweeper`, `webhooks`, `api`: one process each, in the foreground, until told to stop.
 
 The work itself is imported when the command runs, with a signal answered already: it takes most of the start-up.
 """
@@ -59,6 +59,22 @@ def sweeper() -> int:
     from services.sweeper.app import serve
 
     return run_service("sweeper", settings, partial(serve, settings))
+
+
+@click.command()
+def webhooks() -> int:
+    """Tell partners' own coupon systems of coupons, and take the codes they answer, until told to stop.
+
+    Any number may run: they share what is to be read, and one of them sends. Needs COUPONRY_KAFKA_BOOTSTRAP_SERVERS,
+    COUPONRY_POSTGRES_DSN and COUPONRY_SECRETS_KEY; prints {"health": URL} on stderr.
+    """
+    settings = process_settings()
+    required(settings, "kafka_bootstrap_servers", "postgres_dsn")
+    from services.adapters.secrets import secrets_by
+    from services.webhooks.app import serve
+
+    secrets_by(settings)
+    return run_service("webhooks", settings, partial(serve, settings))
 
 
 @click.command()

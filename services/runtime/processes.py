@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-PROCESSES = ("issuer", "relay", "sweeper", "api")
+PROCESSES = ("issuer", "relay", "sweeper", "webhooks", "api")

@@ -16,6 +16,7 @@ from services.adapters.postgres.cards import LoyaltyCardRow
 from services.adapters.postgres.closed_orders import ReversedOrderRow
 from services.adapters.postgres.coupons import CouponChange, CouponRow, HistoryRow
 from services.adapters.postgres.dead_letters import LetterRow
+from services.adapters.postgres.deliveries import AttemptRow, DeliveryRow, Ending
 from services.adapters.postgres.games import GameRow
 from services.adapters.postgres.groups import GivenCode
 from services.adapters.postgres.inbox import DecisionRow
@@ -66,6 +67,12 @@ TABLES = [
     Table("refunds_before", RefundBefore, set()),
     Table("coupon_uses", UseRow, {"given_back"}),
     Table("pool_codes", PoolCodeRow, {"number", "coupon_id"}),
+    Table(
+        "deliveries",
+        DeliveryRow,
+        {"number", "is_next", "begun_at", "attempts", "tries", "was_sent", "delivered_at"},
+    ),
+    Table("delivery_attempts", AttemptRow, set()),
     Table("outbox", OutboxRow, {"id", "queued_at", "refused"}),
     Table("games", GameRow, {"id", "partner_id", "version", "quota_epoch", "created_at", "updated_at"}),
 ]  # fmt: skip
@@ -77,6 +84,7 @@ CHANGES: list[tuple[Any, str, str, set[str]]] = [
     (RefundRow,     "purchases", "note_refunds",   set()),
     (UseBack,       "purchases", "give_uses_back", set()),
     (GivenCode,     "groups",  "give_codes",       set()),
+    (Ending,        "deliveries", "end_attempts",  {"pause"}),
 ]  # fmt: skip
 """Rows that change what is there: the query names its arguments."""
 
@@ -90,6 +98,8 @@ INSERTS: list[tuple[Any, str, str, int]] = [
     (WalletRow,  "points", "put_wallets",       0),
     (RefundBefore, "purchases", "put_refunds_before", 0),
     (UseRow,     "purchases", "put_uses",       0),
+    (DeliveryRow, "deliveries", "enqueue",      0),
+    (AttemptRow, "deliveries", "keep_attempts", 0),
 ]  # fmt: skip
 """Rows whose query adds them, by a list of columns."""
 

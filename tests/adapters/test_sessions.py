@@ -69,7 +69,7 @@ async def test_pooler_in_transaction_mode_is_refused(
         for command in ("migrate", "status"):
             told = await couponry_on(behind)(command)
             assert (told.code, told.err.count("\n"), "pooler" in told.err) == (2, 1, True), command
-        processes = ("issuer", "relay", "sweeper", "api")
+        processes = ("issuer", "relay", "sweeper", "webhooks", "api")
         for name, told in zip(
             processes,
             await asyncio.gather(

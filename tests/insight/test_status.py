@@ -157,7 +157,7 @@ async def test_status_knows_who_is_connected_and_what_is_overdue(
     now = (await couponry("status", "--json")).json()
     await issuer.close()
     await waiting.close()
-    assert now["sessions"] == {"issuer": 1, "relay": 1, "sweeper": 0, "api": 0}
+    assert now["sessions"] == {"issuer": 1, "relay": 1, "sweeper": 0, "webhooks": 0, "api": 0}
     assert (now["sweeper"]["overdue"], now["operations"][0]["is_running"]) == (1, False)
     assert 3 * 3600 <= now["sweeper"]["overdue_seconds"] < 3 * 3600 + 60
     assert (now["sweeper"]["overdue_lots"], now["sweeper"]["overdue_birthdays"]) == (2, 1)

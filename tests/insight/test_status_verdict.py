@@ -35,7 +35,7 @@ WELL: dict[str, Any] = {
     "open_dead_letters": {"oldest_age_seconds": 0.0},
     "sweeper": SWEPT,
     "operations": [],
-    "sessions": {"issuer": 2, "relay": 2, "sweeper": 1, "api": 1},
+    "sessions": {"issuer": 2, "relay": 2, "sweeper": 1, "webhooks": 1, "api": 1},
     "versions": {"schema_missing": []},
     "servers": {"kafka": None, "postgres": None, "redis": None},
 }

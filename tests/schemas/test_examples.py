@@ -33,7 +33,7 @@ from services.domain.tiers import TierMethod
 from services.domain.triggers import OURS
 
 FILES = sorted(EXAMPLES.iterdir())
-EXPIRING = "expiring"
+EXPIRING, DELIVERED = "expiring", "delivered"
 
 
 def word_of(model: type[BaseModel], field: str) -> object:
@@ -103,8 +103,9 @@ def test_closed_lists_agree(on_the_wire: object, in_the_rules: Iterable[StrEnum]
 
 
 def test_types_of_steps_and_entries_agree() -> None:
-    """What can happen to a coupon, with the notice of its end, and each kind of entry, has a type of its own."""
-    assert set(types.COUPON_LIFECYCLE) == {f"coupon.{step}" for step in (*Step, EXPIRING)}
+    """What can happen to a coupon, with the notice of its end and its partner's code, and each kind of entry, has a type of its own."""
+    words = (*Step, EXPIRING, DELIVERED)
+    assert set(types.COUPON_LIFECYCLE) == {f"coupon.{word}" for word in words}
     assert set(types.POINTS) == {f"points.{kind}" for kind in EntryKind}
     assert set(customers.OURS) == OURS
 

@@ -119,12 +119,12 @@ def test_up_announces_what_runs_and_stops_all_of_it(state_dir: Path, given: dict
         assert line["postgres"] == given[PREFIX + "POSTGRES_DSN"]
         assert line["redis"].startswith("redis://127.0.0.1:")
         assert answers(line["api"])
-        names = {"kafka", "postgres", "redis", "issuer", "relay", "sweeper", "api"}
+        names = {"kafka", "postgres", "redis", *PROCESSES}
         assert set(line["pids"]) == names
         started = {name: pid for name, pid in line["pids"].items() if pid}
         assert set(started) == {"redis", *PROCESSES}
         assert all(map(runs, started.values()))
-        assert set(line["health"]) == {"issuer", "relay", "sweeper", "api"}
+        assert set(line["health"]) == {"issuer", "relay", "sweeper", "webhooks", "api"}
         assert {name for name, url in line["health"].items() if url} == set(PROCESSES)
         assert all(answers(line["health"][name]) for name in PROCESSES)
         assert current(state_dir) == line

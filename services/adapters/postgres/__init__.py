@@ -13,5 +13,5 @@ yet), `outbox` (what waits to leave). Of customers under a program: `profiles`, 
 lots), `purchases`, `accounts` (all of one customer's); `coupon_terms` (terms as they stand beside a coupon). What
 people define: `partners`, `catalogue` (their shops and products), `games`, `cards`, `programs`, `pools` (of codes);
 what a program says to the rules: `stored_terms`, `stored_cards`, `stored_program`; `webhooks` (partners' own coupon
-systems). What operators do in bulk: `operations`.
+systems), `deliveries` (what those are told). What operators do in bulk: `operations`.
 """

@@ -67,7 +67,7 @@ FROM operations o WHERE o.finished_at IS NULL ORDER BY o.id;
 SELECT split_part(application_name, '-', 2) AS process, count(*) AS sessions
 FROM pg_stat_activity
 WHERE datname = current_database()
-  AND application_name IN ('couponry-issuer', 'couponry-relay', 'couponry-relay-lock', 'couponry-sweeper', 'couponry-api')
+  AND application_name IN ('couponry-issuer', 'couponry-relay', 'couponry-relay-lock', 'couponry-sweeper', 'couponry-webhooks', 'couponry-api')
 GROUP BY process;
 
 -- name: applied

@@ -27,7 +27,9 @@ def issued(rest: str) -> Name:
 
 
 def step(rest: str) -> Name:
-    """`<n>.<word>`: the n-th step of a coupon."""
+    """`<n>.<word>`: the n-th step of a coupon; `delivered` is none."""
+    if rest == "delivered":
+        return -1, rest
     number, word = rest.split(".")
     return int(number), word
 

@@ -61,8 +61,9 @@ CROSS JOIN LATERAL (
 WHERE c.id IS NULL OR judged.other <> '{}' OR judged.since <> '{}';
 
 -- name: steps_told
--- $1 coupons, $2 steps, $3 words, $4 when; then the fields. A notice of a coming end is no step, and nobody keeps that it was sent.
-SELECT t.place, c.id IS NULL OR h.step IS NULL AND t.word <> 'expiring' AS is_unknown, judged.other, judged.since,
+-- $1 coupons, $2 steps, $3 words, $4 when; then the fields. A notice of a coming end is no step, and nobody keeps that it was sent;
+-- nor is a code that the partner's system gave, which is shown from then on.
+SELECT t.place, c.id IS NULL OR h.step IS NULL AND t.word NOT IN ('expiring', 'delivered') AS is_unknown, judged.other, judged.since,
        h.at > t.told_at - interval '5 minutes'
        AND written.at > t.at COLLATE "C" AS is_later, c.event_key
 FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[],
@@ -73,14 +74,16 @@ FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[], $5::text[],
 LEFT JOIN LATERAL (SELECT * FROM coupons c WHERE c.id = t.id LIMIT 1) AS c ON true
 LEFT JOIN LATERAL (SELECT * FROM customers cu WHERE cu.customer_no = c.customer_no LIMIT 1) AS cu ON true
 LEFT JOIN LATERAL (SELECT * FROM coupon_history h WHERE h.coupon_id = t.id AND h.step = t.number LIMIT 1) AS h
-    ON t.word <> 'expiring'
+    ON t.word NOT IN ('expiring', 'delivered')
 LEFT JOIN LATERAL (SELECT * FROM decisions d WHERE d.event_key = h.event_key LIMIT 1) AS d ON h.event_key IS NOT NULL
 :shown_code
 CROSS JOIN LATERAL (SELECT to_char(h.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at) AS written
 CROSS JOIN LATERAL (
     SELECT array_remove(ARRAY[
                CASE WHEN t.coupon_id IS DISTINCT FROM c.id::text THEN 'coupon' END,
-               CASE WHEN t.code IS DISTINCT FROM shown.code AND t.code IS DISTINCT FROM shown.masked THEN 'code' END,
+               CASE WHEN t.code IS DISTINCT FROM shown.code AND t.code IS DISTINCT FROM shown.masked
+                     AND t.code IS DISTINCT FROM c.external_code
+                     AND t.code IS DISTINCT FROM '****' || right(c.external_code, least(length(c.external_code) / 2, 4)) THEN 'code' END,
                CASE WHEN t.partner_id IS DISTINCT FROM c.partner_id::text THEN 'partner' END,
                CASE WHEN t.game_id IS DISTINCT FROM c.game_id::text THEN 'game' END,
                CASE WHEN t.customer_id IS DISTINCT FROM cu.customer_id THEN 'customer' END,
@@ -102,7 +105,7 @@ CROSS JOIN LATERAL (
                      AND (h.event_key IS NULL OR d.event_key IS NOT NULL) THEN 'cause' END
            ], NULL) END AS since
 ) AS judged
-WHERE c.id IS NULL OR h.step IS NULL AND t.word <> 'expiring' OR judged.other <> '{}' OR judged.since <> '{}';
+WHERE c.id IS NULL OR h.step IS NULL AND t.word NOT IN ('expiring', 'delivered') OR judged.other <> '{}' OR judged.since <> '{}';
 
 -- name: declines_told
 -- $1 keys of events, $2 games, $3 not used, $4 when; then the fields. An order names no game: its stamp does.

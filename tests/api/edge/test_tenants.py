@@ -79,6 +79,11 @@ pool AS (INSERT INTO pool_codes (partner_id, code, handle) VALUES ($1, 'c', 'g')
 booking AS (
     INSERT INTO manual_transactions (partner_id, transaction_id, customer_no, number) VALUES ($1, 't', $1, 1)),
 webhook AS (INSERT INTO webhooks (partner_id, since) VALUES ($1, now())),
+delivery AS (
+    INSERT INTO deliveries (coupon_id, kind, partner_id, customer_no, at, type, status, due_at)
+    VALUES ($2, 'issued', $1, $1, now(), 'fixed', 'pending', now())),
+attempt AS (
+    INSERT INTO delivery_attempts (coupon_id, kind, number, partner_id, at, duration_ms) VALUES ($2, 'issued', 1, $1, now(), 0)),
 secret AS (INSERT INTO webhook_secrets (partner_id, number, sealed) VALUES ($1, 1, 's')),
 stamp AS (
     INSERT INTO order_stamps (partner_id, order_id, game_id, customer_no, card_no, event_key) VALUES ($1, 'o', $1, $1, 1, $2))
