@@ -31,6 +31,7 @@ from services.adapters.postgres.programs import (
     stored_programs,
 )
 from services.adapters.secrets import secrets_by
+from services.admin.program_codes import codes
 from services.admin.program_test import test
 from services.decisions.program_changes import Changed, NoSuchPartner, change
 from services.decisions.webhooks import keep_beside, keeping
@@ -58,7 +59,7 @@ partner_option = click.option("--partner-id", type=IDENTIFIER, required=True)
 
 @click.group()
 def program() -> None:
-    """Load a partner's program, show it, list its versions, try one out.
+    """Load a partner's program, show it, list its versions, try one out, give coupon groups codes.
 
     \b
     couponry program test program.json events.jsonl
@@ -66,10 +67,12 @@ def program() -> None:
     couponry program load program.json --dry-run
     couponry program load program.json
     couponry program versions --partner-id 1
+    couponry program codes --partner-id 1 summer codes.txt
     """
 
 
 program.add_command(test)
+program.add_command(codes)
 
 
 @program.command()

@@ -122,15 +122,17 @@ async def left_of(
     groups: Mapping[str, int | None],
     *,
     most: int | None = None,
+    coming: int = 0,
 ) -> dict[str, int | None]:
     """What can still be issued of groups, given with their caps; None of one without an end.
 
-    Codes are counted, up to `most`: who asks only whether there is one need not wait for a million.
+    Codes are counted, up to `most`: who asks only whether there is one need not wait for a million. `coming`: so many
+    more as if each pool had them.
     """
     if not groups:
         return {}
     rows = await connection.fetch(
-        _SQL["left_of_groups"], partner_id, list(groups), list(groups.values()), most
+        _SQL["left_of_groups"], partner_id, list(groups), list(groups.values()), most, coming
     )
     return {row["handle"]: row["remaining"] for row in rows}
 
@@ -146,10 +148,12 @@ async def size_of_run(connection: Connection, run: UUID) -> int:
     return size
 
 
-async def run_of_code(connection: Connection, partner_id: int, code: str) -> UUID | None:
-    """The run that made this code, or None."""
-    run: UUID | None = await connection.fetchval(_SQL["run_of_code"], partner_id, code)
-    return run
+async def run_of_code(
+    connection: Connection, partner_id: int, code: str
+) -> tuple[UUID, str, str] | None:
+    """The run that made this code, its group's handle and its prefix; None of a code that no run has made."""
+    row = await connection.fetchrow(_SQL["run_of_code"], partner_id, code)
+    return None if row is None else (row["run"], row["handle"], row["own_prefix"])
 
 
 async def codes_of_run(connection: Connection, run: UUID) -> AsyncIterator[list[str]]:

@@ -45,9 +45,9 @@ ON CONFLICT (partner_id, handle) DO UPDATE SET has_pool = false;
 DELETE FROM pool_codes WHERE partner_id = $1 AND handle = ANY($2::text[]) AND coupon_id IS NULL;
 
 -- name: left_of_groups
--- What can still be issued of groups: the least of what a cap leaves and the codes of a pool, which are counted up to $4; null
--- where there is neither.
-SELECT named.handle, least(cap.room, CASE WHEN g.has_pool THEN pool.codes END) AS remaining
+-- What can still be issued of groups: the least of what a cap leaves and the codes of a pool, which are counted up to $4, with $5
+-- that are to come; null where there is neither.
+SELECT named.handle, least(cap.room, CASE WHEN g.has_pool OR $5 > 0 THEN pool.codes + $5::bigint END) AS remaining
 FROM unnest($2::text[], $3::bigint[]) AS named (handle, max_total)
 LEFT JOIN group_counts g ON g.partner_id = $1 AND g.handle = named.handle
 CROSS JOIN LATERAL (SELECT CASE WHEN g.issued > named.max_total THEN 0 ELSE named.max_total - coalesce(g.issued, 0) END AS room) AS cap
@@ -68,8 +68,8 @@ SELECT pg_advisory_lock(hashtextextended($1::uuid::text, 0));
 SELECT count(*) FROM pool_codes WHERE run = $1;
 
 -- name: run_of_code
--- Which run has made a code, if any has.
-SELECT run FROM pool_codes WHERE partner_id = $1 AND code = $2;
+-- Which run has made a code, if any has, for which group, with what before it.
+SELECT run, handle, own_prefix FROM pool_codes WHERE partner_id = $1 AND code = $2 AND run IS NOT NULL;
 
 -- name: page_of_run
 -- The codes of a run after one of them, in their order.
