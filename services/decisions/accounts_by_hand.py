@@ -36,13 +36,17 @@ class TransactionExists(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ByHand:
-    """Who asks for what: `source` and `event_id` name the request, for ever."""
+    """Who asks for what: `source` and `event_id` name the request, for ever.
+
+    `at`, an instant of the database's clock, is when they asked; None: at the instant of the decision.
+    """
 
     partner_id: int
     customer_id: str
     source: str
     event_id: str
     traceparent: str | None = None
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,9 +134,9 @@ async def decide_by_hand(
     event: Callable[[Cause, datetime], Event],
 ) -> Decision:
     """The decision, which is recorded unless it has a reason: then nothing is, and the caller rolls back."""
-    locked = await _lock(connection, asked, deciding)
+    at = asked.at or (await _lock(connection, asked, deciding)).at
     cause = Cause(source=asked.source, id=asked.event_id, type=type_)
-    decided = await deciding.decide(connection, [_incoming(asked, event(cause, locked.at), locked)])
+    decided = await deciding.decide(connection, [_incoming(asked, event(cause, at))])
     (verdict,) = decided.verdicts
     if verdict.decision.reason is None:
         await deciding.record(connection, decided)
@@ -145,12 +149,12 @@ async def _lock(connection: Connection, asked: ByHand, deciding: Deciding) -> Lo
     return locked[key]
 
 
-def _incoming(asked: ByHand, event: Event, locked: LockedCustomer) -> Incoming:
-    """The request as an event that happens at the instant it is decided."""
+def _incoming(asked: ByHand, event: Event) -> Incoming:
+    """The request as an event, read from nowhere."""
     return Incoming(
         event=event,
         event_key=event_key(asked.source, asked.event_id),
         position=Position(topic=asked.source, partition=0, offset=0),
-        timestamp_ms=int(locked.at.timestamp() * 1000),
+        timestamp_ms=int(event.occurred_at.timestamp() * 1000),
         traceparent=asked.traceparent,
     )

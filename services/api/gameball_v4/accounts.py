@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -89,6 +90,25 @@ async def known_account(connection: asyncpg.Connection, call: Call, customer_id:
     if account.number is None:
         raise not_found("customerId")
     return account
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """A customer for whom something is asked at that instant, and the program that they are under."""
+
+    customer_id: str
+    known: KnownProgram
+    at: datetime
+
+
+async def asking(connection: asyncpg.Connection, call: Call, customer_id: str) -> Asking:
+    """In one round trip, for who has nothing to look at. Raises Problem 404 of a customer who is not known."""
+    offset = call.api.manner.clock_offset
+    (row,) = await connection.fetch(_SQL["asking"], call.partner_id, customer_id, offset)
+    if row["customer_no"] is None:
+        raise not_found("customerId")
+    known = await program_at(connection, call, row["revision"])
+    return Asking(customer_id=customer_id, known=known, at=row["at"])
 
 
 async def number_of(connection: asyncpg.Connection, call: Call, customer_id: str) -> int | None:

@@ -21,13 +21,12 @@ from services.api.edge.idempotency import once
 from services.api.edge.problems import Problem, Reason, invalid, not_found
 from services.api.edge.reply import Reply
 from services.api.edge.router import Router
-from services.api.gameball_v4.accounts import number_of
+from services.api.gameball_v4.accounts import Asking, asking
 from services.api.gameball_v4.call import Writing
 from services.api.gameball_v4.description import ERRORS, gives
 from services.api.gameball_v4.documents import read_as, sent_object, shown
 from services.api.gameball_v4.failures import Refusal
 from services.api.gameball_v4.parameters import CouponOfPath
-from services.api.gameball_v4.programs import KnownProgram, program_of
 from services.decisions.accounts_by_hand import ByHand
 from services.decisions.redemptions_by_hand import Redeemed, Undone, redeem, undo
 from services.decisions.transaction import Deciding
@@ -52,16 +51,15 @@ async def redeem_points(call: Writing) -> Reply:
 
     async def work(connection: asyncpg.Connection) -> Reply:
         asked = read_as(RedeemPoints, sent)
-        known = await program_of(connection, call)
-        if asked.points is None and asked.rule_id == known.sections.redemption.default_rule.id:
+        customer = await asking(connection, call, asked.customer_id)
+        sections = customer.known.sections
+        if asked.points is None and asked.rule_id == sections.redemption.default_rule.id:
             raise invalid({"points": [REQUIRED]})
-        if await number_of(connection, call, asked.customer_id) is None:
-            raise not_found("customerId")
-        redeemed = await _redeemed(connection, call, asked, known)
+        redeemed = await _redeemed(connection, call, asked, customer)
         await audit.record(
             connection, call, "points.redeemed", redeemed.coupon.id, after=asked.model_dump()
         )
-        return shown(_document(redeemed, known.sections))
+        return shown(_document(redeemed, sections))
 
     return await once(call, work)
 
@@ -85,14 +83,14 @@ async def undo_redemption(call: Writing, coupon_id: CouponOfPath) -> Reply:
 
 
 async def _redeemed(
-    connection: asyncpg.Connection, call: Call, asked: RedeemPoints, known: KnownProgram
+    connection: asyncpg.Connection, call: Call, asked: RedeemPoints, customer: Asking
 ) -> Redeemed:
     """Raises Problem 404 of a rule that is not there, 409 with any other reason."""
     try:
         redeemed = await redeem(
             connection,
-            _by_hand(call, asked.customer_id),
-            _deciding(call, known),
+            _by_hand(call, customer),
+            _deciding(call, customer),
             rule_id=asked.rule_id,
             points=asked.points,
         )
@@ -110,12 +108,12 @@ async def _undone(connection: asyncpg.Connection, call: Call, coupon_id: UUID) -
     (owned,) = await with_owners(connection, [coupon_id]) or (None,)
     if owned is None:
         raise not_found("couponId")
-    known = await program_of(connection, call)
+    customer = await asking(connection, call, owned["customer_id"])
     try:
         undone = await undo(
             connection,
-            _by_hand(call, owned["customer_id"]),
-            _deciding(call, known),
+            _by_hand(call, customer),
+            _deciding(call, customer),
             coupon_id=str(coupon_id),
         )
     except CONFLICTS as error:
@@ -125,19 +123,20 @@ async def _undone(connection: asyncpg.Connection, call: Call, coupon_id: UUID) -
     return undone
 
 
-def _by_hand(call: Call, customer_id: str) -> ByHand:
+def _by_hand(call: Call, customer: Asking) -> ByHand:
     return ByHand(
         partner_id=call.partner_id,
-        customer_id=customer_id,
+        customer_id=customer.customer_id,
+        at=customer.at,
         source=SOURCE,
         event_id=str(uuid4()),
         traceparent=call.traceparent,
     )
 
 
-def _deciding(call: Call, known: KnownProgram) -> Deciding:
+def _deciding(call: Call, customer: Asking) -> Deciding:
     """By the program at the revision that this transaction has seen, which the commit confirms."""
-    return Deciding(call.api.manner, known=known.rules)
+    return Deciding(call.api.manner, known=customer.known.rules)
 
 
 def _document(redeemed: Redeemed, sections: Sections) -> dict[str, Any]:
