@@ -7,5 +7,6 @@ an object is read: names, places, errors), `carried` (what nobody judges). Then 
 `coupon_webhook` (the partner's own coupon system). The whole: `program` (all sections, from what is stored and back),
 `changing` and `webhook_changes` (what is sent over HTTP), `files` (what stands in a file), `shown` (what is answered;
 `answers` describes it), `differences` (between two of them). Beside it: `manual_transactions`, `redeeming`,
-`customer_answers` and `webhook_answers`; and what partners tell of their customers: `told_values`, `told`.
+`customer_answers`, `webhook_answers` and `deliveries`; and what partners tell of their customers: `told_values`,
+`told`.
 """

@@ -17,6 +17,8 @@ from services.api.edge.problems import Problem, Reason
 from services.runtime.settings import Settings
 
 WINDOW_SECONDS = 60
+WEBHOOK_TESTS = 10
+"""Of one partner in a window."""
 SHARE_SECONDS = 0.25
 SKIP_SECONDS = 5.0
 """Redis is left alone this long after it did not answer."""
@@ -70,6 +72,12 @@ class Limits:
     def request(self, key: str) -> Standing | None:
         """Count a request of this token; None when there is no limit."""
         return self._take(f"requests:{key}", self.requests_per_minute, 1)
+
+    def webhook_test(self, partner_id: int) -> Standing:
+        """Count a request that this partner has us send to its own system."""
+        standing = self._take(f"webhook-tests:{partner_id}", WEBHOOK_TESTS, 1)
+        assert standing is not None
+        return standing
 
     def lookups(self, key: str) -> Standing | None:
         """None, or where a token stands that has named as many unknown codes in this minute as it may."""

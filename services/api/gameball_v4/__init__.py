@@ -7,7 +7,7 @@ with), `parameters` (what queries share), `description` (what a route answers).
 Its resources are the sections of a partner's program (`programs`: those that this process has read), all read and
 changed by way of `sections`: `settings`, `tiers`, `campaigns`, `referrals`, `cashback`, `redemption` with
 `shown_rules` (as v4 has them), `groups` of coupons with the `codes` that they issue, and `coupon_webhook` (the
-partner's own coupon system). Then customers, each as an account (`accounts`): `customers`, `customer_coupons`,
-`campaign_progress`, `friends` (whom they brought), `transactions`, `redeeming` (their points into coupons); and
-`events`, which partners tell of them.
+partner's own coupon system; beside it `webhook_tests` of a sample, and `deliveries`, which `delivery_names` names).
+Then customers, each as an account (`accounts`): `customers`, `customer_coupons`, `campaign_progress`, `friends` (whom
+they brought), `transactions`, `redeeming` (their points into coupons); and `events`, which partners tell of them.
 """

@@ -15,6 +15,7 @@ from services.api.gameball_v4 import (
     coupon_webhook,
     customer_coupons,
     customers,
+    deliveries,
     events,
     friends,
     groups,
@@ -24,6 +25,7 @@ from services.api.gameball_v4 import (
     settings,
     tiers,
     transactions,
+    webhook_tests,
 )
 from services.api.gameball_v4.description import SECURITY
 from services.api.gameball_v4.failures import REPLAYED, failure
@@ -74,6 +76,9 @@ GAMEBALL_V4: Final = Dialect(
         transactions.router,
         redeeming.router,
         events.router,
+        deliveries.router,
+        deliveries.of_coupons,
+        webhook_tests.router,
     ),
     authenticate=authenticate,
     failure=failure,

@@ -37,6 +37,7 @@ NOT_FOUND: Final[Mapping[str | None, str]] = {
     "campaign_id": "Reward campaign not found",
     "handle": "Coupon group not found",
     "customerId": "Customer not found",
+    "deliveryId": "Delivery not found",
     "eventId": "Event not found, or not decided yet",
     "couponId": "Coupon not found",
 }
@@ -58,6 +59,10 @@ PARAMETERS: Final[Mapping[str, str]] = {
     "expand": "Must be tier, referrals, or both with a comma between",
     "direction": "Must be + or -",
     "type": "Must be a type of transactions",
+    "status": "Must be pending, held, delivered or dead",
+    "couponId": "Must be the id of a coupon",
+    "from": "Must be an instant such as 2026-11-01T00:00:00Z, or a date",
+    "to": "Must be an instant such as 2026-11-01T00:00:00Z, or a date",
 }
 """By query parameter; whatever has none here gets a general sentence."""
 FALLBACK: Final = "Invalid value"
