@@ -15,7 +15,10 @@ from services.adapters.postgres.cards import insert_card
 from services.adapters.postgres.pool import connect
 from services.decisions.accounts_by_hand import Booked, ByHand, book_points
 from services.decisions.manner import Manner
+from services.decisions.steps import StepRequest, take_step
 from services.decisions.transaction import Deciding
+from services.domain.coupons.codes import display
+from services.domain.coupons.coupon import Step
 from services.runtime.settings import Settings
 from services.sweeper.accounts import Line, birthdays_line, points_line, settle_once
 from tests.stand.issuing import a_partner
@@ -135,6 +138,31 @@ class BusyProgram:
             )
         )
 
+    async def codes(self, who: str) -> dict[str, str]:
+        """Of the customer's coupons, by what they give."""
+        rows = await self.connection.fetch(
+            "SELECT terms ->> 'type' AS type, code, code_prefix FROM coupons JOIN customers USING (customer_no)"
+            " WHERE customer_id = $1 AND terms IS NOT NULL ORDER BY id",
+            who,
+        )
+        return {row["type"]: display(row["code"], row["code_prefix"]) for row in rows}
+
+    async def use(self, who: str, type_: str, step: Step = Step.REDEEMED) -> None:
+        """By shop staff, who know no order."""
+        found = await self.connection.fetchrow(
+            "SELECT c.id::text AS coupon_id, s.id AS shop_id FROM coupons c JOIN customers USING (customer_no)"
+            " JOIN shops s ON s.partner_id = c.partner_id"
+            " WHERE customer_id = $1 AND terms ->> 'type' = $2 ORDER BY c.id, s.id LIMIT 1",
+            who,
+            type_,
+        )
+        assert found is not None
+        asked = StepRequest(**found, step=step, actor="test")
+        async with self.connection.transaction():
+            answer = await take_step(self.connection, asked, Manner.by(self.settings))
+            assert answer is not None
+            assert answer.refusal is None
+
     async def book(self, who: str, transaction_id: str, amount: int) -> None:
         """By hand."""
         asked = ByHand(
@@ -171,6 +199,7 @@ async def make_busy(settings: Settings) -> int:
     await _register(shop)
     await _buy(shop)
     await _owe(shop)
+    await _use(shop)
     await a_program(
         connection, shop.partner_id, settings={"currency": "EUR", "pointsName": "Stars"}
     )
@@ -222,6 +251,19 @@ async def _owe(shop: BusyProgram) -> None:
     await shop.tell(ORDERS, shop.ordered("v-0", tiny, "vytas"), shop.ordered("v-1", "35", "vytas"))
     await shop.book("vytas", "spent", -30)
     await shop.tell(ORDERS, shop.refunded("v-1", None, "vytas"), shop.ordered("v-2", "15", "vytas"))
+
+
+async def _use(shop: BusyProgram) -> None:
+    """Eglė's order takes off what three coupons give, one of them is used up at a till, given back there, used again."""
+    await shop.tell(CUSTOMERS, shop.did("visit", "eglė"), shop.did("visit", "eglė"))
+    await shop.tell(ORDERS, shop.ordered("e-1", "45", "eglė"))
+    codes = await shop.codes("eglė")
+    used = [codes[type_] for type_ in ("percentage", "fixed", "free_shipping")]
+    await shop.tell(
+        ORDERS, shop.ordered("e-2", "30.25", "eglė", shipping="4.90", coupon_codes=[*used, used[0]])
+    )
+    for step in (Step.REDEEMED, Step.REINSTATED, Step.REDEEMED):
+        await shop.use("eglė", "percentage", step)
 
 
 async def _let_time_pass(shop: BusyProgram) -> None:

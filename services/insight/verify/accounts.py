@@ -39,7 +39,6 @@ async def check(scan: Scan) -> None:
         "no_entry_leaves_less_than_nothing",
     )
     await scan.protected_by("P3", "a_lot_gives_no_more_than_it_has")
-    await scan.protected_by("P11", "a_coupon_is_used_no_more_than_its_limit")
     versions = Versions(scan)
     async for after, up_to in scan.pages("end_of_entries", BEFORE_CUSTOMERS, MAX_ID):
         async with scan.connection.transaction(isolation="repeatable_read", readonly=True):

@@ -4,6 +4,8 @@ The primary key is a digest of id and source, so it keeps decisions unique as lo
 its own event. A coupon that its decision does not name is one too many; `accounted` meets it when it looks up
 each coupon's decision, and reports it here. A decision of an order names only the first of its coupons: one for each
 game whose card it has filled, so those are laid side by side.
+
+Since all decisions pass here, those that say what was taken off an order go to `discounts` from here.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from uuid import UUID
 
 from schemas.fields import MAX_ID
 from services.adapters.event_keys import event_key
+from services.insight.verify import discounts
 from services.insight.verify.scan import SQL, Scan
 
 LOWEST, HIGHEST = UUID(int=0), UUID(int=2**128 - 1)
@@ -28,7 +31,7 @@ async def check(scan: Scan) -> None:
             )
     async for after, up_to in scan.pages("end_of_decisions", LOWEST, HIGHEST):
         rows = await scan.connection.fetch(SQL["decisions"], after, up_to)
-        for key, event_id, source, missing_coupon in rows:
+        for key, event_id, source, _, missing_coupon in rows:
             if str(key) != event_key(source, event_id):
                 scan.violated(
                     "I2",
@@ -44,6 +47,7 @@ async def check(scan: Scan) -> None:
                     missing_coupon,
                     key,
                 )
+        await discounts.check(scan, [row["event_key"] for row in rows if row["has_discounts"]])
         scan.looked_at(len(rows), "I2")
     async for after, up_to in scan.pages("end_of_customers", 0, MAX_ID):
         for row in await scan.connection.fetch(SQL["issued_twice"], after, up_to):

@@ -3,7 +3,8 @@
 The commit is read first. An issuer commits its offsets after the database has committed, so whatever lies below was
 accounted for before we look: a record whose (source, id) has a decision, as that decision's own or as a repeat; any
 other must be a dead letter at its own position, or concern nobody. And a decision is of the customer, partner, game
-and type of the very record that it names. Of a record only that is read, unless it fails.
+and type of the very record that it names. Of a record only that is read, unless it fails, or is of an order with codes:
+what those took off goes to `discounts`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from services.adapters.event_keys import event_key
 from services.adapters.postgres import passed_over
 from services.adapters.records import bounds_of, group_offsets, read_parts, side_reader
 from services.domain.arrival import Incoming
-from services.domain.events import GameCompleted
+from services.domain.events import GameCompleted, OrderPlaced
+from services.insight.verify import discounts
 from services.insight.verify.scan import SQL, Rank, Scan
 from services.issuer.codec import NOTHING_IGNORED, PassedOver, Reason, read_record
 from services.issuer.event_types import TYPES
@@ -31,14 +33,22 @@ Spans = Mapping[tuple[str, int, str], tuple[int, int]]
 """First and last offset of what was passed over, by topic, partition and type."""
 
 
+_COMPARED = 5
+"""So many fields of what is said, from the first."""
+
+
 class Said(NamedTuple):
-    """What a record says of its event, as texts; None where it says nothing that could have been decided."""
+    """What a record says of its event, as texts; None where it says nothing that could have been decided.
+
+    `has_codes`: it is of an order that names coupons.
+    """
 
     key: str | None = None
     type: str | None = None
     partner_id: str | None = None
     customer_id: str | None = None
     game_id: str | None = None
+    has_codes: bool = False
 
     def __str__(self) -> str:
         said = f"type {self.type}, partner {self.partner_id}, customer {self.customer_id}"
@@ -73,7 +83,7 @@ async def _look_up(scan: Scan, records: Sequence[ConsumerRecord], ignored: Spans
         [record.topic for record in records],
         [record.partition for record in records],
         [record.offset for record in records],
-        *([one[column] for one in said] for column in range(len(Said._fields))),
+        *([one[column] for one in said] for column in range(_COMPARED)),
     ):
         record, one = records[row["number"] - 1], said[row["number"] - 1]
         if row["is_undecided"]:
@@ -88,6 +98,10 @@ async def _look_up(scan: Scan, records: Sequence[ConsumerRecord], ignored: Spans
             *([row["coupon_id"]] if row["coupon_id"] else []),
         )
     await _account_for(scan, undecided, ignored)
+    with_codes = [
+        (one.key, record) for record, one in zip(records, said, strict=True) if one.has_codes
+    ]
+    await discounts.held_against(scan, [(key, record) for key, record in with_codes if key])
     scan.looked_at(len(records), "I4")
 
 
@@ -144,7 +158,10 @@ def _said(record: ConsumerRecord) -> Said:
         return Said()
     event = read.event
     game_id = str(event.game_id) if isinstance(event, GameCompleted) else None
-    return Said(read.event_key, event.cause.type, str(event.partner_id), event.customer_id, game_id)
+    has_codes = isinstance(event, OrderPlaced) and bool(event.coupon_codes)
+    return Said(
+        read.event_key, event.cause.type, str(event.partner_id), event.customer_id, game_id, has_codes
+    )  # fmt: skip
 
 
 def _of_data(key: str, type_: str, value: bytes | None) -> Said:
@@ -156,4 +173,5 @@ def _of_data(key: str, type_: str, value: bytes | None) -> Said:
     if not isinstance(customer_id, str) or "\0" in customer_id + type_:
         return Said(key)
     game_id = str(data.get("game_id")) if type_ == GAME_COMPLETED else None
-    return Said(key, type_, str(data.get("partner_id")), customer_id, game_id)
+    has_codes = bool(data.get("coupon_codes"))
+    return Said(key, type_, str(data.get("partner_id")), customer_id, game_id, has_codes)

@@ -18,6 +18,7 @@ from services.insight.verify import (
     referred,
     single_active,
     stamps,
+    uses,
 )
 from services.insight.verify.scan import Findings, Scan, Violation
 from services.runtime.settings import Settings
@@ -35,6 +36,7 @@ IN_THE_DATABASE = {
     "P1 to P7 accounts": accounts.check,
     "P5 referrals": referred.check,
     "P9 what orders have earned": purchases.check,
+    "P11 uses": uses.check,
 }
 AGAINST_THE_TOPICS = {
     "I4 nothing vanished": nothing_vanished.check,

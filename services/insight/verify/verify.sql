@@ -36,6 +36,10 @@ SELECT customer_no FROM profiles WHERE customer_no > $1 ORDER BY customer_no OFF
 -- The last of a page of partners.
 SELECT id FROM partners WHERE id > $1 ORDER BY id OFFSET $2 LIMIT 1;
 
+-- name: end_of_uses
+-- The customer with whom a page of uses ends.
+SELECT customer_no FROM coupon_uses WHERE customer_no > $1 ORDER BY customer_no OFFSET $2 LIMIT 1;
+
 -- name: end_of_history
 -- The coupon with which a page of steps ends.
 SELECT coupon_id FROM coupon_history WHERE coupon_id > $1 ORDER BY coupon_id, step OFFSET $2 LIMIT 1;
@@ -111,8 +115,9 @@ CROSS JOIN LATERAL (
 ) AS d;
 
 -- name: decisions
--- Identity of each decision, and the coupon it claims to have issued if that is not there or is another event's.
-SELECT d.event_key, d.event_id, d.event_source,
+-- Identity of each decision, the coupon it claims to have issued if that is not there or is another event's, and whether it
+-- says what coupons took off an order.
+SELECT d.event_key, d.event_id, d.event_source, coalesce(d.program -> 'discounts' <> '[]', false) AS has_discounts,
        CASE WHEN d.coupon_id IS NOT NULL AND (
            SELECT c.event_key FROM coupons c WHERE c.id = d.coupon_id LIMIT 1) IS DISTINCT FROM d.event_key
        THEN d.coupon_id END AS missing_coupon
