@@ -11,12 +11,12 @@ from services.adapters.postgres.pool import connect
 from services.insight.verify.run import verify
 from services.issuer.pipeline import Pipeline
 from services.runtime.settings import Settings
-from tests.insight import program_faults, use_faults
+from tests.insight import group_faults, program_faults, use_faults
 from tests.stand.busy_program import make_busy
 from tests.stand.copies import Copies, database_name
 from tests.stand.telling import told
 
-FAULTS = program_faults.FAULTS | use_faults.FAULTS
+FAULTS = program_faults.FAULTS | use_faults.FAULTS | group_faults.FAULTS
 
 
 @pytest.fixture(scope="module")

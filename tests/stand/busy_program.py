@@ -63,6 +63,7 @@ PROGRAM: dict[str, Any] = {
     },
     "couponGroups": [
         {"handle": "gifts", "expiryDate": "2099-12-31"}, {"handle": "over", "expiryDate": "2020-12-31"},
+        {"handle": "few", "maxTotal": 2, "maxPerCustomer": 1},
     ],
     "campaigns": [
         _campaign(
@@ -95,6 +96,7 @@ PROGRAM: dict[str, Any] = {
         _campaign(
             "Too late", "look", {"rankReward": 1, "couponReward": {"couponType": "custom", "group": {"handle": "over"}}},
         ),
+        _campaign("Few", "ask", {"couponReward": {"couponType": "custom", "group": {"handle": "few"}}}),
     ],
 }  # fmt: skip
 _CARD = {
@@ -200,8 +202,13 @@ async def make_busy(settings: Settings) -> int:
     await _buy(shop)
     await _owe(shop)
     await _use(shop)
+    await _ask(shop)
+    fewer = [*PROGRAM["couponGroups"][:2], {"handle": "few", "maxTotal": 1, "maxPerCustomer": 1}]
     await a_program(
-        connection, shop.partner_id, settings={"currency": "EUR", "pointsName": "Stars"}
+        connection,
+        shop.partner_id,
+        settings={"currency": "EUR", "pointsName": "Stars"},
+        couponGroups=fewer,
     )
     await shop.tell(ORDERS, shop.ordered("o-9", "20", "ona"), shop.refunded("o-9", None, "ona"))
     await shop.tell(ORDERS, shop.ordered("o-10", "110", "ona"))
@@ -264,6 +271,14 @@ async def _use(shop: BusyProgram) -> None:
     )
     for step in (Step.REDEEMED, Step.REINSTATED, Step.REDEEMED):
         await shop.use("eglė", "percentage", step)
+
+
+async def _ask(shop: BusyProgram) -> None:
+    """Of a group that gives two, and one to each: Eglė's is cancelled, and she may have another."""
+    await shop.tell(CUSTOMERS, shop.did("ask", "eglė"))
+    await shop.use("eglė", "custom", Step.CANCELLED)
+    await shop.tell(CUSTOMERS, shop.did("ask", "eglė"))
+    await shop.tell(CUSTOMERS, shop.did("ask", "vytas"))
 
 
 async def _let_time_pass(shop: BusyProgram) -> None:

@@ -10,6 +10,7 @@ from services.insight.verify import (
     accounts,
     codes,
     decided_once,
+    groups,
     limits,
     nothing_vanished,
     path,
@@ -36,6 +37,7 @@ IN_THE_DATABASE = {
     "P1 to P7 accounts": accounts.check,
     "P5 referrals": referred.check,
     "P9 what orders have earned": purchases.check,
+    "P10 groups": groups.check,
     "P11 uses": uses.check,
 }
 AGAINST_THE_TOPICS = {

@@ -179,6 +179,8 @@ WITH page AS MATERIALIZED (
         CASE WHEN r.code_prefix <> c.code_prefix AND NOT is_of_another_game
              THEN 'I6 has the prefix "' || c.code_prefix || '" instead of "' || r.code_prefix || '"' END,
         CASE WHEN c.terms IS NOT NULL AND c.code_prefix <> coalesce(c.terms ->> 'code_prefix', '')
+                  -- A code of ours that a pool gave has the prefix that it was made with.
+                  AND (c.code_from IS DISTINCT FROM 'pool' OR c.external_code IS NOT NULL)
              THEN 'I6 has the prefix "' || c.code_prefix || '" instead of "' || coalesce(c.terms ->> 'code_prefix', '') || '"' END
     ], NULL) AS faults
     FROM page c
