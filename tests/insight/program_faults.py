@@ -86,12 +86,12 @@ FAULTS: dict[str, tuple[str, list[tuple[str, str]]]] = {
         [("P2", "is earned by card '1', and its decision made no such entry")],
     ),
     "points of a campaign that was not achieved": (
-        _another_source(ONA, O_10.format("campaign"), "campaign", "7"),
-        [("P2", "is earned by campaign '7', and its decision made no such entry")],
+        _another_source(ONA, O_10.format("campaign"), "campaign", "9"),
+        [("P2", "is earned by campaign '9', and its decision made no such entry")],
     ),
     "points of a tier that was not reached": (
         _another_source(RASA, "2", "tier", SILVER),
-        [("P2", "is earned by tier '3', and its decision made no such entry")],
+        [("P2", "is earned by tier '5', and its decision made no such entry")],
     ),
     "an order that earned more than its rate": (
         f"""
@@ -177,14 +177,14 @@ FAULTS: dict[str, tuple[str, list[tuple[str, str]]]] = {
     ),
     "a campaign counted more often than achieved": (
         f"UPDATE wallets SET campaigns = jsonb_set(campaigns, ARRAY[{VISITS}::text, '0'], '9') WHERE customer_no = {ONA}",
-        [("P4", "counts 9 achievements of campaign 4, and decisions made 1 that stand")],
+        [("P4", "counts 9 achievements of campaign 6, and decisions made 1 that stand")],
     ),
     "a campaign achieved more often than it might": (
         """
         UPDATE program_versions SET sections = jsonb_set(sections, '{campaigns,1,maxAchievement}', '1')
         WHERE version = (SELECT program_version FROM decisions WHERE order_id = 'o-2' AND event_type = 'order.placed')
         """,
-        [("P4", "has achieved campaign 5 by decision")],
+        [("P4", "has achieved campaign 7 by decision")],
     ),
     "a campaign achieved twice by one event": (
         """
@@ -192,8 +192,8 @@ FAULTS: dict[str, tuple[str, list[tuple[str, str]]]] = {
         WHERE event_type = 'customer.birthday'
         """,
         [
-            ("P4", "has achieved campaign 8 twice by decision"),
-            ("P4", "counts 1 achievements of campaign 8, and decisions made 2 that stand"),
+            ("P4", "has achieved campaign 10 twice by decision"),
+            ("P4", "counts 1 achievements of campaign 10, and decisions made 2 that stand"),
         ],
     ),
     "a friend who never was one": (
@@ -228,19 +228,19 @@ FAULTS: dict[str, tuple[str, list[tuple[str, str]]]] = {
     ),
     "a tier that rewarded twice": (
         _another_source(ONA, O_10.format("campaign"), "tier", SILVER),
-        [("P7", "was rewarded twice for tier '3'")],
+        [("P7", "was rewarded twice for tier '5'")],
     ),
     "a tier that granted its coupon twice": (
-        f"UPDATE coupons SET source_kind = 'tier', source_id = '3' WHERE id = {NEWEST_FIXED}",
-        [("P7", "was granted coupons twice for tier '3'")],
+        f"UPDATE coupons SET source_kind = 'tier', source_id = '5' WHERE id = {NEWEST_FIXED}",
+        [("P7", "was granted coupons twice for tier '5'")],
     ),
     "a coupon of a campaign that was not achieved": (
         f"UPDATE coupons SET source_id = '987654' WHERE source_kind = 'campaign' AND customer_no = {LAIMA}",
         [("P8", "achieved no such campaign")],
     ),
     "a coupon of a tier that was not reached": (
-        f"UPDATE coupons SET source_kind = 'tier', source_id = '3' WHERE customer_no = {LAIMA}",
-        [("P8", "is of tier 3, and its decision reached none")],
+        f"UPDATE coupons SET source_kind = 'tier', source_id = '5' WHERE customer_no = {LAIMA}",
+        [("P8", "is of tier 5, and its decision reached none")],
     ),
     "a coupon of a referral that was not completed": (
         f"UPDATE coupons SET source_kind = 'referral', source_id = 'laima' WHERE customer_no = {LAIMA}",

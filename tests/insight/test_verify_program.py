@@ -11,12 +11,12 @@ from services.adapters.postgres.pool import connect
 from services.insight.verify.run import verify
 from services.issuer.pipeline import Pipeline
 from services.runtime.settings import Settings
-from tests.insight import group_faults, program_faults, use_faults
+from tests.insight import group_faults, program_faults, redemption_faults, use_faults
 from tests.stand.busy_program import make_busy
 from tests.stand.copies import Copies, database_name
 from tests.stand.telling import told
 
-FAULTS = program_faults.FAULTS | use_faults.FAULTS | group_faults.FAULTS
+FAULTS = program_faults.FAULTS | use_faults.FAULTS | group_faults.FAULTS | redemption_faults.FAULTS
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +40,12 @@ async def test_verify_has_nothing_against_a_busy_program(busy: Settings) -> None
     assert {tuple(row) for row in kinds} >= {
         ("earned", "order"), ("earned", "campaign"), ("earned", "tier"), ("earned", "referral"),
         ("earned", "manual"), ("spent", "manual"), ("reversed", "order"), ("reversed", "campaign"),
-        ("expired", "order"), ("earned", "card"), ("expired", "card"),
+        ("expired", "order"), ("earned", "card"), ("expired", "card"), ("spent", "redemption"),
+        ("restored", "redemption"),
     }  # fmt: skip
-    assert {row["source_kind"] for row in granted} == {"campaign", "tier", "referral"}
+    assert {row["source_kind"] for row in granted} == {
+        "campaign", "tier", "referral", "redemption",
+    }  # fmt: skip
     assert (letters, brought) == (0, 1)
 
 

@@ -15,6 +15,7 @@ from services.adapters.event_keys import event_key
 from services.insight.verify.messages import KINDS, Foreign, Message, read_message
 from services.runtime.settings import Settings
 from tests.insight.test_verify_topics import assert_each_is_found, published, say, verified
+from tests.stand.issuing import a_partner
 from tests.stand.real_shop import RealShop
 from tests.stand.telling import a_program, ordered, told
 from tests.stand.world import at_work, send, until_settled
@@ -306,3 +307,18 @@ async def test_verify_misses_what_was_told_of_a_campaign(
         topics, database, "campaign.achieved", "campaign.revoked", "reward.declined"
     )
     assert len(lost) == 7
+
+
+async def test_verify_misses_that_points_became_no_coupon(
+    topics: Settings, database: asyncpg.Connection, partner_id: int
+) -> None:
+    """A request that was declined, by a partner's program and where there is none; one that was granted tells of nothing."""
+    shop = RealShop(connection=database, partner_id=partner_id)
+    rule_id = await shop.rule(pointsToRedeem=10)
+    await shop.order("10")
+    assert (await shop.redeem(rule_id))["outcome"] == "issued"
+    assert (await shop.redeem(rule_id))["reason"] == "insufficient_points"
+    without = RealShop(connection=database, partner_id=await a_partner(database))
+    await without.happens("points.redeem-requested", rule_id=rule_id, source="/other")
+    lost = await missed_of(topics, database, "reward.declined")
+    assert lost == ["reward.1", "reward.1"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import asyncpg
@@ -15,6 +16,7 @@ from services.adapters.postgres.cards import insert_card
 from services.adapters.postgres.pool import connect
 from services.decisions.accounts_by_hand import Booked, ByHand, book_points
 from services.decisions.manner import Manner
+from services.decisions.redemptions_by_hand import Redeemed, Undone, redeem, undo
 from services.decisions.steps import StepRequest, take_step
 from services.decisions.transaction import Deciding
 from services.domain.coupons.codes import display
@@ -40,7 +42,16 @@ def _fixed(value: int, **options: Any) -> dict[str, Any]:
 _OVER_40 = [{"name": "total", "operator": "greater_than", "value": "40"}]
 PROGRAM: dict[str, Any] = {
     "settings": {"currency": "EUR"},
-    "redemption": {"pointsExpiryPeriod": 30},
+    "redemption": {
+        "pointsExpiryPeriod": 30, "defaultRule": {"valueOfPoint": Decimal("0.1")},
+        "rules": [
+            {
+                "ruleType": "percentage_discount_settings", "pointsToRedeem": 100,
+                "coupon": {"discountValue": 15, "options": {"usageLimit": 2}},
+            },
+            {"ruleType": "general_settings", "coupon": {}},
+        ],
+    },
     "cashback": {
         "defaultCashbackRule": {
             "amountRewardThreshold": 1, "rewardWalletFactor": 1, "rewardRankFactor": 1,
@@ -124,6 +135,22 @@ class BusyProgram:
     def did(self, name: str, who: str) -> ConsumerRecord:
         return told("customer.event", who, partner_id=self.partner_id, name=name)
 
+    def asked(self, what: str, who: str, **data: Any) -> ConsumerRecord:
+        return told(f"points.{what}-requested", who, partner_id=self.partner_id, **data)
+
+    async def redemption_rules(self) -> list[int]:
+        """Ids of the rules as they were given, the default one's last."""
+        return list(
+            await self.connection.fetchval(
+                """
+                SELECT ARRAY(SELECT (rule ->> 'id')::bigint FROM jsonb_array_elements(redemption -> 'rules') AS rule)
+                       || (redemption #>> '{defaultRule,id}')::bigint
+                FROM (SELECT sections -> 'redemption' AS redemption FROM programs WHERE partner_id = $1) AS set
+                """,
+                self.partner_id,
+            )
+        )
+
     def ordered(self, order_id: str, total: str, who: str, **more: Any) -> ConsumerRecord:
         return ordered(order_id, total, who, partner_id=self.partner_id, **more)
 
@@ -177,6 +204,22 @@ class BusyProgram:
             )  # fmt: skip
             assert isinstance(booked, Booked)
 
+    async def redeem_and_undo(self, who: str, rule_id: int, points: int) -> None:
+        """As a partner asks for it over HTTP."""
+        deciding, source = Deciding(Manner.by(self.settings)), "/couponry/v4"
+        asked, again = (
+            ByHand(
+                partner_id=self.partner_id, customer_id=who, source=source, event_id=f"{who} {n}"
+            )
+            for n in range(2)
+        )
+        async with self.connection.transaction():
+            bought = await redeem(self.connection, asked, deciding, rule_id=rule_id, points=points)
+            assert isinstance(bought, Redeemed)
+        async with self.connection.transaction():
+            undone = await undo(self.connection, again, deciding, coupon_id=bought.coupon.id)
+            assert isinstance(undone, Undone)
+
     def later(self, days: int) -> Settings:
         """The same servers, so many days from now."""
         if not days:
@@ -203,6 +246,7 @@ async def make_busy(settings: Settings) -> int:
     await _owe(shop)
     await _use(shop)
     await _ask(shop)
+    await _redeem(shop)
     fewer = [*PROGRAM["couponGroups"][:2], {"handle": "few", "maxTotal": 1, "maxPerCustomer": 1}]
     await a_program(
         connection,
@@ -279,6 +323,27 @@ async def _ask(shop: BusyProgram) -> None:
     await shop.use("eglė", "custom", Step.CANCELLED)
     await shop.tell(CUSTOMERS, shop.did("ask", "eglė"))
     await shop.tell(CUSTOMERS, shop.did("ask", "vytas"))
+
+
+async def _redeem(shop: BusyProgram) -> None:
+    """Simona buys a coupon three times, undoes the second and cannot undo it again, gives some points for one, then all;
+    Tomas asks his partner, who asks for one and undoes it."""
+    await shop.book("simona", "for simona", 250)
+    await shop.book("simona", "more for simona", 200)
+    rules = await shop.redemption_rules()
+    await shop.tell(
+        CUSTOMERS, *(shop.asked("redeem", "simona", rule_id=rules[0]) for _ in range(3))
+    )
+    undone = await shop.connection.fetchval(
+        "SELECT id::text FROM coupons WHERE source_kind = 'redemption' ORDER BY id OFFSET 1 LIMIT 1"
+    )
+    await shop.tell(CUSTOMERS, *(shop.asked("undo", "simona", coupon_id=undone) for _ in range(2)))
+    default = shop.asked("redeem", "simona", rule_id=rules[-1], points=77)
+    await shop.tell(CUSTOMERS, default, shop.asked("redeem", "simona", rule_id=rules[0]))
+    for _ in range(2):
+        await shop.tell(CUSTOMERS, shop.asked("redeem", "simona", rule_id=rules[1]))
+    await shop.book("tomas", "for tomas", 60)
+    await shop.redeem_and_undo("tomas", rules[-1], 50)
 
 
 async def _let_time_pass(shop: BusyProgram) -> None:

@@ -7,10 +7,11 @@ beyond a limit in force), `stamps` (I8: cards add up).
 
 Accounts under a program have invariants of their own. `folded` counts a ledger again, entry by entry (P1, P3);
 `entries` holds each against its decision and the version that this one names (P2), which `versions` reads once;
-`achieved` counts achievements (P4). `accounts` does all that as customers pass, and compares wallet, lots and tier
-(P6, P7). `referred` (P5) and `purchases` (P9, and P8 of what orders were granted) look across them. Coupons that no
-game issued have more to be counted: `groups` how many their groups and pools gave (P10), `uses` how often each was
-used, `discounts` what that took off (P11). `run` puts all of them in order, `command` prints.
+`achieved` counts achievements (P4), `undone` holds redemptions that were undone against what that gave back (P8).
+`accounts` does all that as customers pass, and compares wallet, lots and tier (P6, P7). `referred` (P5), `purchases`
+(P9, and P8 of what orders were granted) and `redeemed` (P8: points for coupons) look across them. Coupons that no game
+issued have more to be counted: `groups` how many their groups and pools gave (P10), `uses` how often each was used,
+`discounts` what that took off (P11). `run` puts all of them in order, `command` prints.
 
 Five help with what was published: `messages` reads it (`message_names` takes its names apart), `told` holds it against
 the database, and `entries_told` the amounts of points; `retained` knows how far back a topic goes. What cannot be

@@ -1,4 +1,4 @@
-"""P1 to P7: every account worked out again from its ledger, entry by entry; what is stored beside it must come out.
+"""P1 to P8: every account worked out again from its ledger, entry by entry; what is stored beside it must come out.
 
 The rows of a page of customers come as streams in the customers' order, and are met where the wallets pass: in memory
 is what one customer has, however long the ledger. What orders have earned, and who has brought whom, is held
@@ -22,6 +22,7 @@ from services.insight.verify.entries import fault_of, rate_fault
 from services.insight.verify.folded import METERS, Folded, FoldedLot, FoldError
 from services.insight.verify.messages import BEFORE_CUSTOMERS
 from services.insight.verify.scan import PAGE_ROWS, Rank, Scan, account
+from services.insight.verify.undone import Redemptions
 from services.insight.verify.versions import Versions
 
 _SQL = queries("accounts", __package__)
@@ -111,6 +112,7 @@ class _Judged:
         self.folded = Folded()
         self._rewarded: set[tuple[str, str]] = set()
         self._brought: set[object] = set()
+        self._redemptions = Redemptions()
 
     def violated(self, invariant: str, words: str, *about: object) -> None:
         self.page.scan.violated(invariant, f"{self.who}{words}", account(self.number), *about)
@@ -158,6 +160,7 @@ class _Judged:
             self.violated(error.invariant, f": {error}")
             return False
         self._once(row)
+        self._redemptions.note(row)
         return True
 
     def _once(self, row: asyncpg.Record) -> None:
@@ -172,13 +175,15 @@ class _Judged:
             self._brought.add(row["event_key"])
 
     async def _achievements(self, *, is_whole: bool) -> None:
-        """P4, and of P5 that every friend was counted."""
+        """P4; of P5 that every friend was counted, of P8 that what was undone was given back."""
         achieved = Achieved(self.page.versions)
         async for fault in achieved.faults(self._mine(self.page.achieved)):
             self.echoed("P4", f" {fault}")
         for fault in achieved.miscounted(self.stored["campaigns"]):
             self.echoed("P4", f" {fault}")
         if is_whole:
+            for fault in self._redemptions.faults(achieved.undone):
+                self.echoed("P8", fault)
             for key in sorted(map(str, achieved.brought - self._brought)):
                 self.echoed(
                     "P5", f" was told of a friend by decision {key}, which counted none", key

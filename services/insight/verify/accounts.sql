@@ -37,12 +37,14 @@ ORDER BY customer_no, number;
 
 -- name: achieved_of_page
 -- Achievements in the order of decisions, and those that count no more since an order was reversed; and decisions that
--- counted a friend. The entry that takes an order off the meter is of the decision that closed it.
-SELECT d.customer_no, d.seq, 'achieved' AS what, campaign ->> 'id' AS campaign_id, d.partner_id, d.program_version, d.event_key
+-- counted a friend, or gave a coupon back that points were spent on (`bought_by` whose decision). The entry that takes an
+-- order off the meter is of the decision that closed it.
+SELECT d.customer_no, d.seq, 'achieved' AS what, campaign ->> 'id' AS campaign_id, d.partner_id, d.program_version, d.event_key,
+       NULL::uuid AS bought_by
 FROM decisions d CROSS JOIN LATERAL jsonb_array_elements(d.program -> 'campaigns') AS listed (campaign)
 WHERE d.customer_no > $1 AND d.customer_no <= $2 AND campaign ->> 'outcome' = 'achieved'
 UNION ALL
-SELECT l.customer_no, d.seq, 'revoked', done ->> 'campaign_id', l.partner_id, NULL, l.event_key
+SELECT l.customer_no, d.seq, 'revoked', done ->> 'campaign_id', l.partner_id, NULL, l.event_key, NULL
 FROM ledger l
 CROSS JOIN LATERAL (
     SELECT p.achievements FROM purchases p
@@ -52,7 +54,14 @@ CROSS JOIN LATERAL (SELECT d.seq FROM decisions d WHERE d.event_key = l.event_ke
 CROSS JOIN LATERAL jsonb_array_elements(p.achievements) AS listed (done)
 WHERE l.customer_no > $1 AND l.customer_no <= $2 AND l.kind = 'reversed' AND l.orders < 0
 UNION ALL
-SELECT d.customer_no, d.seq, 'brought', NULL, d.partner_id, d.program_version, d.event_key
+SELECT d.customer_no, d.seq, CASE d.event_type WHEN 'referral.completed' THEN 'brought' ELSE 'undone' END, NULL, d.partner_id,
+       d.program_version, d.event_key, undone.bought_by
 FROM decisions d
-WHERE d.customer_no > $1 AND d.customer_no <= $2 AND d.event_type = 'referral.completed' AND d.program_version IS NOT NULL
+LEFT JOIN LATERAL (
+    SELECT c.event_key AS bought_by FROM coupon_history h JOIN coupons c ON c.id = h.coupon_id
+    WHERE h.event_key = d.event_key AND h.reason = 'redemption_undone' OFFSET 0
+) AS undone ON d.event_type <> 'referral.completed'
+WHERE d.customer_no > $1 AND d.customer_no <= $2 AND d.program_version IS NOT NULL
+  AND (d.event_type = 'referral.completed'
+       OR d.event_type IN ('points.undo-requested', 'points.undo') AND undone.bought_by IS NOT NULL)
 ORDER BY customer_no, seq, what, campaign_id;

@@ -14,13 +14,15 @@ from services.insight.verify.versions import Versions
 
 
 class Achieved:
-    """One customer's, in the order of decisions. `brought`: decisions that counted a friend."""
+    """One customer's, in the order of decisions. `brought`: decisions that counted a friend; `undone`: those that gave
+    a coupon back, each with the one that had spent points on it."""
 
     def __init__(self, versions: Versions) -> None:
         self._versions = versions
         self._counts: Counter[str] = Counter()
         self._last: tuple[object, str] | None = None
         self.brought: set[object] = set()
+        self.undone: list[tuple[object, object]] = []
 
     async def faults(self, rows: AsyncIterator[asyncpg.Record]) -> AsyncIterator[str]:
         """What is wrong with each."""
@@ -29,6 +31,8 @@ class Achieved:
             match row["what"]:
                 case "brought":
                     self.brought.add(row["event_key"])
+                case "undone":
+                    self.undone.append((row["event_key"], row["bought_by"]))
                 case "revoked":
                     self._counts[id_] -= 1
                 case _:

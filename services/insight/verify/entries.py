@@ -15,6 +15,7 @@ import asyncpg
 
 from schemas.events import types
 from services.decisions.accounts_by_hand import CARD_TYPE, POINTS_TYPE
+from services.decisions.redemptions_by_hand import REDEEM_TYPE, UNDO_TYPE
 from services.domain.exact import MOST, quotient
 from services.domain.origins import SourceKind
 from services.domain.partner_program import PartnerProgram
@@ -28,6 +29,8 @@ _BY_HAND: Final = frozenset({SourceKind.MANUAL, SourceKind.REDEMPTION})
 _LEAST_FACTOR: Final = Decimal("0.000001")
 """Factors are kept to six places: the one that was taken may be so much larger."""
 
+_REDEEM: Final = frozenset({types.POINTS_REDEEM_REQUESTED, REDEEM_TYPE})
+_UNDO: Final = frozenset({types.POINTS_UNDO_REQUESTED, UNDO_TYPE})
 _SET_OFF: Final = frozenset({SourceKind.CAMPAIGN, SourceKind.REFERRAL})
 _EARN: Final[Mapping[str, frozenset[SourceKind]]] = {
     types.ORDER_PLACED: _SET_OFF | {SourceKind.ORDER},
@@ -41,6 +44,7 @@ _EARN: Final[Mapping[str, frozenset[SourceKind]]] = {
     types.CUSTOMER_BIRTHDAY: _SET_OFF,
     POINTS_TYPE: frozenset({SourceKind.MANUAL}),
     CARD_TYPE: frozenset({SourceKind.CARD}),
+    **dict.fromkeys(_REDEEM | _UNDO, frozenset()),
 }
 """What events of a type can earn. Any may also reach a tier, end what is over, and pay a debt with what it earned."""
 _TAKEN_BACK: Final = frozenset({SourceKind.ORDER, SourceKind.CAMPAIGN})
@@ -72,18 +76,21 @@ def _may_come_of(row: asyncpg.Record) -> bool:
     """Whether an event of this type, decided as it was, brings such an entry."""
     source, type_ = row["source_kind"], row["event_type"]
     earns = _EARN.get(type_)
-    if earns is None or source == SourceKind.REDEMPTION:
+    if earns is None:
         return True
     match row["kind"]:
         case EntryKind.EARNED:
             return (source in earns or source == SourceKind.TIER) and bool(row["is_named"])
         case EntryKind.SPENT:
-            return bool(type_ == POINTS_TYPE)
+            return (type_ in _REDEEM) if source == SourceKind.REDEMPTION else type_ == POINTS_TYPE
         case EntryKind.REVERSED if row["owed"] < 0:
-            return source in earns or source == SourceKind.TIER
+            is_given_back = source == SourceKind.REDEMPTION and type_ in _UNDO
+            return source in earns or source == SourceKind.TIER or is_given_back
         case EntryKind.REVERSED:
             is_of_order = bool(row["order_id"] == row["decided_order"])
             return is_of_order and type_ in _TAKE_BACK and source in _TAKEN_BACK
+        case EntryKind.RESTORED:
+            return source == SourceKind.REDEMPTION and type_ in _UNDO
         case _:
             return False
 

@@ -28,6 +28,10 @@ SELECT id FROM coupons WHERE id > $1 ORDER BY id OFFSET $2 LIMIT 1;
 -- The customer with whom a page of the ledger ends.
 SELECT customer_no FROM ledger WHERE customer_no > $1 ORDER BY customer_no, number OFFSET $2 LIMIT 1;
 
+-- name: end_of_spendings
+-- The event with which a page of what was spent ends.
+SELECT event_key FROM ledger WHERE kind = 'spent' AND event_key > $1 ORDER BY event_key OFFSET $2 LIMIT 1;
+
 -- name: end_of_profiles
 -- The customer with whom a page of profiles ends.
 SELECT customer_no FROM profiles WHERE customer_no > $1 ORDER BY customer_no OFFSET $2 LIMIT 1;
@@ -154,6 +158,13 @@ WITH page AS MATERIALIZED (
         CASE WHEN c.source_kind = 'referral' AND d.event_key IS NOT NULL AND d.event_type <> 'referral.completed'
                   AND (d.program #>> '{referral,outcome}' IS DISTINCT FROM 'completed' OR c.source_id <> cu.customer_id)
              THEN 'P8 is of the referral of ' || c.source_id || ', and its decision completed no such one' END,
+        CASE WHEN c.source_kind = 'redemption' AND d.event_key IS NOT NULL AND d.coupon_id IS DISTINCT FROM c.id
+             THEN 'P8 is not the coupon that points were spent on by its decision: ' || coalesce(d.coupon_id::text, 'none')
+             WHEN c.source_kind = 'redemption' AND d.event_key IS NOT NULL AND (
+                  SELECT count(*) FROM ledger l
+                  WHERE l.event_key = c.event_key AND l.kind = 'spent'
+                    AND (l.customer_no, l.source_kind, l.source_id) = (c.customer_no, c.source_kind, c.source_id)) <> 1
+             THEN 'P8 is of redemption rule ' || c.source_id || ', and its decision has not once spent points on it' END,
         CASE WHEN cu.partner_id IS DISTINCT FROM c.partner_id
              THEN 'I3 belongs to no customer of partner ' || c.partner_id END,
         CASE WHEN d.game_id <> c.game_id
