@@ -16,11 +16,11 @@ def _capped(cap: str, most: int) -> str:
     return f"UPDATE program_versions SET sections = jsonb_set(sections, '{path}', '{most}')"
 
 
-def _pooled(coupon: str, *, shown: bool = True) -> str:
-    """Its code is one that we made for the pool of its group."""
+def _pooled(coupon: str, *, shown: bool = True, before: str = "0") -> str:
+    """Its code is one that we made for the pool of its group; and it was issued so long before."""
     own = "code" if shown else "'0000000000000000'"
     return f"""
-        UPDATE coupons SET code_from = 'pool' WHERE id = {coupon};
+        UPDATE coupons SET code_from = 'pool', issued_at = issued_at - interval '{before}' WHERE id = {coupon};
         INSERT INTO pool_codes (partner_id, code, handle, own_code, own_prefix, coupon_id)
         SELECT partner_id, id::text, terms ->> 'group', {own}, code_prefix, id FROM coupons WHERE id = {coupon}
         """
@@ -54,12 +54,29 @@ FAULTS: dict[str, tuple[str, list[tuple[str, str]]]] = {
         """,
         [("P10", "group 'few' of partner 1: 1 for a customer")],
     ),
+    "another code than was told": (
+        """
+        UPDATE coupons SET external_code = 'Ačiū!8' WHERE external_code IS NOT NULL;
+        UPDATE pool_codes SET code = 'Ačiū!8' WHERE own_code IS NULL
+        """,
+        [("I3", ": code")] * 3,
+    ),
+    "a code that a pool gave to another coupon": (
+        "UPDATE pool_codes SET coupon_id = (SELECT coupon_id FROM pool_codes WHERE own_code IS NOT NULL) WHERE own_code IS NULL",
+        [("P10", ", which does not show it"), ("P10", "shows a code that no pool has given it")],
+    ),
+    "a code that its coupon shows in place of ours": (
+        """
+        UPDATE coupons SET external_code = NULL WHERE external_code IS NOT NULL
+        """,
+        [("P10", ", which does not show it"), ("P10", "shows a code that no pool has given it")],
+    ),
     "a code of a pool that no coupon has": (
         """
         INSERT INTO pool_codes (partner_id, code, handle, coupon_id)
         SELECT id, 'A', 'few', gen_random_uuid() FROM partners
         """,
-        [("P10", "group 'few' of partner 1: code number 1 is given to coupon")],
+        [("P10", ", which is not there")],
     ),
     "a code of a pool that its coupon does not show": (
         f"""
@@ -79,20 +96,25 @@ FAULTS: dict[str, tuple[str, list[tuple[str, str]]]] = {
     "a code of a pool that was given to nobody": (
         f"""
         {_pooled(OF_VYTAS)};
-        UPDATE pool_codes SET coupon_id = NULL
+        UPDATE pool_codes SET coupon_id = NULL WHERE coupon_id = {OF_VYTAS}
         """,
         [("P10", "shows a code that no pool has given it")],
     ),
     "a coupon without a code of the pool that there was": (
-        _pooled(OF_EGLE),
-        [("P10", "has no code of the pool that group 'few' of partner 1 had then")],
+        _pooled(GONE, before="1 minute"),
+        [
+            ("I3", ": instant of issue"),
+            ("P10", "has no code of the pool that group 'few' of partner 1 had then"),
+            ("P10", "has no code of the pool that group 'few' of partner 1 had then"),
+        ],
     ),
     "none: a code of the pool that its coupon shows": (_pooled(OF_VYTAS), []),
-    "none: a coupon without a code of a pool that is gone": (
+    "none: a coupon that was decided when the pool came": (_pooled(OF_EGLE), []),
+    "a coupon told otherwise, without a code of a pool that is gone": (
         f"""
-        {_pooled(OF_EGLE)};
+        {_pooled(GONE, before="1 minute")};
         UPDATE program_versions SET sections = jsonb_set(sections, '{{couponGroups}}', '[]') WHERE version = 2
         """,
-        [],
+        [("I3", ": instant of issue")],
     ),
 }

@@ -12,7 +12,7 @@ VISITS = "(SELECT min(source_id::bigint) FROM coupons WHERE source_kind = 'campa
 SILVER = "(SELECT max(tier_id) FROM wallets)"
 NEWEST = f"(SELECT id FROM coupons WHERE customer_no = {ONA} AND terms ->> 'type' = '{{}}' ORDER BY issued_at DESC LIMIT 1)"
 NEWEST_FIXED, NEWEST_FREE = NEWEST.format("fixed"), NEWEST.format("free_shipping")
-OF_REVERSED = "(SELECT id FROM coupons WHERE status = 'cancelled' AND terms ->> 'type' = 'fixed')"
+OF_REVERSED = "(SELECT id FROM coupons WHERE status = 'cancelled' AND terms ->> 'type' = 'fixed' AND source_kind = 'campaign')"
 O_10 = f"(SELECT number FROM ledger WHERE customer_no = {ONA} AND order_id = 'o-10' AND source_kind = '{{}}')"
 
 

@@ -14,12 +14,13 @@ from schemas.topics import CUSTOMERS, FOLLOW_UPS, ORDERS
 from services.adapters.kafka import ensure_topics
 from services.adapters.postgres.cards import insert_card
 from services.adapters.postgres.pool import connect
+from services.adapters.postgres.pools import add_codes, open_pool
 from services.decisions.accounts_by_hand import Booked, ByHand, book_points
 from services.decisions.manner import Manner
 from services.decisions.redemptions_by_hand import Redeemed, Undone, redeem, undo
 from services.decisions.steps import StepRequest, take_step
 from services.decisions.transaction import Deciding
-from services.domain.coupons.codes import display
+from services.domain.coupons.codes import check_symbol, display
 from services.domain.coupons.coupon import Step
 from services.runtime.settings import Settings
 from services.sweeper.accounts import Line, birthdays_line, points_line, settle_once
@@ -39,6 +40,7 @@ def _fixed(value: int, **options: Any) -> dict[str, Any]:
     return {"couponType": "fixed_discount", "discountValue": value, "options": options}
 
 
+PICKED = "Ačiū!7"
 _OVER_40 = [{"name": "total", "operator": "greater_than", "value": "40"}]
 PROGRAM: dict[str, Any] = {
     "settings": {"currency": "EUR"},
@@ -74,7 +76,7 @@ PROGRAM: dict[str, Any] = {
     },
     "couponGroups": [
         {"handle": "gifts", "expiryDate": "2099-12-31"}, {"handle": "over", "expiryDate": "2020-12-31"},
-        {"handle": "few", "maxTotal": 2, "maxPerCustomer": 1},
+        {"handle": "few", "maxTotal": 2, "maxPerCustomer": 1}, {"handle": "pool"},
     ],
     "campaigns": [
         _campaign(
@@ -108,6 +110,7 @@ PROGRAM: dict[str, Any] = {
             "Too late", "look", {"rankReward": 1, "couponReward": {"couponType": "custom", "group": {"handle": "over"}}},
         ),
         _campaign("Few", "ask", {"couponReward": {"couponType": "custom", "group": {"handle": "few"}}}),
+        _campaign("Pool", "pick", {"couponReward": _fixed(1) | {"group": {"handle": "pool"}}}),
     ],
 }  # fmt: skip
 _CARD = {
@@ -246,8 +249,13 @@ async def make_busy(settings: Settings) -> int:
     await _owe(shop)
     await _use(shop)
     await _ask(shop)
+    await _pick(shop)
     await _redeem(shop)
-    fewer = [*PROGRAM["couponGroups"][:2], {"handle": "few", "maxTotal": 1, "maxPerCustomer": 1}]
+    fewer = [
+        *PROGRAM["couponGroups"][:2],
+        {"handle": "few", "maxTotal": 1, "maxPerCustomer": 1},
+        {"handle": "pool"},
+    ]
     await a_program(
         connection,
         shop.partner_id,
@@ -323,6 +331,26 @@ async def _ask(shop: BusyProgram) -> None:
     await shop.use("eglė", "custom", Step.CANCELLED)
     await shop.tell(CUSTOMERS, shop.did("ask", "eglė"))
     await shop.tell(CUSTOMERS, shop.did("ask", "vytas"))
+
+
+async def _pick(shop: BusyProgram) -> None:
+    """Of a group with a pool: Urtė gets a code that the partner brought and uses it, then one of ours; then it is empty."""
+    ours = "0123456789ABCDE"
+    ours += check_symbol(ours)
+    async with shop.connection.transaction():
+        await add_codes(shop.connection, shop.partner_id, "pool", [PICKED])
+        await shop.connection.execute(
+            "INSERT INTO pool_codes (partner_id, code, handle, own_code, own_prefix)"
+            " VALUES ($1, $2, 'pool', $3, 'OURS')",
+            shop.partner_id,
+            display(ours, "OURS"),
+            ours,
+        )
+        await open_pool(shop.connection, shop.partner_id, "pool")
+    await shop.tell(CUSTOMERS, *(shop.did("pick", "urtė") for _ in range(3)))
+    await shop.tell(ORDERS, shop.ordered("u-1", "20", "urtė", coupon_codes=[PICKED]))
+    await shop.tell(ORDERS, shop.ordered("u-2", "20", "urtė", coupon_codes=[display(ours, "OURS")]))
+    await shop.tell(ORDERS, shop.refunded("u-1", None, "urtė"))
 
 
 async def _redeem(shop: BusyProgram) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
 from typing import Final
 
@@ -23,6 +23,8 @@ from services.insight.verify.scan import PAGE_ROWS, Rank, Scan, reading_whole_ta
 _SQL = queries("groups", __package__)
 _EVER: Final = datetime.min.replace(tzinfo=UTC)
 _POOL: Final = "pool"
+_MEANWHILE: Final = timedelta(minutes=1)
+"""Longer than it takes to decide a batch."""
 
 
 async def check(scan: Scan) -> None:
@@ -80,7 +82,7 @@ class _Counted:
 
 @dataclass(slots=True, kw_only=True)
 class _Group:
-    """Of one partner and handle: what has been issued so far, and the newest coupon that its pool gave a code."""
+    """Of one partner and handle: what has been issued so far, and the first coupon that its pool gave a code."""
 
     called: str
     counted: _Counted = field(default_factory=_Counted)
@@ -95,7 +97,7 @@ class _Group:
         for_one.add(row)
         if not row["is_gone"] or row["gone_seq"] is not None:
             self.counted.add(row)
-        if row["code_from"] == _POOL:
+        if row["code_from"] == _POOL and self.pooled is None:
             self.pooled = row
         if row["most"] is not None and self.counted.number > row["most"]:
             return f"{row['most']} in all"
@@ -107,7 +109,6 @@ class _Group:
 async def _walk(scan: Scan, rows: AsyncIterable[asyncpg.Record]) -> None:
     """Group after group."""
     group, coupons = None, 0
-    pools = _Pools(scan=scan)
     async for row in rows:
         coupons += 1
         if group is None or group.called != _called(row):
@@ -115,7 +116,7 @@ async def _walk(scan: Scan, rows: AsyncIterable[asyncpg.Record]) -> None:
         if limit := group.add(row):
             words = f"was issued beyond the cap of version {row['program_version']} for {group.called}: {limit}"
             _echoed(scan, row, words)
-        elif await pools.should_have_given(group, row):
+        elif await _should_have_given(scan, group, row):
             _echoed(scan, row, f"has no code of the pool that {group.called} had then")
     scan.looked_at(coupons, "P10")
 
@@ -124,22 +125,20 @@ def _echoed(scan: Scan, row: asyncpg.Record, words: str) -> None:
     scan.echoed(Rank.OF_THE_RECORD, "P10", f"coupon {row['id']} {words}", row["id"])
 
 
-@dataclass(slots=True, kw_only=True)
-class _Pools:
+async def _should_have_given(scan: Scan, group: _Group, row: asyncpg.Record) -> bool:
     """A group that has given a code of its pool gives no others, until it is deleted: its pool goes with it.
 
-    `were_deleted`: by partner, handle and the versions between which it may have been.
+    What was decided meanwhile may not have known of the pool.
     """
-
-    scan: Scan
-    were_deleted: dict[tuple[int, str, int, int], bool] = field(default_factory=dict)
-
-    async def should_have_given(self, group: _Group, row: asyncpg.Record) -> bool:
-        """One that was decided meanwhile, as its instant shows, may not have known of the pool."""
-        last = group.pooled
-        if row["code_from"] == _POOL or last is None or last["issued_at"] >= row["issued_at"]:
-            return False
-        key = row["partner_id"], row["handle"], last["program_version"], row["program_version"]
-        if key not in self.were_deleted:
-            self.were_deleted[key] = await self.scan.connection.fetchval(_SQL["was_without"], *key)
-        return not self.were_deleted[key]
+    first = group.pooled
+    if (
+        row["code_from"] == _POOL
+        or first is None
+        or row["issued_at"] < first["issued_at"] + _MEANWHILE
+    ):
+        return False
+    place = row["partner_id"], row["handle"], first["program_version"], row["program_version"]
+    if await scan.connection.fetchval(_SQL["was_without"], *place):
+        group.pooled = None
+        return False
+    return True

@@ -88,6 +88,7 @@ class Kind:
     is_open: bool = False
 
 
+_CODES = ("coupon_id", "code", "internal_code")
 _OWNER = ("partner_id", "game_id", "customer_id")
 _TERMS = ("source.kind", "source.id", "program_version", "terms")
 _CAUSE = ("cause.source", "cause.id", "cause.type")
@@ -97,7 +98,7 @@ KINDS = (
         topic=COUPON_ISSUED,
         types=frozenset({types.COUPON_ISSUED}),
         read=message_names.issued,
-        fields=("coupon_id", "code", *_OWNER, "issued_at", "expires_at", *_TERMS, *_CAUSE),
+        fields=(*_CODES, *_OWNER, "issued_at", "expires_at", *_TERMS, *_CAUSE),
         judged="issues_told",
         expected=(Expected("expect_issues", "end_of_coupons"),),
     ),
@@ -106,8 +107,7 @@ KINDS = (
         types=frozenset(types.COUPON_LIFECYCLE),
         read=message_names.step,
         fields=(
-            "coupon_id",
-            "code",
+            *_CODES,
             *_OWNER,
             "status",
             "at",

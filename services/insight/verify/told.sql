@@ -4,13 +4,20 @@
 -- written.
 
 -- name: shown_code
--- Stands for :shown_code in the two queries below: a coupon's code as it leaves the house, and masked; and its terms, as they
--- were told and as they are stored, in one shape.
+-- Stands for :shown_code in the two queries below: a coupon's code as it leaves the house, alone or beside ours (what is shown
+-- and what is ours as one text, as `codes_told` has it), each masked too; and its terms, as they were told and as they are
+-- stored, in one shape.
 CROSS JOIN LATERAL (SELECT CASE c.code_prefix WHEN '' THEN '' ELSE c.code_prefix || '-' END AS prefix) AS named
 CROSS JOIN LATERAL (
     SELECT named.prefix || substr(c.code, 1, 4) || '-' || substr(c.code, 5, 4) || '-' || substr(c.code, 9, 4) || '-'
            || substr(c.code, 13) AS code,
-           named.prefix || '****-****-****-' || substr(c.code, 13) AS masked,
+           named.prefix || '****-****-****-' || substr(c.code, 13) AS masked
+) AS own
+CROSS JOIN LATERAL (
+    SELECT ARRAY[own.code, own.masked] AS ours,
+           ARRAY[c.external_code || ' ' || own.code,
+                 '****' || right(c.external_code, least(length(c.external_code) / 2, 4)) || ' ' || own.masked] AS external,
+           t.code || coalesce(' ' || t.internal_code, '') AS codes_told,
            nothing_listed || jsonb_strip_nulls(t.terms::jsonb) - 'used_count' AS terms_told,
            nothing_listed || c.terms - '{code_prefix,expires_after_seconds,expires_at,lifetime_of,is_fixed_rate}'::text[] AS terms
     FROM (VALUES ('{"product_ids": [], "collection_ids": [], "platforms": []}'::jsonb)) AS one (nothing_listed)
@@ -23,8 +30,8 @@ SELECT t.place, c.id IS NULL AS is_unknown, judged.other, judged.since,
        AND written.issued_at > t.issued_at COLLATE "C" AS is_later, c.event_key
 FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[],
             $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[],
-            $17::text[], $18::text[]) WITH ORDINALITY
-    AS t (id, number, word, told_at, coupon_id, code, partner_id, game_id, customer_id, issued_at, expires_at,
+            $17::text[], $18::text[], $19::text[]) WITH ORDINALITY
+    AS t (id, number, word, told_at, coupon_id, code, internal_code, partner_id, game_id, customer_id, issued_at, expires_at,
           source_kind, source_id, program_version, terms, source, event_id, type, place)
 LEFT JOIN LATERAL (SELECT * FROM coupons c WHERE c.id = t.id LIMIT 1) AS c ON true
 LEFT JOIN LATERAL (SELECT * FROM customers cu WHERE cu.customer_no = c.customer_no LIMIT 1) AS cu ON true
@@ -37,7 +44,9 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (
     SELECT array_remove(ARRAY[
                CASE WHEN t.coupon_id IS DISTINCT FROM c.id::text THEN 'coupon' END,
-               CASE WHEN t.code IS DISTINCT FROM shown.code AND t.code IS DISTINCT FROM shown.masked THEN 'code' END,
+               -- What a partner's system answers comes after the issue.
+               CASE WHEN (shown.codes_told = ANY(CASE WHEN c.code_from = 'pool' AND c.external_code IS NOT NULL
+                                                      THEN shown.external ELSE shown.ours END)) IS NOT TRUE THEN 'code' END,
                CASE WHEN t.partner_id IS DISTINCT FROM c.partner_id::text THEN 'partner' END,
                CASE WHEN t.game_id IS DISTINCT FROM c.game_id::text THEN 'game' END,
                CASE WHEN t.customer_id IS DISTINCT FROM cu.customer_id THEN 'customer' END,
@@ -68,8 +77,8 @@ SELECT t.place, c.id IS NULL OR h.step IS NULL AND t.word NOT IN ('expiring', 'd
        AND written.at > t.at COLLATE "C" AS is_later, c.event_key
 FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[],
             $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[],
-            $17::text[], $18::text[], $19::text[], $20::text[], $21::text[]) WITH ORDINALITY
-    AS t (id, number, word, told_at, coupon_id, code, partner_id, game_id, customer_id, status, at, order_id, shop_id, reason,
+            $17::text[], $18::text[], $19::text[], $20::text[], $21::text[], $22::text[]) WITH ORDINALITY
+    AS t (id, number, word, told_at, coupon_id, code, internal_code, partner_id, game_id, customer_id, status, at, order_id, shop_id, reason,
           source_kind, source_id, program_version, terms, source, event_id, type, place)
 LEFT JOIN LATERAL (SELECT * FROM coupons c WHERE c.id = t.id LIMIT 1) AS c ON true
 LEFT JOIN LATERAL (SELECT * FROM customers cu WHERE cu.customer_no = c.customer_no LIMIT 1) AS cu ON true
@@ -81,9 +90,9 @@ CROSS JOIN LATERAL (SELECT to_char(h.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:M
 CROSS JOIN LATERAL (
     SELECT array_remove(ARRAY[
                CASE WHEN t.coupon_id IS DISTINCT FROM c.id::text THEN 'coupon' END,
-               CASE WHEN t.code IS DISTINCT FROM shown.code AND t.code IS DISTINCT FROM shown.masked
-                     AND t.code IS DISTINCT FROM c.external_code
-                     AND t.code IS DISTINCT FROM '****' || right(c.external_code, least(length(c.external_code) / 2, 4)) THEN 'code' END,
+               CASE WHEN (shown.codes_told = ANY(CASE WHEN c.external_code IS NULL THEN shown.ours
+                                                      WHEN c.code_from = 'pool' THEN shown.external
+                                                      ELSE shown.ours || shown.external END)) IS NOT TRUE THEN 'code' END,
                CASE WHEN t.partner_id IS DISTINCT FROM c.partner_id::text THEN 'partner' END,
                CASE WHEN t.game_id IS DISTINCT FROM c.game_id::text THEN 'game' END,
                CASE WHEN t.customer_id IS DISTINCT FROM cu.customer_id THEN 'customer' END,
