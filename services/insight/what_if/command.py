@@ -92,11 +92,12 @@ def what_if_command(
     the single rule (a real change to that rule is refused until there is none). Days are the partner's, in its time
     zone.
 
-    With --program, completions, orders and what customers did are read back from their topics and decided again at
-    the recorded instants: points, tier and coupons of every customer who would differ. Each event keeps the version
-    of the program it was decided under, with the sections of FILE that differ from now laid over; cards stay as they
-    were. Referrals that the changed program completes are told in it, those that it does not are not. A coupon of
-    both is used as it really was. Events that the topics have no more, and what was booked by hand, count as they did.
+    With --program, completions, orders, redemptions and what customers did are read back from their topics and decided
+    again at the recorded instants: points, tier and coupons of all who would differ. Each event keeps the version of
+    the program it was decided under, with the sections of FILE that differ from now laid over; cards stay as they
+    were. Referrals that the changed program completes are told in it, others are not. A coupon of both is used, and
+    given back, as it really was. Redemptions over HTTP are decided again, too, but what was refused there has left
+    nothing behind. Other events that the topics have no more, and what was booked by hand, count as they did.
     """
     if program_file is not None:
         others = (game_id, since, to, csv_file)

@@ -36,6 +36,7 @@ from services.insight.what_if.program.history import (
 )
 from services.insight.what_if.program.reading import event_of
 from services.insight.what_if.program.recorded import as_recorded
+from services.insight.what_if.program.redemptions import redemptions
 from services.insight.what_if.program.spool import Spools
 from services.insight.what_if.program.world import World
 
@@ -106,12 +107,7 @@ class _Again:
 
     async def take(self, batch: Sequence[Happened]) -> None:
         """Decide them again, in their order."""
-        events = [None if one.event_type in _TOLD_BY_US else self._event(one) for one in batch]
-        lost = [
-            one
-            for one, event in zip(batch, events, strict=True)
-            if event is None and one.event_type not in _TOLD_BY_US
-        ]
+        events, lost = await self._events(batch)
         found = await unread(self._connection, lost)
         for one, event in zip(batch, events, strict=True):
             if one.family != self._family:
@@ -134,6 +130,21 @@ class _Again:
         """Hold the family that is done against what is stored, and forget it."""
         await self._ends.compare(self._family, self._world, self.found.differences)
         self._family, self._world = family, World(known=self._world.known)
+
+    async def _events(self, batch: Sequence[Happened]) -> tuple[list[Event | None], list[Happened]]:
+        """The events of those that have one to be read, and the rest but for what we told ourselves."""
+        events = [None if one.event_type in _TOLD_BY_US else self._event(one) for one in batch]
+        without = [
+            one
+            for one, event in zip(batch, events, strict=True)
+            if event is None and one.event_type not in _TOLD_BY_US
+        ]
+        found = await redemptions(self._connection, self._partner_id, without)
+        if found:
+            events = [
+                event or found.get(one.event_key) for one, event in zip(batch, events, strict=True)
+            ]
+        return events, [one for one in without if one.event_key not in found]
 
     def _event(self, one: Happened) -> Event | None:
         """What the record says, if it is still this event's."""
@@ -199,6 +210,8 @@ class _Again:
         self._world.customer(one.customer_no).granted += found.coupons.get(key, 0)
         rows, customer = found.entries.get(key, ()), found.customers.get(one.customer_no)
         as_recorded(self._world, one, rules.of_partner(self._partner_id), rows, customer)
+        for coupon_id, step in found.steps.get(key, ()):
+            self._world.step(one.customer_no, coupon_id, step)
 
     async def _rules_of(self, one: Happened) -> Program:
         """What decided it, with what is changed."""

@@ -14,6 +14,7 @@ from services.adapters.postgres.coupon_terms import terms_from
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
 from services.adapters.postgres.rules import game_from
+from services.domain.coupons.coupon import Step
 from services.domain.program import Game
 from services.domain.terms import Terms
 from services.insight.what_if.program.families import Share
@@ -43,24 +44,34 @@ class Happened(NamedTuple):
 
 
 class Stepped(NamedTuple):
-    """A coupon that something was done with: what it was granted for, its terms and code, and when staff ended it."""
+    """A coupon that something was done with: what it was granted for, its terms and code."""
 
+    coupon_id: Any
     source: tuple[str, str]
     terms: Terms
     code: str
-    code_prefix: str
-    ended_at: datetime | None
+
+
+class Taken(NamedTuple):
+    """A step on a coupon. `until`: when a reservation ends that nobody has ended yet."""
+
+    at: datetime
+    step: Step
+    shop_id: int | None
+    order_id: str | None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
     """Of the whole share: orders told of more than once, referrals that were told, who brought others, coupons by the
-    key of the event that granted them."""
+    key of the event that granted them, and what staff did with them, by coupon in its order."""
 
     told_again: frozenset[str]
     referrals: frozenset[str]
     referrers: Mapping[str, int]
     coupons: Mapping[Any, Sequence[Stepped]]
+    by_staff: Mapping[Any, Sequence[Taken]]
 
 
 async def known_of(connection: Connection, share: Share) -> Known:
@@ -72,14 +83,11 @@ async def known_of(connection: Connection, share: Share) -> Known:
         if stored not in terms:
             terms[stored] = terms_from(orjson.loads(stored))
         coupons.setdefault(row["event_key"], []).append(
-            Stepped(
-                (row["source_kind"], row["source_id"]),
-                terms[stored],
-                row["code"],
-                row["code_prefix"],
-                row["ended_at"],
-            )
+            Stepped(row["id"], (row["source_kind"], row["source_id"]), terms[stored], row["code"])
         )
+    by_staff: dict[Any, list[Taken]] = {}
+    for row in await connection.fetch(_SQL["steps_of_staff"], *share.place):
+        by_staff.setdefault(row["coupon_id"], []).append(_taken(row, row["reserved_until"]))
     referrals = await connection.fetch(_SQL["completed_referrals"], *share.place)
     referrers = await connection.fetch(_SQL["referrers"], *share.place)
     return Known(
@@ -87,7 +95,12 @@ async def known_of(connection: Connection, share: Share) -> Known:
         referrals=frozenset(row["event_id"] for row in referrals),
         referrers={row["customer_id"]: row["customer_no"] for row in referrers},
         coupons=coupons,
+        by_staff=by_staff,
     )
+
+
+def _taken(row: asyncpg.Record, until: datetime | None = None) -> Taken:
+    return Taken(row["at"], Step(row["word"]), row["shop_id"], row["order_id"], until)
 
 
 async def history(connection: Connection, share: Share) -> AsyncIterator[list[Happened]]:
@@ -99,11 +112,13 @@ async def history(connection: Connection, share: Share) -> AsyncIterator[list[Ha
 
 @dataclass(slots=True, kw_only=True)
 class Unread:
-    """What events did whose records cannot be read: rows of the ledger, and how many coupons, by the event's key; and
-    who their customers are, by number. What a tier brought is not among it, since this world has its own tiers."""
+    """What events did whose records cannot be read: rows of the ledger, how many coupons, and steps on coupons by id,
+    by the event's key; and who their customers are, by number. What a tier brought is not among it, since this world
+    has its own tiers."""
 
     entries: dict[Any, list[asyncpg.Record]] = field(default_factory=dict)
     coupons: dict[Any, int] = field(default_factory=dict)
+    steps: dict[Any, list[tuple[str, Taken]]] = field(default_factory=dict)
     customers: dict[int, asyncpg.Record] = field(default_factory=dict)
 
 
@@ -118,6 +133,9 @@ async def unread(connection: Connection, some: Sequence[Happened]) -> Unread:
         found.entries.setdefault(row["event_key"], []).append(row)
     for row in await connection.fetch(_SQL["coupons_granted"], numbers, keys):
         found.coupons[row["event_key"]] = row["coupons"]
+    for row in await connection.fetch(_SQL["steps_of_events"], numbers, keys):
+        step = (str(row["coupon_id"]), _taken(row))
+        found.steps.setdefault(row["event_key"], []).append(step)
     for row in await connection.fetch(_SQL["described"], numbers):
         found.customers[row["customer_no"]] = row
     return found

@@ -1,7 +1,7 @@
 """What a world remembers of one customer, in little space: there may be a million lots.
 
 A lot is packed without its source, which only messages name. One that has nothing left is dropped, unless a reversal of
-its own order may come: then what of it expired counts as taken.
+its own order may come, for which what of it expired counts as taken, or points that were redeemed may come back.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import lru_cache
 from services.domain.campaigns import CampaignProgress, Progress
 from services.domain.coupons.coupon import Coupon
 from services.domain.origins import Source, SourceKind
-from services.domain.points.wallet import NO_POINTS, Lot, Wallet
+from services.domain.points.wallet import NO_POINTS, Lot, Take, Wallet
 from services.domain.profiles import UNKNOWN, Profile
 from services.domain.tiers import NO_STANDING, Standing
 from services.insight.what_if.holdings import instant_of, microseconds
@@ -42,8 +42,8 @@ NO_LOTS: Mapping[int, Lot] = {}
 class Kept:
     """`progress` is that of `campaigns`, packed. `next_end`: when the first of the lots ends, in microseconds.
 
-    `watched`: lots that reversals may ask for. `coupons` are those that something was really done with; `granted`
-    counts all.
+    `watched`: lots that reversals may ask for, and undone redemptions. `coupons` are those that something was really
+    done with, `paid` the points of those that were bought; `granted` counts all.
     """
 
     profile: Profile = UNKNOWN
@@ -55,6 +55,7 @@ class Kept:
     watched: set[int] | None = None
     coupons: dict[str, Coupon] | None = None
     used_by: dict[str, tuple[str, ...]] | None = None
+    paid: dict[str, tuple[Take, ...]] | None = None
     granted: int = 0
 
     @property
@@ -70,6 +71,10 @@ class Kept:
                 for id_, each in sorted(campaigns.by_id.items())
             ]
         )
+
+    def watch(self, lots: Iterable[int]) -> None:
+        """They may be asked for when they have nothing left."""
+        self.watched = (self.watched or set()) | set(lots)
 
     def is_due(self, at: datetime) -> bool:
         """Whether a lot is over by then."""

@@ -88,7 +88,7 @@ def _move(course: Course, row: Row, at: datetime) -> None:
     source = Source(SourceKind(row["source_kind"]), row["source_id"])
     wallet = course.state.wallet
     match EntryKind(row["kind"]):
-        case EntryKind.EARNED | EntryKind.RESTORED:
+        case EntryKind.EARNED:
             earning = Earning(
                 source=source,
                 points=row["points"],
@@ -112,5 +112,5 @@ def _move(course: Course, row: Row, at: datetime) -> None:
             )
             if back:
                 course.add(reversed_(wallet, back, at=at))
-        case EntryKind.EXPIRED:
-            pass
+        case EntryKind.EXPIRED | EntryKind.RESTORED:
+            pass  # what was redeemed comes back with its coupon: see `redemptions`

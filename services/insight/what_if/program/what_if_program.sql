@@ -26,14 +26,22 @@ LEFT JOIN unnest($2::bigint[], $3::bigint[]) AS f (customer_no, family) USING (c
 WHERE coalesce(f.family, cu.customer_no) % $4::bigint = $5::bigint;
 
 -- name: coupons_stepped
--- Coupons with terms that something was done with, by the event that granted them; when staff ended one, if they did.
-SELECT c.event_key, c.source_kind, c.source_id, c.code, c.code_prefix, c.terms,
-       (SELECT min(h.at) FROM coupon_history h
-        WHERE h.coupon_id = c.id AND h.event_key IS NULL AND h.word IN ('redeemed', 'cancelled')) AS ended_at
+-- Coupons with terms that something was done with, by the event that granted them.
+SELECT c.id, c.event_key, c.source_kind, c.source_id, c.code, c.terms
 FROM coupons c LEFT JOIN unnest($2::bigint[], $3::bigint[]) AS f (customer_no, family) USING (customer_no)
 WHERE c.partner_id = $1 AND c.terms IS NOT NULL AND c.steps > 0
   AND coalesce(f.family, c.customer_no) % $4::bigint = $5::bigint
 ORDER BY c.id;
+
+-- name: steps_of_staff
+-- What staff did with such coupons, and what came of it: of a reservation that stands, until when it does.
+SELECT h.coupon_id, h.at, h.word, h.shop_id, h.order_id, c.reserved_until
+FROM coupons c LEFT JOIN unnest($2::bigint[], $3::bigint[]) AS f (customer_no, family) USING (customer_no)
+JOIN coupon_history h ON h.coupon_id = c.id
+WHERE c.partner_id = $1 AND c.terms IS NOT NULL AND c.steps > 0 AND h.word <> 'expired'
+  AND (h.event_key IS NULL OR h.reason = 'reservation_lapsed')
+  AND coalesce(f.family, c.customer_no) % $4::bigint = $5::bigint
+ORDER BY h.coupon_id, h.step;
 
 -- name: ended
 -- What every customer has in the end, at that instant, family by family: points that are over by then do not count.
@@ -69,6 +77,25 @@ FROM profiles p JOIN customers cu USING (customer_no) WHERE p.customer_no = ANY 
 SELECT event_key, count(*) AS coupons FROM coupons
 WHERE customer_no = ANY ($1::bigint[]) AND event_key = ANY ($2::uuid[]) AND terms IS NOT NULL AND source_kind <> 'tier'
 GROUP BY event_key;
+
+-- name: steps_of_events
+-- What these events of these customers did with coupons with terms.
+SELECT h.event_key, h.coupon_id, h.at, h.word, h.shop_id, h.order_id
+FROM coupons c JOIN coupon_history h ON h.coupon_id = c.id
+WHERE c.customer_no = ANY ($1::bigint[]) AND c.terms IS NOT NULL AND c.steps > 0 AND h.event_key = ANY ($2::uuid[])
+  AND h.word <> 'expired' AND h.reason IS DISTINCT FROM 'reservation_lapsed'
+ORDER BY h.coupon_id, h.step;
+
+-- name: redeemed
+-- The rule and the points of what these decisions redeemed. By `ledger_by_spending`.
+SELECT d.event_key, c.source_id::bigint AS rule_id, -l.points AS points
+FROM decisions d JOIN coupons c ON c.id = d.coupon_id
+CROSS JOIN LATERAL (SELECT * FROM ledger s WHERE s.event_key = d.event_key AND s.kind = 'spent' OFFSET 0) AS l
+WHERE d.event_key = ANY ($1::uuid[]);
+
+-- name: undone
+-- The coupons whose redemption these decisions have undone. By `redemptions_undone`.
+SELECT event_key, coupon_id FROM coupon_history WHERE event_key = ANY ($1::uuid[]) AND reason = 'redemption_undone';
 
 -- name: game_version
 -- A game as it was at that version, with its partner's zone.

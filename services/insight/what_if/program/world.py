@@ -13,10 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from services.domain.closed_orders import NO_ORDERS, ClosedOrders, CloseOrder
-from services.domain.coupons import held
-from services.domain.coupons.coupon import OPEN_STATUSES, CouponStatus
 from services.domain.coupons.effects import ChangeCoupon, GrantCoupon, IssueCoupon
-from services.domain.coupons.held import Coupons
 from services.domain.coupons.issuing import Draw
 from services.domain.decide import decide
 from services.domain.effects import Effect
@@ -25,6 +22,7 @@ from services.domain.events import (
     Event,
     OrderPlaced,
     OrderReversed,
+    UndoRequested,
 )
 from services.domain.needs import needs
 from services.domain.points.ledger import ended
@@ -41,9 +39,12 @@ from services.domain.purchases import (
 from services.domain.referrals import NOBODY, Others
 from services.domain.stamps import AddStamp, TakeStampBack
 from services.domain.state import NEW_CUSTOMER, CustomerState, evolve
-from services.insight.what_if.program.history import Known, Stepped
+from services.insight.what_if.program.coupons import SameCoupons
+from services.insight.what_if.program.history import Known, Taken
 from services.insight.what_if.program.kept import NO_LOTS, Kept
 
+NOBODYS = ""
+"""The id of no coupon."""
 _PLENTY = 1 << 40
 """Coupons that a game has left: whether one is given plays no part here."""
 _OF_GAMES = frozenset((IssueCoupon, AddStamp, TakeStampBack))
@@ -75,8 +76,11 @@ class World:
     _noted: dict[tuple[str, int], Decimal] = field(default_factory=dict)
     _used_for: dict[tuple[str, int], Decimal] = field(default_factory=dict)
     _reversed: set[tuple[str, int]] = field(default_factory=set)
-    _ended: dict[str, datetime] = field(default_factory=dict)
     _drawn: int = 0
+    _coupons: SameCoupons = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._coupons = SameCoupons(known=self.known)
 
     def customer(self, number: int) -> Kept:
         """What is remembered of the customer, from now on."""
@@ -90,6 +94,8 @@ class World:
     ) -> str | None:
         """Decide it for this customer. Answers the id of a referral that is to be told at once, if it completes one."""
         kept = self.customer(number)
+        if isinstance(event, UndoRequested):
+            event = self._undone_here(event)
         wanted = needs(event, program)
         unpacks = wanted.takes_points or kept.is_due(at)
         state = self._state(event, number, kept, at, unpacks=unpacks)
@@ -139,7 +145,7 @@ class World:
                 case _:
                     pass
         if noted:
-            self._keep_coupons(kept, noted, key)
+            self._coupons.keep(kept, noted, key)
         lots = after.wallet.lots
         if unpacked or lots:
             kept.keep(lots.values(), all_of_them=unpacked)
@@ -158,6 +164,10 @@ class World:
         """As many as are asked for."""
         while True:
             yield from self._draws(1)
+
+    def step(self, number: int, recorded_id: str, step: Taken) -> None:
+        """A step that the customer's recorded coupon took, on the one that is the same here."""
+        self._coupons.take(self.customer(number), recorded_id, step)
 
     def points(self, number: int, at: datetime) -> int:
         """The balance at that instant, what is over by then ended."""
@@ -183,8 +193,8 @@ class World:
                 purchases = self._purchases(order_id, number)
                 if (order_id, number) in self._reversed:
                     orders = ClosedOrders(reversed=frozenset({order_id}))
-            if kept.coupons:
-                coupons = self._coupons(kept, at)
+        if kept.coupons and isinstance(event, (OrderPlaced, OrderReversed, UndoRequested)):
+            coupons = self._coupons.of(kept, at)
         others = NOBODY
         if isinstance(event, CustomerDescribed) and event.referred_by in self._registered:
             assert event.referred_by is not None
@@ -215,7 +225,11 @@ class World:
     def _watch(self, kept: Kept, purchase: Purchase) -> None:
         """Its lots may be asked for when they have nothing left."""
         entries = (purchase.entry, *(each.entry for each in purchase.achievements))
-        kept.watched = (kept.watched or set()) | {each for each in entries if each is not None}
+        kept.watch(each for each in entries if each is not None)
+
+    def _undone_here(self, event: UndoRequested) -> UndoRequested:
+        """Of the coupon that this world has in the place of the recorded one; of none, where it has none."""
+        return replace(event, coupon_id=self._coupons.ours(event.coupon_id) or NOBODYS)
 
     def _complete(self, friend_id: str, referrer_id: str, key: Any) -> str | None:
         """Told where it really was; at once, if it really was not told of this event."""
@@ -240,51 +254,7 @@ class World:
         else:
             self._noted[order_id, number] = noted
 
-    def _keep_coupons(self, kept: Kept, noted: Sequence[Effect], key: Any) -> None:
-        """Coupons that something was really done with, under their codes."""
-        found = _same_coupons(self.known.coupons.get(key, ()), noted)
-        for effect in noted:
-            if isinstance(effect, GrantCoupon):
-                same = found.get(effect.coupon_id)
-                if same is None:
-                    continue
-                if same.ended_at is not None:
-                    self._ended[effect.coupon_id] = same.ended_at
-                coupon = replace(held.granted(effect), code=same.code)
-                kept.coupons = {**(kept.coupons or {}), coupon.id: coupon}
-            elif isinstance(effect, ChangeCoupon) and effect.coupon.terms is not None:
-                coupons = Coupons(by_id=kept.coupons or {}, used_by=kept.used_by or {})
-                coupons = held.after(coupons, effect)
-                kept.coupons, kept.used_by = dict(coupons.by_id), dict(coupons.used_by)
-
-    def _coupons(self, kept: Kept, at: datetime) -> Coupons:
-        """What an order can name, or give back; what staff had ended by then is closed."""
-        by_id = dict(kept.coupons or {})
-        for coupon_id in by_id.keys() & self._ended.keys():
-            if self._ended[coupon_id] <= at and by_id[coupon_id].status in OPEN_STATUSES:
-                by_id[coupon_id] = replace(by_id[coupon_id], status=CouponStatus.REDEEMED)
-        return Coupons(by_id=by_id, used_by=kept.used_by or {})
-
     def _draws(self, count: int) -> Sequence[Draw]:
         """Ids that no other coupon has; codes are those of the record, or nobody knows them."""
         first, self._drawn = self._drawn, self._drawn + count
         return [Draw(coupon_id=f"{n}", code="") for n in range(first, first + count)]
-
-
-def _same_coupons(stepped: Sequence[Stepped], effects: Sequence[Effect]) -> dict[str, Stepped]:
-    """Which of these really is which that was granted here, by its id: one of the same terms; where those have changed,
-    one that was granted for the same."""
-    left = list(stepped)
-    granted = [effect for effect in effects if isinstance(effect, GrantCoupon)] if left else []
-    found: dict[str, Stepped] = {}
-    for asks_terms in (True, False):
-        for effect in granted:
-            source = (effect.source.kind, effect.source.id)
-            same = next(
-                (each for each in left if each.source == source and (each.terms == effect.terms or not asks_terms)),
-                None,
-            )  # fmt: skip
-            if same is not None and effect.coupon_id not in found:
-                left.remove(same)
-                found[effect.coupon_id] = same
-    return found
