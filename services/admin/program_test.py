@@ -13,6 +13,7 @@ from typing import Any, Final
 import click
 
 from schemas.definitions import InvalidDefinition
+from schemas.events.types import POINTS_REDEEM_REQUESTED
 from schemas.gameball_v4.exact_json import write
 from schemas.gameball_v4.files import COUPON, loaded
 from schemas.gameball_v4.program import Sections, stored_of, with_ids
@@ -24,9 +25,10 @@ from services.domain.campaigns import Achieve
 from services.domain.coupons.codes import display
 from services.domain.coupons.effects import GrantCoupon
 from services.domain.exact import text_of
-from services.domain.partner_program import PartnerProgram
+from services.domain.partner_program import PartnerProgram, RedemptionRule
 from services.domain.points.wallet import Post
 from services.domain.state import CustomerState
+from services.domain.terms import TermsType
 from services.terminal.arguments import time_zone
 from services.terminal.output import json_option, print_table
 from services.terminal.program_file import read_file, refused
@@ -37,6 +39,8 @@ EVENT_COLUMNS: Final = (
 CUSTOMER_COLUMNS: Final = (
     "customer_id", "points", "worth", "owed", "score", "spent", "orders", "referrals", "tier", "coupons",
 )  # fmt: skip
+
+RULE_COLUMNS: Final = ("rule_id", "is_default", "is_active", "points", "coupon", "value")
 
 
 @click.command("test")
@@ -53,28 +57,37 @@ def test(file: Path, events: Path, time_zone: str, as_json: bool) -> None:
     {"type": "customer.created", "time": "2026-03-01T09:00:00Z", "data": {"partner_id": 1, "customer_id": "anna"}}
     {"type": "order.placed", "time": "2026-03-01T09:05:00Z", "data": {"partner_id": 1, "customer_id": "anna",
      "order_id": "o-1", "currency": "EUR", "total": "25.99"}}                            (one line each)
+    {"type": "points.redeem-requested", "time": "2026-03-02T09:00:00Z", "data": {"partner_id": 1, "customer_id": "anna",
+     "rule_id": 1, "points": 20}}
+    {"type": "points.undo-requested", "time": "2026-03-02T09:01:00Z", "data": {"partner_id": 1, "customer_id": "anna",
+     "coupon_id": "0000-0000-0000-008G"}}
 
     The rules are those that issuers run. Referrals and birthdays follow by themselves, points end in time. Each event
     is shown with what it earned, then each customer with what they have in the end. Coupons' codes are the same at
-    every run, so a later event can use one.
+    every run, so a later event can use one, or give it back for its points. Redemption rules without an id in FILE are
+    numbered on from the highest one in it, the default rule last: with events that redeem points, they are shown too.
     """
     program = read_program(file, time_zone)
     trial = Trial(partner=program)
     rows = [
         _event_row(None if each.is_ours else number, each, program)
-        for number, event in read_events(events, program.partner_id)
+        for number, event in read_events(events, program.partner_id, trial.coupon_ids)
         for each in trial.happens(event)
     ]
     customers = [
         _customer_row(customer_id, trial.statement(customer_id), program)
         for customer_id in sorted(trial.customers)
     ]
+    rules = [_rule_row(program.redemption_rules[id_]) for id_ in sorted(program.redemption_rules)]
     if as_json:
-        print(write({"events": rows, "statements": customers}))
+        print(write({"events": rows, "statements": customers, "rules": rules}))
         return
     _print(EVENT_COLUMNS, rows)
     print()
     _print(CUSTOMER_COLUMNS, customers)
+    if any(row["type"] == POINTS_REDEEM_REQUESTED for row in rows):
+        print()
+        _print(RULE_COLUMNS, rules)
 
 
 def read_program(file: Path, zone: str) -> PartnerProgram:
@@ -118,6 +131,7 @@ def _event_row(line: int | None, happened: Happened, program: PartnerProgram) ->
             for each in effects
             if isinstance(each, GrantCoupon)
         ],
+        "coupon_ids": [each.coupon_id for each in effects if isinstance(each, GrantCoupon)],
         "tier": _tier(happened.after),
         "outcome": str(happened.decision.outcome) if why is None else str(why),
     }
@@ -138,6 +152,18 @@ def _customer_row(
         "referrals": wallet.referrals,
         "tier": _tier(state),
         "coupons": len(state.coupons.by_id),
+    }
+
+
+def _rule_row(rule: RedemptionRule) -> dict[str, Any]:
+    """`points` null: the whole balance, or as many as are asked for with the default rule."""
+    return {
+        "rule_id": rule.id,
+        "is_default": rule.is_default,
+        "is_active": rule.is_active,
+        "points": rule.points,
+        "coupon": str(TermsType.FIXED if rule.is_general else rule.terms.type),
+        "value": None if rule.is_general else rule.terms.value,
     }
 
 

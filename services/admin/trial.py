@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import count
+from uuid import UUID
 
 from services.domain.birthdays import birthday_noted, next_birthday
 from services.domain.coupons.codes import RANDOM_BYTES_PER_CODE, codes_from
@@ -45,12 +46,14 @@ class Trial:
     """One partner's customers, all new; groups have given nothing, and have no pools.
 
     Codes are drawn in a fixed order: the same events, the same codes.
+    `coupon_ids` are by stored code, of coupons that were granted and of draws that nothing came of.
     """
 
     partner: PartnerProgram
     customers: dict[str, CustomerState] = field(default_factory=dict)
     at: datetime | None = None
     stock: Stock = field(default_factory=dict)
+    coupon_ids: dict[str, str] = field(default_factory=dict)
     _shared: Shared = field(default_factory=Shared)
     _birthdays: dict[str, datetime] = field(default_factory=dict)
     _drawn: Iterator[int] = field(default_factory=lambda: count(1))
@@ -123,4 +126,6 @@ class Trial:
     def _draw(self) -> Draw:
         number = next(self._drawn)
         (code,) = codes_from((number << 8).to_bytes(RANDOM_BYTES_PER_CODE, "big"))
-        return Draw(coupon_id=f"test-{number}", code=code)
+        coupon_id = str(UUID(int=number))
+        self.coupon_ids[code] = coupon_id
+        return Draw(coupon_id=coupon_id, code=code)

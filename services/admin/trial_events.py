@@ -1,22 +1,24 @@
 """Events of a file for a trial: JSON lines, read as the issuer reads structured events from a topic.
 
 A line is a CloudEvent: `{"type", "time", "data"}`, and if wanted `id`, `source`, `specversion`. What would be a dead
-letter is refused, with what the letter would say.
+letter is refused, with what the letter would say. A coupon may be named by its code, which is what people see of it.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from aiokafka import ConsumerRecord
 
 from schemas.envelope import CONTENT_TYPE
+from schemas.events.types import POINTS_UNDO_REQUESTED
 from schemas.gameball_v4.exact_json import read, write
 from services.admin.trial import SOURCE
 from services.domain.arrival import Incoming
+from services.domain.coupons.codes import parse
 from services.domain.events import Event
 from services.issuer.codec import PassedOver, read_record
 from services.terminal.output import CommandError
@@ -25,8 +27,13 @@ _STRUCTURED: Final = b"application/cloudevents+json"
 _DEFAULTS: Final = {"specversion": "1.0", "source": SOURCE}
 
 
-def read_events(file: Path, partner_id: int) -> Iterator[tuple[int, Event]]:
-    """The number of each line that is not blank, and its event. Raises CommandError, one line with the number."""
+def read_events(
+    file: Path, partner_id: int, coupon_ids: Mapping[str, str]
+) -> Iterator[tuple[int, Event]]:
+    """The number of each line that is not blank, and its event. Raises CommandError, one line with the number.
+
+    `coupon_ids`: by stored code, of the lines so far.
+    """
     try:
         raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     except OSError as error:
@@ -40,11 +47,22 @@ def read_events(file: Path, partner_id: int) -> Iterator[tuple[int, Event]]:
             raise CommandError(f"{file}:{number}: is not JSON: {error}") from None
         if not isinstance(document, dict):
             raise CommandError(f"{file}:{number}: must be an object: type, time, data")
+        _name_coupon(document, coupon_ids)
         event = _event({**_DEFAULTS, "id": f"line-{number}", **document}, f"{file}:{number}")
         if event.partner_id != partner_id:
             text = f"is of partner {event.partner_id}, the program of {partner_id}"
             raise CommandError(f"{file}:{number}: data.partner_id: {text}")
         yield number, event
+
+
+def _name_coupon(document: dict[str, Any], coupon_ids: Mapping[str, str]) -> None:
+    """Put the id of the coupon in the place of its code."""
+    data = document.get("data")
+    if document.get("type") == POINTS_UNDO_REQUESTED and isinstance(data, dict):
+        named = data.get("coupon_id")
+        read = parse(named) if isinstance(named, str) else None
+        if read is not None and read[1] in coupon_ids:
+            document["data"] = {**data, "coupon_id": coupon_ids[read[1]]}
 
 
 def _event(document: dict[str, object], place: str) -> Event:

@@ -95,7 +95,51 @@ def test_it_is_shown_as_two_tables(tmp_path: Path) -> None:
     assert customers.split()[:4] == ["customer_id", "points", "worth", "owed"]
 
 
+REDEEMED = [
+    line("customer.created", "01T09:00:00"),
+    line("points.redeem-requested", "01T09:01:00", rule_id=1, points=40),
+    line("points.undo-requested", "01T09:02:00", coupon_id="0000-0000-0000-00RF"),
+    line("points.redeem-requested", "01T09:03:00", rule_id=1, points=50),
+    line("order.placed", "01T09:04:00", order_id="o-1", currency="EUR", total="10.50", coupon_codes=["0000000000018R"]),
+    line("points.redeem-requested", "01T09:05:00", rule_id=2, points=10),
+    line("points.undo-requested", "01T09:06:00", coupon_id="00000000-0000-0000-0000-000000000003"),
+    line("points.undo-requested", "01T09:07:00", "bert", coupon_id="0000-0000-0000-00RF"),
+]  # fmt: skip
+
+
+def test_points_are_redeemed_and_given_back(tmp_path: Path) -> None:
+    """What it costs and the coupon; a coupon is named by its code or its id; what is refused says why."""
+    found = tried(tmp_path, REDEEMED, "--json").json()
+    second = found["events"][3]["coupons"][0]
+    lines = [each.replace("0000000000018R", second) for each in REDEEMED]
+    found = tried(tmp_path, lines, "--json").json()
+    assert [(row["points"], row["coupons"], row["outcome"]) for row in found["events"]] == [
+        (50, ["HELLO-0000-0000-0000-008G"], "recorded"),
+        (-40, ["0000-0000-0000-00RF"], "issued"),
+        (40, [], "recorded"),
+        (-50, [second], "issued"),
+        (10 + 30, [], "recorded"),
+        (0, [], "rule_not_found"),
+        (0, [], "coupon_not_active"),
+        (0, [], "not_a_redemption"),
+    ]
+    assert found["events"][1]["coupon_ids"] == ["00000000-0000-0000-0000-000000000003"]
+    assert [each["points"] for each in found["statements"]] == [40, 0]
+    assert found["rules"] == [
+        {
+            "rule_id": 1, "is_default": True, "is_active": True, "points": None, "coupon": "fixed", "value": None,
+        }
+    ]  # fmt: skip
+
+
+def test_rules_are_shown_where_points_are_redeemed(tmp_path: Path) -> None:
+    """By the numbers that events name; the table is of no use without such events."""
+    _, _, rules = tried(tmp_path, REDEEMED).out.split("\n\n")
+    assert rules.split()[:2] == ["rule_id", "is_default"]
+
+
 REFUSED = [
+    (line("points.undo-requested", "01T09:00:00", coupon_id="0000-0000-0000-00RF"), "(a dead letter, stage schema)"),
     ("{", "events.jsonl:1: is not JSON"),
     ("[]", "events.jsonl:1: must be an object"),
     ('{"type": "order.lost", "time": "2026-03-01T09:00:00Z", "data": {}}', "unknown type 'order.lost'"),
