@@ -40,7 +40,7 @@ from tests.stand.proxy import Proxy, proxied
 PARTITIONS = 4
 RESERVATION_SECONDS = 2
 """So that the sweeper has something to do."""
-MEMBERS = ("issuer-1", "issuer-2", "relay-1", "relay-2", "sweeper-1", "api-1")
+MEMBERS = ("issuer-1", "issuer-2", "relay-1", "relay-2", "sweeper-1", "webhooks-1", "api-1")
 BEHIND = "BEHIND"
 """Kafka's second listener, whose clients are told to come through the proxy."""
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer
 
 from schemas.topics import COUPON_ISSUED, COUPON_LIFECYCLE
+from services import webhooks
 from services.adapters.kafka import client_options
 from services.runtime.settings import Settings
 from tests.stand.processes import service
@@ -25,6 +28,7 @@ POINTS = (
     "webhooks.after_send",
     "webhooks.after_write",
 )
+"""All that the room reaches."""
 RETRIES = ",".join(["0"] + ["1"] * 12)
 
 
@@ -67,6 +71,13 @@ def assert_told_in_order(receiver: Receiver, coupons: Sequence[tuple[str, str]])
         heard[got.json()["customerId"]].append(got.id)
     firsts = {customer_id: list(dict.fromkeys(ids)) for customer_id, ids in heard.items()}
     assert firsts == dict(expected)
+
+
+def test_every_point_of_the_room_is_met() -> None:
+    """One that comes is killed at here too."""
+    files = Path(webhooks.__path__[0]).glob("*.py")
+    code = "".join(path.read_text(encoding="utf-8") for path in files)
+    assert set(re.findall(r'\breach\("([\w.]+)"\)', code)) == set(POINTS)
 
 
 @pytest.mark.parametrize("point", POINTS)
