@@ -11,7 +11,8 @@ Accounts under a program have invariants of their own. `folded` counts a ledger 
 `accounts` does all that as customers pass, and compares wallet, lots and tier (P6, P7). `referred` (P5), `purchases`
 (P9, and P8 of what orders were granted) and `redeemed` (P8: points for coupons) look across them. Coupons that no game
 issued have more to be counted: `groups` how many their groups and pools gave (P10), `uses` how often each was used,
-`discounts` what that took off (P11). `run` puts all of them in order, `command` prints.
+`discounts` what that took off (P11), and `delivered` what partners' own systems were told of them (P12). `run` puts all
+of them in order, `command` prints.
 
 Five help with what was published: `messages` reads it (`message_names` takes its names apart), `told` holds it against
 the database, and `entries_told` the amounts of points; `retained` knows how far back a topic goes. What cannot be

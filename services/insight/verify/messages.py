@@ -108,6 +108,7 @@ KINDS = (
         read=message_names.step,
         fields=(
             *_CODES,
+            "external_code",
             *_OWNER,
             "status",
             "at",
@@ -118,7 +119,10 @@ KINDS = (
             *_CAUSE,
         ),
         judged="steps_told",
-        expected=(Expected("expect_steps", "end_of_history"),),
+        expected=(
+            Expected("expect_steps", "end_of_history"),
+            Expected("expect_deliveries", "end_of_deliveries"),
+        ),
     ),
     Kind(
         topic=ISSUANCE_DECLINED,

@@ -164,7 +164,8 @@ def _said(row: asyncpg.Record, kind: Kind) -> str | None:
             return f"coupon {row['id']} has no coupon.issued, {lacking}"
         case topics.COUPON_LIFECYCLE:
             word = row["ce_id"].rpartition(".")[2]
-            return f"coupon {row['id']} has no coupon.{word} of its step {row['number']}, {lacking}"
+            step = f" of its step {row['number']}" if row["number"] >= 0 else ""
+            return f"coupon {row['id']} has no coupon.{word}{step}, {lacking}"
         case topics.FOLLOW_UPS:
             return f"nobody was told {row['ce_id']}, {lacking}"
     if kind.called == WEBHOOK:

@@ -43,6 +43,20 @@ WITH page AS MATERIALIZED (
 )
 SELECT count(*) FROM page WHERE at <= $3;
 
+-- name: expect_deliveries
+-- The same of codes that partners' systems gave to coupons of a page, which are no steps.
+WITH page AS MATERIALIZED (
+    SELECT d.coupon_id, d.customer_no, d.delivered_at AS at FROM deliveries d
+    WHERE d.coupon_id > $1 AND d.coupon_id <= $2 AND d.kind = 'issued' AND d.delivered_at IS NOT NULL
+      AND (SELECT c.code_from = 'webhook' FROM coupons c WHERE c.id = d.coupon_id LIMIT 1)
+), missing AS (
+    INSERT INTO verify_missing
+    SELECT p.coupon_id, -1, p.coupon_id || '.delivered', p.customer_no, p.at FROM page p
+    WHERE ($3::timestamptz IS NULL OR p.at > $3)
+      AND (SELECT true FROM verify_told t WHERE t.id = p.coupon_id AND t.number = -1 LIMIT 1) IS NULL
+)
+SELECT count(*) FROM page WHERE at <= $3;
+
 -- name: expect_declines
 -- The same of completions that were declined. A clock that is ahead says nothing of when that was.
 WITH page AS MATERIALIZED (

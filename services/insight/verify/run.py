@@ -10,6 +10,7 @@ from services.insight.verify import (
     accounts,
     codes,
     decided_once,
+    delivered,
     groups,
     limits,
     nothing_vanished,
@@ -41,6 +42,7 @@ IN_THE_DATABASE = {
     "P8 redemptions": redeemed.check,
     "P10 groups": groups.check,
     "P11 uses": uses.check,
+    "P12 deliveries": delivered.check,
 }
 AGAINST_THE_TOPICS = {
     "I4 nothing vanished": nothing_vanished.check,

@@ -70,29 +70,40 @@ CROSS JOIN LATERAL (
 WHERE c.id IS NULL OR judged.other <> '{}' OR judged.since <> '{}';
 
 -- name: steps_told
--- $1 coupons, $2 steps, $3 words, $4 when; then the fields. A notice of a coming end is no step, and nobody keeps that it was sent;
--- nor is a code that the partner's system gave, which is shown from then on.
-SELECT t.place, c.id IS NULL OR h.step IS NULL AND t.word NOT IN ('expiring', 'delivered') AS is_unknown, judged.other, judged.since,
+-- $1 coupons, $2 steps, $3 words, $4 when; then the fields. A notice of a coming end is no step, and nobody keeps that it was
+-- sent; nor is a code that a partner's system gave, which is shown from then on: as far as the clocks of who writes both may
+-- be apart, either is right, and what time has done may be told later than it happened.
+SELECT t.place, c.id IS NULL OR NOT noted.it AS is_unknown, judged.other, judged.since,
        h.at > t.told_at - interval '5 minutes'
        AND written.at > t.at COLLATE "C" AS is_later, c.event_key
 FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[],
             $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[],
-            $17::text[], $18::text[], $19::text[], $20::text[], $21::text[], $22::text[]) WITH ORDINALITY
-    AS t (id, number, word, told_at, coupon_id, code, internal_code, partner_id, game_id, customer_id, status, at, order_id, shop_id, reason,
+            $17::text[], $18::text[], $19::text[], $20::text[], $21::text[], $22::text[], $23::text[]) WITH ORDINALITY
+    AS t (id, number, word, told_at, coupon_id, code, internal_code, external_code, partner_id, game_id, customer_id, status, at, order_id, shop_id, reason,
           source_kind, source_id, program_version, terms, source, event_id, type, place)
 LEFT JOIN LATERAL (SELECT * FROM coupons c WHERE c.id = t.id LIMIT 1) AS c ON true
 LEFT JOIN LATERAL (SELECT * FROM customers cu WHERE cu.customer_no = c.customer_no LIMIT 1) AS cu ON true
 LEFT JOIN LATERAL (SELECT * FROM coupon_history h WHERE h.coupon_id = t.id AND h.step = t.number LIMIT 1) AS h
     ON t.word NOT IN ('expiring', 'delivered')
 LEFT JOIN LATERAL (SELECT * FROM decisions d WHERE d.event_key = h.event_key LIMIT 1) AS d ON h.event_key IS NOT NULL
+LEFT JOIN LATERAL (
+    SELECT d.delivered_at AS at FROM deliveries d WHERE d.coupon_id = c.id AND d.kind = 'issued' LIMIT 1
+) AS given ON c.code_from = 'webhook'
+CROSS JOIN LATERAL (
+    SELECT CASE t.word WHEN 'expiring' THEN true WHEN 'delivered' THEN coalesce(c.code_from = 'webhook', false)
+           ELSE h.step IS NOT NULL END AS it
+) AS noted
 :shown_code
 CROSS JOIN LATERAL (SELECT to_char(h.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at) AS written
 CROSS JOIN LATERAL (
     SELECT array_remove(ARRAY[
                CASE WHEN t.coupon_id IS DISTINCT FROM c.id::text THEN 'coupon' END,
-               CASE WHEN (shown.codes_told = ANY(CASE WHEN c.external_code IS NULL THEN shown.ours
-                                                      WHEN c.code_from = 'pool' THEN shown.external
-                                                      ELSE shown.ours || shown.external END)) IS NOT TRUE THEN 'code' END,
+               CASE WHEN (shown.codes_told = ANY(CASE
+                        WHEN c.external_code IS NULL THEN shown.ours
+                        WHEN c.code_from = 'pool' OR t.word = 'delivered' OR h.at > given.at + interval '1 minute' THEN shown.external
+                        WHEN h.at < given.at - interval '1 minute' AND h.word NOT IN ('expired', 'released') THEN shown.ours
+                        ELSE shown.ours || shown.external END)) IS NOT TRUE
+                     OR t.external_code IS DISTINCT FROM CASE t.word WHEN 'delivered' THEN t.code END THEN 'code' END,
                CASE WHEN t.partner_id IS DISTINCT FROM c.partner_id::text THEN 'partner' END,
                CASE WHEN t.game_id IS DISTINCT FROM c.game_id::text THEN 'game' END,
                CASE WHEN t.customer_id IS DISTINCT FROM cu.customer_id THEN 'customer' END,
@@ -114,7 +125,7 @@ CROSS JOIN LATERAL (
                      AND (h.event_key IS NULL OR d.event_key IS NOT NULL) THEN 'cause' END
            ], NULL) END AS since
 ) AS judged
-WHERE c.id IS NULL OR h.step IS NULL AND t.word NOT IN ('expiring', 'delivered') OR judged.other <> '{}' OR judged.since <> '{}';
+WHERE c.id IS NULL OR NOT noted.it OR judged.other <> '{}' OR judged.since <> '{}';
 
 -- name: declines_told
 -- $1 keys of events, $2 games, $3 not used, $4 when; then the fields. An order names no game: its stamp does.

@@ -44,6 +44,14 @@ SELECT id FROM partners WHERE id > $1 ORDER BY id OFFSET $2 LIMIT 1;
 -- The customer with whom a page of uses ends.
 SELECT customer_no FROM coupon_uses WHERE customer_no > $1 ORDER BY customer_no OFFSET $2 LIMIT 1;
 
+-- name: end_of_deliveries
+-- The coupon with which a page of deliveries ends.
+SELECT coupon_id FROM deliveries WHERE coupon_id > $1 ORDER BY coupon_id, kind OFFSET $2 LIMIT 1;
+
+-- name: end_of_lines
+-- The customer with whom a page of deliveries, sorted by customer, ends.
+SELECT customer_no FROM deliveries WHERE customer_no > $1 ORDER BY customer_no OFFSET $2 LIMIT 1;
+
 -- name: end_of_history
 -- The coupon with which a page of steps ends.
 SELECT coupon_id FROM coupon_history WHERE coupon_id > $1 ORDER BY coupon_id, step OFFSET $2 LIMIT 1;
