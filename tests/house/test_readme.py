@@ -22,7 +22,8 @@ from services.runtime.processes import PROCESSES
 from services.runtime.settings import PREFIX, Settings
 from services.stage.demo.catalogue import game_file
 from services.stage.demo.records import Fate
-from services.stage.demo.shop.arithmetic import Line, Reckoning
+from services.stage.demo.shop.arithmetic import Reckoning
+from services.stage.demo.shop.lines import Line
 from services.stage.demo.shop.month import month
 from services.stage.demo.workload import Game, Workload
 from tests.house.packages import modules

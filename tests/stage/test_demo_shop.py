@@ -11,13 +11,16 @@ import pytest
 from services.runtime.settings import PREFIX, Settings
 from services.stage.demo.shop import act
 from services.stage.demo.shop.agreement import SHOWN_DIFFERENCES, disagreements
-from services.stage.demo.shop.arithmetic import Line, Reckoning
-from services.stage.demo.shop.month import NAMES, Buys, GetsBack, Joins, Pays, Week, month
+from services.stage.demo.shop.arithmetic import Reckoning
+from services.stage.demo.shop.happenings import Buys, GetsBack, Joins, Pays, Redeems, Undoes, Week
+from services.stage.demo.shop.lines import Line
+from services.stage.demo.shop.month import NAMES, month
 from services.stage.demo.shop.news import News
-from services.stage.demo.shop.program import program_file
+from services.stage.demo.shop.program import FIVE_OFF, TENTH_OFF, Offer, program_file
 from services.stage.demo.shop.standing import Stands, must_stand
 from services.stage.demo.story import tell
 from tests.stage.demos import demo, play
+from tests.stage.months import SPENDING, MonthByTheRules
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -25,12 +28,27 @@ ANNA, BERT = Joins(customer="anna"), Joins(customer="bert", brought_by="anna")
 MOVING = {PREFIX + "ALLOW_TEST_CLOCK": "1"}
 
 
-def buys(cents: int, order: str = "o", customer: str = "anna", *, beans: bool = False) -> Buys:
-    return Buys(customer=customer, order=order, cents=cents, beans=beans)
+def buys(
+    cents: int,
+    order: str = "o",
+    customer: str = "anna",
+    *,
+    beans: bool = False,
+    coupon: str | None = None,
+) -> Buys:
+    return Buys(customer=customer, order=order, cents=cents, beans=beans, coupon=coupon)
 
 
 def back(cents: int | None, order: str = "o") -> GetsBack:
     return GetsBack(customer="anna", order=order, cents=cents)
+
+
+def redeems(offer: Offer = FIVE_OFF, coupon: str = "c") -> Redeems:
+    return Redeems(customer="anna", offer=offer, coupon=coupon)
+
+
+def undoes(coupon: str = "c") -> Undoes:
+    return Undoes(customer="anna", coupon=coupon)
 
 
 def pays(points: int) -> Pays:
@@ -85,13 +103,95 @@ def reckoned(*weeks: tuple[int, list[Any]]) -> Reckoning:
             [buys(5_000), pays(90), back(None), buys(5_000, "p")],
             "Bean, 10 points, 0 owed, 5000 cents spent",
         ),
+        # The coupon that welcomed her takes a tenth off, half up (15.85 is worth 1.59), once: 14.26 earns 14.
+        ([buys(1_585, coupon="anna")], "Bean, 64 points, 0 owed, 1426 cents spent"),
+        (
+            [buys(1_585, coupon="anna"), buys(1_000, "p", coupon="anna")],
+            "Bean, 74 points, 0 owed, 2426 cents spent",
+        ),
+        # 10.50 less a tenth is below 10 euros and earns nothing; a basket is big by its goods, 60 less 6.
+        ([buys(1_050, coupon="anna")], "Bean, 50 points, 0 owed, 945 cents spent"),
+        ([buys(6_000, coupon="anna")], "Bean, 144 points, 0 owed, 5400 cents spent"),
+        # Whole beans earn double of what is paid: 25.50 less 2.55 is 22.95, which brings 45.
+        ([buys(2_550, beans=True, coupon="anna")], "Bean, 95 points, 0 owed, 2295 cents spent"),
+        # Of 18.00 paid for 20.00 a refund of 20.00 is all there is; the coupon can be used again.
+        (
+            [buys(2_000, coupon="anna"), back(2_000), buys(1_000, "p", coupon="anna")],
+            "Bean, 50 points, 0 owed, 900 cents spent",
+        ),
+        # A part of it is not, and gives no coupon back: 6.00 of 18.00 takes a third of 18 points.
+        (
+            [buys(2_000, coupon="anna"), back(600), buys(1_000, "p", coupon="anna")],
+            "Bean, 72 points, 0 owed, 2200 cents spent",
+        ),
+        # 150 of 340 points for 5 euros off, from 20 euros on.
+        ([buys(10_000), redeems()], "Roast, 190 points, 0 owed, 10000 cents spent"),
+        (
+            [buys(10_000), redeems(), buys(2_000, "p", coupon="c")],
+            "Roast, 212 points, 0 owed, 11500 cents spent",
+        ),
+        (
+            [buys(10_000), redeems(), buys(1_999, "p", coupon="c"), buys(2_000, "q", coupon="c")],
+            "Roast, 241 points, 0 owed, 13499 cents spent",
+        ),
+        # A tenth off, at most 4 euros: 50.00 is 46.00, which brings 69.
+        (
+            [buys(10_000), redeems(TENTH_OFF), buys(5_000, "p", coupon="c")],
+            "Roast, 334 points, 0 owed, 14600 cents spent",
+        ),
+        # One of these each, so the second costs nothing; once the first is given back, there is another.
+        (
+            [buys(10_000), redeems(TENTH_OFF), redeems(TENTH_OFF, "d")],
+            "Roast, 265 points, 0 owed, 10000 cents spent",
+        ),
+        (
+            [buys(10_000), redeems(TENTH_OFF), undoes(), redeems(TENTH_OFF, "d")],
+            "Roast, 265 points, 0 owed, 10000 cents spent",
+        ),
+        # Too few points: nothing happens, and what is done with a coupon that is none does neither.
+        ([redeems()], "Bean, 50 points, 0 owed, 0 cents spent"),
+        (
+            [redeems(), undoes(), buys(2_000, coupon="c")],
+            "Bean, 70 points, 0 owed, 2000 cents spent",
+        ),
+        # Given back once, and not at all once used, unless the order has been cancelled.
+        (
+            [buys(10_000), redeems(), undoes(), undoes(), buys(2_000, "p", coupon="c")],
+            "Roast, 370 points, 0 owed, 12000 cents spent",
+        ),
+        (
+            [buys(10_000), redeems(), buys(2_000, "p", coupon="c"), undoes()],
+            "Roast, 212 points, 0 owed, 11500 cents spent",
+        ),
+        (
+            [
+                buys(10_000),
+                redeems(),
+                buys(2_000, "p", coupon="c"),
+                GetsBack(customer="anna", order="p", cents=None),
+                undoes(),
+            ],
+            "Roast, 340 points, 0 owed, 10000 cents spent",
+        ),
+        # Of 270 points 150 go; of the order's 220 the 120 that are left are taken back; what comes back pays the rest.
+        (
+            [buys(9_000, beans=True), redeems(), back(None)],
+            "Bean, 0 points, 100 owed, 0 cents spent",
+        ),
+        (
+            [buys(9_000, beans=True), redeems(), back(None), undoes()],
+            "Bean, 50 points, 0 owed, 0 cents spent",
+        ),
     ],
 )
 def test_customer_comes_to_what_was_worked_out_by_hand(happenings: list[Any], stands: str) -> None:
-    """Joining brings 50; then each rule of the shop by itself."""
-    reckoning = reckoned((0, [ANNA, *happenings]))
+    """Joining brings 50; then each rule of the shop by itself: in the demo's arithmetic, and where the service decides."""
+    reckoning, rules = reckoned((0, [ANNA, *happenings])), MonthByTheRules()
     assert str(must_stand(reckoning.customers["anna"])) == stands
     assert adds_up(reckoning)
+    for each in [ANNA, *happenings]:
+        rules.live(Week(days_ago=0, happenings=[each]))
+    assert str(rules.stands()["anna"]) == stands
 
 
 def test_points_end_after_ten_days_and_are_not_taken_back_again() -> None:
@@ -103,6 +203,36 @@ def test_points_end_after_ten_days_and_are_not_taken_back_again() -> None:
     totals = reckoning.totals()
     assert (totals[Line.EARNED], totals[Line.ENDED], totals[Line.TAKEN]) == (120, 100, 0)
     assert adds_up(reckoning)
+
+
+def test_points_that_come_back_late_end_at_once() -> None:
+    """A coupon of day -28 is given back on day -14: its points were over by then, those of day -21 are not."""
+    reckoning = reckoned(
+        (28, [ANNA, buys(10_000)]), (21, [redeems(), buys(2_000, "p")]), (14, [undoes()])
+    )
+    assert (
+        str(must_stand(reckoning.customers["anna"]))
+        == "Roast, 30 points, 0 owed, 12000 cents spent"
+    )
+    totals = reckoning.totals()
+    assert (totals[Line.REDEEMED], totals[Line.RESTORED], totals[Line.ENDED]) == (150, 150, 340)
+    assert adds_up(reckoning)
+
+
+@pytest.mark.parametrize("seed", range(1, 21))
+def test_rules_come_to_what_the_arithmetic_says(seed: int) -> None:
+    """A month by the rules themselves, in memory: every customer, and every line that spending has to do with."""
+    reckoning, rules = Reckoning(), MonthByTheRules()
+    for week in month(seed, "m-"):
+        reckoning.reckon(week)
+        rules.live(week)
+        assert rules.stands() == {
+            name: must_stand(each) for name, each in reckoning.customers.items()
+        }, week.days_ago
+    totals = reckoning.totals()
+    assert {line: rules.counts[line] for line in SPENDING} == {
+        line: totals[line] for line in SPENDING
+    }
 
 
 def test_friends_bring_something_once_and_the_third_something_extra() -> None:
@@ -203,11 +333,18 @@ def test_clock_of_given_servers_is_left_alone(given: dict[str, str]) -> None:
     assert "set COUPONRY_ALLOW_TEST_CLOCK=1" in refused.stderr
 
 
+def test_act_whose_codes_would_be_masked_is_refused(given: dict[str, str]) -> None:
+    """Nobody could show a code: said at once, instead of a month that does not agree."""
+    refused = play(given | MOVING | {PREFIX + "MASK_CODES": "1"}, "--act", "2")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "set COUPONRY_MASK_CODES=0" in refused.stderr
+
+
 def adds_up(reckoning: Reckoning) -> bool:
     """What came in is what went out and what is left."""
     totals = reckoning.totals()
-    gone = totals[Line.ENDED] + totals[Line.PAID] + totals[Line.TAKEN]
-    return totals[Line.EARNED] == gone + totals[Line.HELD]
+    out = (Line.ENDED, Line.PAID, Line.REDEEMED, Line.TAKEN, Line.HELD)
+    return totals[Line.EARNED] + totals[Line.RESTORED] == sum(totals[line] for line in out)
 
 
 def standing(points: int, *, cents: int = 0) -> Stands:

@@ -13,7 +13,7 @@ from services.runtime.settings import Settings
 from services.stage.demo.account import Account
 from services.stage.demo.live import step
 from services.stage.demo.play import play
-from services.stage.demo.shop.act import may_move_the_clock, play_month
+from services.stage.demo.shop.act import play_month, why_not
 from services.stage.demo.shop.agreement import MonthAccount
 from services.stage.demo.stage import running_servers, set_the_scene, start_processes, while_alive
 from services.stage.demo.summary import (
@@ -89,14 +89,12 @@ async def _games(
 async def _shop(
     servers: Servers, settings: Settings, acts: Collection[str], seed: int, console: Console
 ) -> MonthAccount | None:
-    """The second act; None where it is not wanted, or not alone and may not move the clock."""
+    """The second act; None where it is not wanted, or cannot be played and is not alone."""
     if "2" not in acts:
         return None
-    if may_move_the_clock(servers, settings):
+    why = why_not(servers, settings)
+    if why is None:
         return await play_month(servers, settings, seed, console)
-    why = (
-        "it moves the clock, and these servers may be others' too: set COUPONRY_ALLOW_TEST_CLOCK=1"
-    )
     if len(acts) == 1:
         raise CommandError(f"the second act cannot be played: {why}")
     step(console, 6, "A small shop", f"left out: {why}")

@@ -18,7 +18,7 @@ from services.runtime.settings import Settings
 from services.stage.demo.account import Account
 from services.stage.demo.records import ISSUED, Fate
 from services.stage.demo.shop.agreement import MonthAccount
-from services.stage.demo.shop.arithmetic import Line
+from services.stage.demo.shop.lines import Line
 from services.terminal.output import PIPED_WIDTH, print_json
 
 Suggestion = tuple[str, str]

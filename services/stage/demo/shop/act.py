@@ -6,7 +6,7 @@ import json
 import secrets
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -22,12 +22,21 @@ from services.stage.children import announced_url
 from services.stage.demo.live import step
 from services.stage.demo.reconciliation import STANDSTILL_SECONDS
 from services.stage.demo.shop.agreement import MonthAccount, disagreements, seen_by_all
-from services.stage.demo.shop.arithmetic import Line, Reckoning
-from services.stage.demo.shop.month import BROUGHT, NAMES, RASA, Buys, GetsBack, Joins, Week, month
+from services.stage.demo.shop.arithmetic import Reckoning
+from services.stage.demo.shop.happenings import Buys, GetsBack, Joins, Redeems, Week
+from services.stage.demo.shop.lines import Line
+from services.stage.demo.shop.month import BROUGHT, NAMES, OLGA, RASA, month
 from services.stage.demo.shop.news import News, news
-from services.stage.demo.shop.program import PARTNER, TIME_ZONE, program_file
-from services.stage.demo.shop.standing import decisions, everything_decided, must_stand, stands
-from services.stage.demo.shop.telling import Teller, pay, teller
+from services.stage.demo.shop.program import OFFERS, PARTNER, TIME_ZONE, Offer, program_file
+from services.stage.demo.shop.standing import (
+    cents_off,
+    decisions,
+    everything_decided,
+    must_stand,
+    stands,
+)
+from services.stage.demo.shop.telling import Teller, teller
+from services.stage.demo.shop.till import Till
 from services.stage.demo.stage import start_processes, while_alive
 from services.terminal.addresses import postgres
 from services.terminal.program_file import read_file
@@ -35,11 +44,29 @@ from services.terminal.program_file import read_file
 BY_THE_CLOCK: Final = ("issuer", "sweeper")
 """What decides and ends by the clock, and is started again when it is moved. The relay does not look at it."""
 
+KINDS: Final = (
+    (Joins, "joined"),
+    (Buys, "orders"),
+    (GetsBack, "refunds"),
+    (Redeems, "coupons asked for"),
+)
+"""What a week is told by."""
 
-def may_move_the_clock(servers: Servers, settings: Settings) -> bool:
-    """Of servers that are our own, or where the settings permit it: others may be at work, by the clock as it is."""
+
+def why_not(servers: Servers, settings: Settings) -> str | None:
+    """What forbids this act; None: nothing does.
+
+    The clock is moved of servers that are our own, or where the settings permit it: others may be at work, by the clock
+    as it is.
+    """
     own = servers.pids
-    return settings.allow_test_clock or bool(own["kafka"] and own["postgres"])
+    if not settings.allow_test_clock and not (own["kafka"] and own["postgres"]):
+        return "it moves the clock, and these servers may be others' too: set COUPONRY_ALLOW_TEST_CLOCK=1"
+    if settings.mask_codes:
+        return (
+            "its customers show the codes they hear of, which are masked: set COUPONRY_MASK_CODES=0"
+        )
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +76,7 @@ class Month:
     servers: Servers
     settings: Settings
     connection: asyncpg.Connection
-    partner: NewPartner
+    till: Till
     teller: Teller
     news: News
     console: Console
@@ -63,16 +90,16 @@ async def play_month(
     weeks, reckoning, began = month(seed, prefix), Reckoning(), time.monotonic()
     async with postgres(settings, "demo") as connection:
         partner = await add_partner(connection, PARTNER, TIME_ZONE)
-        await _open(settings, partner, console)
+        rules = await _open(settings, partner, console)
         async with (
             news(settings, partner.id) as heard,
-            teller(settings, partner, prefix) as shop,
+            teller(settings, partner.id, rules, heard, prefix) as shop,
         ):
             played = Month(
                 servers=servers,
                 settings=settings,
                 connection=connection,
-                partner=partner,
+                till=Till(partner=partner, rules=rules, news=heard),
                 teller=shop,
                 news=heard,
                 console=console,
@@ -86,12 +113,12 @@ async def play_month(
         return await _account(played, reckoning, undecided, seed, time.monotonic() - began)
 
 
-async def _open(settings: Settings, partner: NewPartner, console: Console) -> None:
-    """Load the shop's program from a file, as `program load` does."""
+async def _open(settings: Settings, partner: NewPartner, console: Console) -> Mapping[Offer, int]:
+    """Load the shop's program from a file, as `program load` does; the rule that each offer has become."""
     file = settings.state_dir / "program.json"
     document = program_file(partner.id)
     file.write_text(json.dumps(document, indent=2, ensure_ascii=False), encoding="utf-8")
-    await load_program(settings, str(file), read_file(file))
+    changed, *_ = await load_program(settings, str(file), read_file(file))
     step(console, 6, "A small shop", f"partner {partner.id} and its program, from {file}")
     tiers = ", ".join(
         f"{tier['name']} from {tier['minProgress']} EUR" for tier in document["tiers"]
@@ -101,12 +128,15 @@ async def _open(settings: Settings, partner: NewPartner, console: Console) -> No
         ("campaigns", ", ".join(each["name"] for each in document["campaigns"])),
         ("referrals", "who brings a friend, and the friend"),
         ("points", f"end after {document['redemption']['pointsExpiryPeriod']} days"),
+        ("coupons", ", ".join(f"{each.off} off for {each.points} points" for each in OFFERS)),
     ):
         console.print(f"      {what:<11}{text}", soft_wrap=True)
     step(
         console, 7, "A month",
         f"{len(NAMES)} customers; issuer and sweeper start with their clock four weeks back, and again each week",
     )  # fmt: skip
+    ids = (rule.id for rule in changed.after.redemption.rules)
+    return {offer: id_ for offer, id_ in zip(OFFERS, ids, strict=True) if id_ is not None}
 
 
 async def _stop_at(played: Month, week: Week) -> bool:
@@ -116,7 +146,7 @@ async def _stop_at(played: Month, week: Week) -> bool:
         update={"allow_test_clock": True, "clock_offset_seconds": offset.total_seconds()}
     )
     processes = played.servers.processes
-    names = (*BY_THE_CLOCK, *(("api",) if week.payments else ()))
+    names = (*BY_THE_CLOCK, *(("api",) if week.at_counter else ()))
     relay = () if processes.pid("relay") else ("relay",)
     await start_processes(played.servers, moved, (*names, *relay))
     is_decided = await while_alive(processes, _live(played, moved, week), (*names, "relay"))
@@ -127,20 +157,26 @@ async def _stop_at(played: Month, week: Week) -> bool:
 
 
 async def _live(played: Month, moved: Settings, week: Week) -> bool:
-    if week.payments:
+    """The counter first; then what is asked about coupons, so that their codes are known when orders are told of."""
+    if week.at_counter:
         log = played.servers.processes.state.path / "api.log"
-        await pay(announced_url(log, "api"), played.partner, week.payments)
-    await played.teller.tell(week, datetime.now(UTC) + played.settings.clock_offset)
-    return await everything_decided(played.connection, moved, played.news, played.teller.told)
+        await played.till.serve(announced_url(log, "api"), week.at_counter)
+    until = datetime.now(UTC) + moved.clock_offset
+    for part in (week.asked, week.bought):
+        await played.teller.tell(part, until)
+        if not await everything_decided(played.connection, moved, played.news, played.teller.told):
+            return False
+    return True
 
 
 async def _account(
     played: Month, reckoning: Reckoning, undecided: Sequence[str], seed: int, seconds: float
 ) -> MonthAccount:
-    partner_id = played.partner.id
+    partner_id = played.news.partner_id
     standing = await stands(played.connection, played.settings, partner_id, NAMES)
     decided = await decisions(played.connection, partner_id)
-    must, seen = reckoning.totals(), seen_by_all(played.news.counts, decided, standing)
+    off = await cents_off(played.connection, partner_id)
+    must, seen = reckoning.totals(), seen_by_all(played.news.counts, decided, off, standing)
     must_be = {name: must_stand(each) for name, each in reckoning.customers.items()}
     anna, brought = Counter(BROUGHT.values()).most_common(1)[0]
     return MonthAccount(
@@ -150,7 +186,11 @@ async def _account(
         must=must,
         seen=seen,
         problems=[*undecided, *disagreements(must, seen, must_be, standing)],
-        names={anna: f"who brought {brought} friends", RASA: "who owes points"},
+        names={
+            anna: f"who brought {brought} friends",
+            RASA: "who owes points",
+            OLGA: "who gave coupons back",
+        },
     )
 
 
@@ -165,13 +205,9 @@ def _words(told: int) -> str:
 def _line(heard: News, week: Week) -> str:
     """What the week brought, and what everything has come to."""
     kinds = Counter(type(each) for each in week.happenings)
-    happened = ", ".join(
-        f"{kinds[kind]} {word}"
-        for kind, word in ((Joins, "joined"), (Buys, "orders"), (GetsBack, "refunds"))
-        if kinds[kind]
-    )
+    happened = ", ".join(f"{kinds[kind]} {word}" for kind, word in KINDS if kinds[kind])
     counts = heard.counts
     return (
-        f"{_when(week):<13}{happened:<33}so far {counts[Line.EARNED]:,} points earned, {counts[Line.ENDED]:,} ended;"
+        f"{_when(week):<13}{happened:<45}so far {counts[Line.EARNED]:,} points earned, {counts[Line.ENDED]:,} ended;"
         f" {counts[Line.ROAST]} reached Roast, {counts[Line.ESPRESSO]} Espresso"
     )

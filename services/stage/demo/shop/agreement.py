@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from services.stage.demo.shop.arithmetic import Line
+from services.stage.demo.shop.lines import Line
 from services.stage.demo.shop.standing import DECIDED, Stands
 
 SHOWN_DIFFERENCES: Final = 5
@@ -39,10 +39,12 @@ class MonthAccount:
 
 
 def seen_by_all(
-    heard: Counter[Line], decided: Counter[str], standing: Mapping[str, Stands]
+    heard: Counter[Line], decided: Counter[str], off: int, standing: Mapping[str, Stands]
 ) -> Counter[Line]:
-    """Each line by who can tell: messages by subscribers, events by the decisions, what is left by the statements."""
+    """Each line by who can tell: messages by subscribers, events and cents off by the decisions, what is left by the
+    statements."""
     seen = Counter(heard)
+    seen[Line.OFF] = off
     for type_, line in DECIDED.items():
         seen[line] += decided[type_]
     for each in standing.values():

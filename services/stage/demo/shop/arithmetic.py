@@ -1,17 +1,28 @@
 """What must come of the month: the small shop's rules in a few lines of whole numbers, shared with nobody.
 
-Points are kept as lots: what one earning brought, on which day, and what is left of it. Money is cents.
+Points are kept as lots. Money is cents.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import assert_never
 
-from services.stage.demo.shop.month import Buys, GetsBack, Happening, Joins, Pays, Week
+from services.stage.demo.shop.coupons import Coupon, cents_off
+from services.stage.demo.shop.customers import Customer, Order
+from services.stage.demo.shop.happenings import (
+    Buys,
+    GetsBack,
+    Happening,
+    Joins,
+    Pays,
+    Redeems,
+    Undoes,
+    Week,
+)
+from services.stage.demo.shop.lines import REACHED, Line
+from services.stage.demo.shop.lots import Lot, amount, put_back, take
 from services.stage.demo.shop.program import (
     BIG_BASKET,
     BIG_BASKET_CENTS,
@@ -23,71 +34,8 @@ from services.stage.demo.shop.program import (
     POINTS_LAST_DAYS,
     TIERS,
     WELCOME,
+    WELCOME_OFF,
 )
-
-
-class Line(StrEnum):
-    """The lines of the table, in their order: what each counts over the month."""
-
-    JOINED = "customers joined"
-    ORDERS = "orders"
-    REFUNDS = "refunds and cancellations"
-    SPENT = "cents spent and not refunded"
-    EARNED = "points earned"
-    ENDED = "points ended"
-    PAID = "points paid at the counter"
-    TAKEN = "points taken back by refunds"
-    HELD = "points held in the end"
-    OWED = "points owed in the end"
-    BIG_BASKETS = "big baskets rewarded"
-    REVOKED = "rewards of big baskets taken back"
-    REFERRALS = "referrals rewarded"
-    ROAST = "customers who reached Roast"
-    ESPRESSO = "customers who reached Espresso"
-    FELL = "falls to a lower tier"
-    COUPONS = "coupons issued by the program"
-
-
-REACHED = {1: Line.ROAST, 2: Line.ESPRESSO}
-"""By the tier's place in `TIERS`."""
-
-
-@dataclass(slots=True)
-class Lot:
-    """What one earning brought on that day: `left` of it can be taken, `ended` was over before that."""
-
-    day: int
-    left: int
-    ended: int = 0
-
-
-@dataclass(slots=True, kw_only=True)
-class Order:
-    """`points` came by rate, in `lot`; `bonus` is the lot of the big basket's reward, if it was one."""
-
-    cents: int
-    points: int
-    lot: Lot | None
-    bonus: Lot | None
-    back: int = 0
-
-
-@dataclass(slots=True, kw_only=True)
-class Customer:
-    """`tier`: its place in `TIERS`. `reached`: those whose rewards were given, once for ever."""
-
-    brought_by: str | None
-    lots: list[Lot] = field(default_factory=list)
-    owed: int = 0
-    cents: int = 0
-    tier: int = 0
-    reached: set[int] = field(default_factory=set)
-    orders: dict[str, Order] = field(default_factory=dict)
-    friends: int = 0
-
-    @property
-    def points(self) -> int:
-        return sum(lot.left for lot in self.lots)
 
 
 @dataclass(slots=True)
@@ -121,35 +69,77 @@ class Reckoning:
                 self.counts[Line.JOINED] += 1
                 self.counts[Line.COUPONS] += 1
                 customer = self.customers[each.customer] = Customer(brought_by=each.brought_by)
+                customer.coupons[each.coupon] = Coupon(off=WELCOME_OFF)
                 self._earn(customer, WELCOME)
+            case Redeems():
+                self.counts[Line.REQUESTS] += not each.at_counter
+                self._redeem(self.customers[each.customer], each)
+            case Undoes():
+                self._undo(self.customers[each.customer], each)
             case Buys():
                 self.counts[Line.ORDERS] += 1
                 self._buy(self.customers[each.customer], each)
             case GetsBack():
                 self.counts[Line.REFUNDS] += 1
-                customer = self.customers[each.customer]
-                self._give_back(customer, customer.orders[each.order], each.cents)
+                self._give_back(self.customers[each.customer], each)
             case Pays():
                 self.counts[Line.PAID] += each.points
-                _take(self.customers[each.customer].lots, each.points)
+                take(self.customers[each.customer].lots, each.points)
             case _:
                 assert_never(each)
 
+    def _redeem(self, customer: Customer, it: Redeems) -> None:
+        """Points into a coupon, all or nothing; one that was given back is not held against its offer's number."""
+        offer = it.offer
+        held = sum(one.offer is offer and not one.is_undone for one in customer.coupons.values())
+        if (offer.each is not None and held >= offer.each) or customer.points < offer.points:
+            self.counts[Line.REFUSED] += 1
+            return
+        takes = take(customer.lots, offer.points)
+        customer.coupons[it.coupon] = Coupon(off=offer.off, offer=offer, takes=takes)
+        self.counts.update({Line.COUPONS: 1, Line.BOUGHT: 1, Line.REDEEMED: offer.points})
+
+    def _undo(self, customer: Customer, it: Undoes) -> None:
+        """A coupon becomes points again where they came from: what is owed is paid of them, what is over ends."""
+        coupon = customer.coupons.get(it.coupon)
+        if coupon is None:
+            return  # nobody can ask for what there is not
+        self.counts[Line.REQUESTS] += not it.at_counter
+        if not coupon.is_open or coupon.offer is None:
+            return
+        coupon.is_undone = True
+        put_back(coupon.takes)
+        self.counts.update({Line.UNDONE: 1, Line.RESTORED: amount(coupon.takes)})
+        paid = amount(take([lot for lot, _ in coupon.takes], customer.owed))
+        self.counts[Line.TAKEN] += paid
+        customer.owed -= paid
+        self._end(customer)
+
+    def _off(self, customer: Customer, it: Buys) -> int:
+        """What the coupon takes off: nothing if it is not there, was used or given back, or the order is too small."""
+        coupon = customer.coupons.get(it.coupon or "")
+        if coupon is None or not coupon.is_open or it.cents < coupon.off.from_cents:
+            return 0
+        coupon.used_by = it.order
+        cents = cents_off(coupon.off, it.cents)
+        self.counts.update({Line.USED: 1, Line.OFF: cents})
+        return cents
+
     def _buy(self, customer: Customer, it: Buys) -> None:
-        """By the rate of the tier that the customer is in before the order."""
-        points = 0
-        if it.cents >= LEAST_CENTS:
+        """What is paid earns by the rate of the tier that the customer was in before; a basket is big by its goods."""
+        paid, points = it.cents - self._off(customer, it), 0
+        if paid >= LEAST_CENTS:
             doubled = 2 if it.beans else 1
-            points = it.cents * TIERS[customer.tier].points * doubled // LEAST_CENTS
+            points = paid * TIERS[customer.tier].points * doubled // LEAST_CENTS
         is_big = it.cents >= BIG_BASKET_CENTS
         customer.orders[it.order] = Order(
-            cents=it.cents,
+            cents=paid,
             points=points,
             lot=self._earn(customer, points),
             bonus=self._earn(customer, BIG_BASKET) if is_big else None,
         )
         self.counts[Line.BIG_BASKETS] += is_big
-        customer.cents += it.cents
+        customer.cents += paid
         if customer.brought_by is not None and len(customer.orders) == 1:
             self._earn(customer, FOR_BEING_BROUGHT)
             self._thank(self.customers[customer.brought_by])
@@ -162,19 +152,29 @@ class Reckoning:
         is_extra = customer.friends % FRIENDS_FOR_EXTRA == 0
         self._earn(customer, FOR_A_FRIEND + (EXTRA if is_extra else 0))
 
-    def _give_back(self, customer: Customer, order: Order, cents: int | None) -> None:
-        """`cents` in all so far, of which what is new counts; None: the whole order."""
-        back = order.cents if cents is None else max(order.back, cents)
+    def _give_back(self, customer: Customer, it: GetsBack) -> None:
+        """So many cents in all so far, of which what is new counts, at most what was paid; None: the whole order."""
+        order = customer.orders[it.order]
+        back = order.cents if it.cents is None else max(order.back, min(it.cents, order.cents))
         if back == order.back:
             return
         points = order.points * back // order.cents - order.points * order.back // order.cents
         customer.cents -= back - order.back
         order.back = back
         self._take_back(customer, order.lot, points)
-        if back == order.cents and order.bonus is not None:
+        if back == order.cents:
+            self._undo_order(customer, order, it.order)
+        self._settle_tier(customer)
+
+    def _undo_order(self, customer: Customer, order: Order, name: str) -> None:
+        """All of it is refunded: its big basket is none, and the coupon that it used can be used again."""
+        if order.bonus is not None:
             self.counts[Line.REVOKED] += 1
             self._take_back(customer, order.bonus, BIG_BASKET)
-        self._settle_tier(customer)
+        for coupon in customer.coupons.values():
+            if coupon.used_by == name:
+                coupon.used_by = None
+                self.counts[Line.REINSTATED] += 1
 
     def _settle_tier(self, customer: Customer) -> None:
         """Last of all: up and down at once, and what is reached for the first time is rewarded."""
@@ -203,10 +203,10 @@ class Reckoning:
         """From what the order itself brought, where what has ended is gone anyway; then elsewhere; the rest is owed."""
         if own is None:
             return
-        left = points - _take([own], points)
+        left = points - amount(take([own], points))
         gone = min(own.ended, left)
         own.ended -= gone
-        owed = left - gone - _take(customer.lots, left - gone)
+        owed = left - gone - amount(take(customer.lots, left - gone))
         self.counts[Line.TAKEN] += points - gone - owed
         customer.owed += owed
 
@@ -215,13 +215,3 @@ class Reckoning:
             if lot.left and self._day >= lot.day + POINTS_LAST_DAYS:
                 self.counts[Line.ENDED] += lot.left
                 lot.ended, lot.left = lot.ended + lot.left, 0
-
-
-def _take(lots: Sequence[Lot], points: int) -> int:
-    """How many of these points there are, the oldest first: they are taken."""
-    left = points
-    for lot in lots:
-        part = min(lot.left, left)
-        lot.left -= part
-        left -= part
-    return points - left

@@ -12,25 +12,35 @@ import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas.events import types
-from schemas.topics import COUPON_ISSUED, FOLLOW_UPS, PROGRAM_EVENTS
+from schemas.topics import COUPON_ISSUED, COUPON_LIFECYCLE, FOLLOW_UPS, PROGRAM_EVENTS
 from services.adapters.records import bounds_of, partitions_of, read_parts, side_reader
 from services.runtime.settings import Settings
-from services.stage.demo.shop.arithmetic import REACHED, Line
+from services.stage.demo.shop.lines import REACHED, Line
 
+TOPICS: Final = (COUPON_ISSUED, COUPON_LIFECYCLE, FOLLOW_UPS, PROGRAM_EVENTS)
 TYPE: Final = "ce_type"
 POINTS: Final = {
     "points.earned": Line.EARNED,
     "points.expired": Line.ENDED,
     "points.spent": Line.PAID,
     "points.reversed": Line.TAKEN,
+    "points.restored": Line.RESTORED,
 }
-assert POINTS.keys() <= set(types.POINTS)
+assert POINTS.keys() == set(types.POINTS)
+COUPONS: Final = {"coupon.redeemed": Line.USED, "coupon.reinstated": Line.REINSTATED}
+assert COUPONS.keys() <= set(types.COUPON_LIFECYCLE)
+REDEMPTION, UNDONE = "redemption", "redemption_undone"
+"""The source of what is redeemed for points, and why its coupon is cancelled."""
 BIG_BASKET_TYPE: Final = "EventBased"
 
 
 @dataclass(slots=True, kw_only=True)
 class News:
-    """Everything of one partner since the beginning. `follow_ups` are what the service has told itself."""
+    """Everything of one partner since the beginning. `follow_ups` are what the service has told itself.
+
+    A coupon goes by the name that the shop gave it beforehand: it is the one that the event of that id led to, or that
+    the till was answered with.
+    """
 
     partner_id: int
     reader: AIOKafkaConsumer
@@ -40,6 +50,29 @@ class News:
     follow_ups: int = 0
     _reached: set[tuple[str, int]] = field(default_factory=set)
     _big_basket: int | None = None
+    _names: dict[str, str] = field(default_factory=dict)
+    _coupons: dict[str, str] = field(default_factory=dict)
+    _codes: dict[str, str] = field(default_factory=dict)
+
+    def expect(self, name: str, event_id: str) -> None:
+        """What this event leads to goes by that name."""
+        self._names[event_id] = name
+
+    def named(self, name: str, coupon_id: str) -> None:
+        """So this coupon is called."""
+        self._coupons[name] = coupon_id
+
+    def shown(self, coupon_id: str, code: str) -> None:
+        """This is what its customer shows."""
+        self._codes[coupon_id] = code
+
+    def coupon_of(self, name: str) -> str | None:
+        """The coupon's id; None: there is none so far."""
+        return self._coupons.get(name)
+
+    def code_of(self, name: str | None) -> str | None:
+        """What its customer shows; None: there is no such coupon so far."""
+        return self._codes.get(self._coupons.get(name or "", ""))
 
     async def read(self) -> None:
         """On to where the topics end now; waits for what is on its way to be committed."""
@@ -54,12 +87,23 @@ class News:
 
     def hear(self, type_: str, data: Mapping[str, Any]) -> None:
         """One message of this partner's."""
+        is_redemption = data["source"]["kind"] == REDEMPTION if "source" in data else False
         if type_ in POINTS:
-            self.counts[POINTS[type_]] += data["points"]
+            is_bought = type_ == "points.spent" and is_redemption
+            self.counts[Line.REDEEMED if is_bought else POINTS[type_]] += data["points"]
+            return
+        if type_ in COUPONS:
+            self.counts[COUPONS[type_]] += 1
             return
         match type_:
             case types.COUPON_ISSUED:
                 self.counts[Line.COUPONS] += 1
+                self.counts[Line.BOUGHT] += is_redemption
+                self._issued(data)
+            case types.REWARD_DECLINED:
+                self.counts[Line.REFUSED] += is_redemption
+            case "coupon.cancelled" if data["reason"] == UNDONE:
+                self.counts[Line.UNDONE] += 1
             case types.REFERRAL_COMPLETED:
                 self.follow_ups += 1
             case types.REFERRAL_REWARDED:
@@ -74,6 +118,12 @@ class News:
             case _:
                 pass
 
+    def _issued(self, data: Mapping[str, Any]) -> None:
+        self.shown(data["coupon_id"], data["code"])
+        name = self._names.get(data["cause"]["id"])
+        if name is not None:
+            self.named(name, data["coupon_id"])
+
     def _moved(self, customer_id: str, before: int, after: int) -> None:
         """A tier counts once for each customer; who rises by two has reached both."""
         self.counts[Line.FELL] += after < before
@@ -86,7 +136,7 @@ class News:
 @asynccontextmanager
 async def news(settings: Settings, partner_id: int) -> AsyncIterator[News]:
     """A subscriber that stands at the end of what is published. An end is also told where a transaction is open."""
-    topics = [settings.topic(name) for name in (COUPON_ISSUED, FOLLOW_UPS, PROGRAM_EVENTS)]
+    topics = [settings.topic(name) for name in TOPICS]
     partitions = await partitions_of(settings, topics)
     async with (
         side_reader(settings) as reader,

@@ -9,6 +9,7 @@ PARTNER: Final = "Demo Roastery"
 TIME_ZONE: Final = "Europe/Vilnius"
 POINTS_LAST_DAYS: Final = 10
 """Short, so that a month sees points end: what one week brings is over two weeks later."""
+COUPONS_LAST_DAYS: Final = 60
 LEAST_CENTS: Final = 1_000
 """Of an order that earns points by rate."""
 WELCOME: Final = 50
@@ -20,6 +21,8 @@ FOR_A_FRIEND: Final = 200
 FOR_BEING_BROUGHT: Final = 50
 FRIENDS_FOR_EXTRA: Final = 3
 EXTRA: Final = 500
+REGULARS: Final = "regulars"
+"""The group of coupons of which everybody may hold so many as their offer says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +41,36 @@ TIERS: Final = (
     Tier(name="Roast", from_cents=10_000, points=15, entry=150),
     Tier(name="Espresso", from_cents=30_000, points=20, entry=300, coupon=True),
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Off:
+    """What a coupon takes off an order from so many cents on: a share, at most so much, or an amount."""
+
+    percent: int = 0
+    cents: int = 0
+    at_most: int | None = None
+    from_cents: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.percent} %" if self.percent else f"{self.cents // 100} EUR"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """So many points for a coupon. `each`: how many of it one customer may have, None any number."""
+
+    prefix: str
+    points: int
+    off: Off
+    each: int | None = None
+
+
+WELCOME_OFF: Final = Off(percent=10)
+FIVE_OFF: Final = Offer(prefix="FIVE", points=150, off=Off(cents=500, from_cents=2_000))
+TENTH_OFF: Final = Offer(prefix="TENTH", points=75, off=Off(percent=10, at_most=400), each=1)
+OFFERS: Final = (FIVE_OFF, TENTH_OFF)
+"""In the order of the rules in the file."""
 
 
 def program_file(partner_id: int) -> dict[str, Any]:
@@ -66,15 +99,35 @@ def program_file(partner_id: int) -> dict[str, Any]:
             "defaultCashbackRule": _rule(TIERS[0]),
             "tierCashbackRules": [{"tierName": tier.name, **_rule(tier)} for tier in TIERS[1:]],
         },
-        "redemption": {"pointsExpiryPeriod": POINTS_LAST_DAYS},
+        "redemption": {
+            "pointsExpiryPeriod": POINTS_LAST_DAYS,
+            "rules": [_redemption(offer) for offer in OFFERS],
+        },
+        "couponGroups": [
+            {"handle": REGULARS, "title": "For regulars", "maxPerCustomer": TENTH_OFF.each}
+        ],
     }
+
+
+def _redemption(offer: Offer) -> dict[str, Any]:
+    off = offer.off
+    options = {"expiryAfter": COUPONS_LAST_DAYS, "couponPrefix": offer.prefix}
+    coupon: dict[str, Any] = {"discountValue": off.percent or off.cents // 100, "options": options}
+    if off.from_cents:
+        coupon["minOrderValue"] = off.from_cents // 100
+    if off.at_most is not None:
+        options["capping"] = off.at_most // 100
+    if offer.each is not None:
+        coupon["group"] = {"handle": REGULARS}
+    type_ = "percentage_discount_settings" if off.percent else "fixed_rate_settings"
+    return {"pointsToRedeem": offer.points, "ruleType": type_, "coupon": coupon}
 
 
 def _campaigns() -> list[dict[str, Any]]:
     welcome = {
         "couponType": "Fixed Percentage",
-        "discountValue": 10,
-        "options": {"expiryAfter": 60, "couponPrefix": "HELLO"},
+        "discountValue": WELCOME_OFF.percent,
+        "options": {"expiryAfter": COUPONS_LAST_DAYS, "couponPrefix": "HELLO"},
     }
     is_big = {
         "name": "total",

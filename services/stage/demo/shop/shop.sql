@@ -9,3 +9,9 @@ SELECT event_type, count(*) AS decisions FROM decisions WHERE partner_id = $1 GR
 SELECT (SELECT count(*) FROM outbox WHERE refused IS NULL) AS queued,
        (SELECT count(*) FROM lots
         WHERE partner_id = $1 AND remaining > 0 AND expires_at <= clock_timestamp() + $2::interval) AS over;
+
+-- name: taken_off
+-- What coupons took off orders in all, in the program's currency.
+SELECT coalesce(sum((discount ->> 'amount')::numeric), 0)
+FROM decisions, jsonb_array_elements(program -> 'discounts') AS discount
+WHERE partner_id = $1;

@@ -17,7 +17,8 @@ from services.insight.statement.statement import statement
 from services.insight.statement.stored import read_customer
 from services.runtime.settings import Settings
 from services.stage.demo.reconciliation import POLL_SECONDS, STANDSTILL_SECONDS
-from services.stage.demo.shop.arithmetic import Customer, Line
+from services.stage.demo.shop.customers import Customer
+from services.stage.demo.shop.lines import Line
 from services.stage.demo.shop.news import News
 from services.stage.demo.shop.program import TIERS
 
@@ -27,6 +28,8 @@ DECIDED: Final = {
     types.ORDER_PLACED: Line.ORDERS,
     types.ORDER_REFUNDED: Line.REFUNDS,
     types.ORDER_CANCELLED: Line.REFUNDS,
+    types.POINTS_REDEEM_REQUESTED: Line.REQUESTS,
+    types.POINTS_UNDO_REQUESTED: Line.REQUESTS,
 }
 """What the shop tells over Kafka, by the line that counts it."""
 
@@ -86,6 +89,12 @@ async def decisions(connection: asyncpg.Connection, partner_id: int) -> Counter[
     """How many there are by the type of event."""
     rows = await connection.fetch(_SQL["decided"], partner_id)
     return Counter({row["event_type"]: row["decisions"] for row in rows})
+
+
+async def cents_off(connection: asyncpg.Connection, partner_id: int) -> int:
+    """What coupons took off orders, as their decisions say."""
+    euros = await connection.fetchval(_SQL["taken_off"], partner_id)
+    return int(euros * 100)
 
 
 async def stands(

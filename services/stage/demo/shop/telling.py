@@ -1,11 +1,10 @@
-"""How the service hears of the month: from the shop's own systems over Kafka, and from its till over HTTP."""
+"""How the service hears of the month from the shop's own systems, over Kafka."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import urllib.error
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,49 +12,70 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
 
-from schemas.events.types import CUSTOMER_CREATED, ORDER_CANCELLED, ORDER_PLACED, ORDER_REFUNDED
+from schemas.events.types import (
+    CUSTOMER_CREATED,
+    ORDER_CANCELLED,
+    ORDER_PLACED,
+    ORDER_REFUNDED,
+    POINTS_REDEEM_REQUESTED,
+    POINTS_UNDO_REQUESTED,
+)
 from schemas.topics import CUSTOMERS, ORDERS
 from services.adapters.kafka import client_options
-from services.adapters.postgres.partners import NewPartner
 from services.runtime.settings import Settings
-from services.runtime.web import open_url
-from services.stage.demo.shop.month import WEEK_DAYS, Buys, GetsBack, Happening, Joins, Pays, Week
-from services.stage.demo.shop.program import WHOLE_BEANS
-from services.terminal.output import CommandError
+from services.stage.demo.shop.happenings import (
+    Buys,
+    GetsBack,
+    Happening,
+    Joins,
+    Redeems,
+    Undoes,
+)
+from services.stage.demo.shop.month import WEEK_DAYS
+from services.stage.demo.shop.news import News
+from services.stage.demo.shop.program import WHOLE_BEANS, Offer
 
 SOURCE: Final = "/demo/roastery"
-MANUAL: Final = "/api/v4/integrations/transactions/manual"
-ANSWER_SECONDS: Final = 20.0
 
 
 @dataclass(slots=True, kw_only=True)
 class Teller:
-    """Puts events onto their topics. `prefix` begins their ids; `told` counts them."""
+    """Puts events onto their topics. `rules`: the rule of each offer; what is known of coupons is looked up in `news`.
+
+    `prefix` begins the events' ids; `told` counts them.
+    """
 
     producer: AIOKafkaProducer
     settings: Settings
-    partner: NewPartner
+    partner_id: int
+    rules: Mapping[Offer, int]
+    news: News
     prefix: str
     told: int = 0
 
-    async def tell(self, week: Week, now: datetime) -> None:
-        """What has happened in the week that ends so many days before `now`, and wait for the acknowledgements."""
-        events = [each for each in week.happenings if not isinstance(each, Pays)]
-        end = now - timedelta(days=week.days_ago)
+    async def tell(self, happenings: Sequence[Happening], until: datetime) -> None:
+        """What has happened in the week up to then, and wait for the acknowledgements. Nobody asks for what is not."""
+        events = [each for each in happenings if self._can_be_asked(each)]
         step = timedelta(days=WEEK_DAYS) / (len(events) + 1)
         waiting = []
         for number, each in enumerate(events):
-            waiting.append(await self._send(each, end - (len(events) - number) * step))
+            waiting.append(await self._send(each, until - (len(events) - number) * step))
             self.told += 1
         for future in waiting:
             await future
 
+    def _can_be_asked(self, each: Happening) -> bool:
+        return not isinstance(each, Undoes) or self.news.coupon_of(each.coupon) is not None
+
     async def _send(self, each: Happening, at: datetime) -> asyncio.Future[object]:
-        topic, type_, details = event(each)
-        data = {"partner_id": self.partner.id, "customer_id": each.customer, **details}
+        topic, type_, details = event(each, self.rules, self.news)
+        data = {"partner_id": self.partner_id, "customer_id": each.customer, **details}
+        id_ = f"{self.prefix}{self.told:04}"
+        if isinstance(each, Joins | Redeems):
+            self.news.expect(each.coupon, id_)
         attributes = {
             "specversion": "1.0",
-            "id": f"{self.prefix}{self.told:04}",
+            "id": id_,
             "source": SOURCE,
             "type": type_,
             "time": at.isoformat(),
@@ -71,25 +91,42 @@ class Teller:
 
 
 @asynccontextmanager
-async def teller(settings: Settings, partner: NewPartner, prefix: str) -> AsyncIterator[Teller]:
+async def teller(
+    settings: Settings, partner_id: int, rules: Mapping[Offer, int], news: News, prefix: str
+) -> AsyncIterator[Teller]:
     """A connected one."""
     producer = AIOKafkaProducer(
         **client_options(settings), client_id="demo-shop", enable_idempotence=True
     )
     try:
         await producer.start()
-        yield Teller(producer=producer, settings=settings, partner=partner, prefix=prefix)
+        yield Teller(
+            producer=producer,
+            settings=settings,
+            partner_id=partner_id,
+            rules=rules,
+            news=news,
+            prefix=prefix,
+        )
     finally:
         await producer.stop()
 
 
-def event(each: Happening) -> tuple[str, str, dict[str, Any]]:
+def event(
+    each: Happening, rules: Mapping[Offer, int], news: News
+) -> tuple[str, str, dict[str, Any]]:
     """Topic, type and what its data say beside partner and customer."""
     match each:
         case Joins():
             return CUSTOMERS, CUSTOMER_CREATED, {"referred_by": each.brought_by}
+        case Redeems():
+            return CUSTOMERS, POINTS_REDEEM_REQUESTED, {"rule_id": rules[each.offer]}
+        case Undoes():
+            return CUSTOMERS, POINTS_UNDO_REQUESTED, {"coupon_id": news.coupon_of(each.coupon)}
         case Buys():
-            return ORDERS, ORDER_PLACED, {"order_id": each.order, **_basket(each)}
+            code = news.code_of(each.coupon)
+            codes = {"coupon_codes": [code]} if code is not None else {}
+            return ORDERS, ORDER_PLACED, {"order_id": each.order, **_basket(each), **codes}
         case GetsBack(cents=None):
             return ORDERS, ORDER_CANCELLED, {"order_id": each.order}
         case GetsBack(cents=int(cents)):
@@ -111,28 +148,3 @@ def _basket(it: Buys) -> dict[str, Any]:
 def euros(cents: int) -> str:
     """Exactly, as a text."""
     return f"{cents // 100}.{cents % 100:02}"
-
-
-async def pay(api: str, partner: NewPartner, payments: Sequence[Pays]) -> None:
-    """Take the points of these payments off, one after the other. Raises CommandError, one line."""
-    for each in payments:
-        body = {"customerId": each.customer, "transactionId": each.receipt, "points": -each.points}
-        await asyncio.to_thread(_post, api + MANUAL, partner, {**body, "reason": "at the counter"})
-
-
-def _post(url: str, partner: NewPartner, body: dict[str, Any]) -> None:
-    headers = {
-        "apiKey": partner.api_key,
-        "secretKey": partner.secret_key,
-        "Content-Type": "application/json",
-    }
-    sent = json.dumps(body).encode()
-    try:
-        with open_url(url, timeout_seconds=ANSWER_SECONDS, data=sent, headers=headers):
-            pass
-    except urllib.error.HTTPError as error:
-        with error:
-            said = error.read(500).decode(errors="replace")
-        raise CommandError(f"the till could not tell of a payment: {said}") from None
-    except OSError as error:
-        raise CommandError(f"the till could not tell of a payment: {error}") from None
