@@ -59,6 +59,7 @@ class Sending:
     _under_way: set[asyncio.Task[None]] = field(default_factory=set)
     _ended: list[Ended] = field(default_factory=list)
     _some_ended: asyncio.Event = field(default_factory=asyncio.Event)
+    _is_writing: asyncio.Lock = field(default_factory=asyncio.Lock)
     _failure: asyncio.Future[None] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -181,12 +182,13 @@ class Sending:
             await self._write_ended()
 
     async def _write_ended(self) -> None:
-        """All there is, and have what follows begun."""
-        while self._ended:
-            self._some_ended.clear()
-            some, self._ended = (
-                self._ended[:WRITTEN_TOGETHER],
-                self._ended[WRITTEN_TOGETHER:],
-            )
-            await write(self.writing, some, self.settings, self.secrets)
-            self.turn.wake.set()
+        """All there is, and have what follows begun. Who stops waits for who is at it: they share a connection."""
+        async with self._is_writing:
+            while self._ended:
+                self._some_ended.clear()
+                some, self._ended = (
+                    self._ended[:WRITTEN_TOGETHER],
+                    self._ended[WRITTEN_TOGETHER:],
+                )
+                await write(self.writing, some, self.settings, self.secrets)
+                self.turn.wake.set()
