@@ -16,9 +16,7 @@ from schemas.topics import GAME_COMPLETED
 from services.adapters.postgres.pool import connect
 from services.adapters.postgres.queries import queries
 from services.domain.coupons.codes import display
-from services.domain.coupons.effects import DeclineReason
-from services.domain.decision import OrderReason
-from services.insight.explain.wording import REASONS, rule_in_words
+from services.insight.explain.wording import rule_in_words
 from services.runtime.settings import PREFIX, Settings
 from tests.stand.commands import Command, CommandOn, Process
 from tests.stand.feed import ends
@@ -259,11 +257,6 @@ def nodes(plan: str) -> Iterator[dict[str, Any]]:
         node = waiting.pop()
         yield node
         waiting += node.get("Plans", [])
-
-
-def test_every_reason_has_words() -> None:
-    """A reason that is added gets a sentence as well."""
-    assert set(REASONS) == {*DeclineReason, *OrderReason}
 
 
 def test_rule_is_told_in_words() -> None:
