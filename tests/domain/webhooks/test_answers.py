@@ -16,7 +16,12 @@ from services.domain.webhooks.answers import (
     Outcome,
     verdict,
 )
-from services.domain.webhooks.schedule import RETRY_SECONDS, pause_after, seconds_asked_for
+from services.domain.webhooks.schedule import (
+    RETRY_SECONDS,
+    pause_after,
+    schedule_of,
+    seconds_asked_for,
+)
 
 _E = AttemptError
 
@@ -157,3 +162,17 @@ def test_who_asks_for_time_gets_it_within_reason(
 def test_retry_after_is_seconds_or_an_instant(text: str | None, seconds: float | None) -> None:
     """And nothing where it is neither."""
     assert seconds_asked_for(text, datetime(2026, 11, 28, 12, tzinfo=UTC)) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "1,5", "0,-5", "0,5.5", "0,x", "0,,5", "0,99999999"])
+def test_schedule_that_is_none_is_refused(text: str) -> None:
+    """Whole seconds, the first of them 0."""
+    with pytest.raises(ValueError, match="whole seconds"):
+        schedule_of(text)
+
+
+def test_schedule_is_as_long_as_its_numbers() -> None:
+    """A single 0 is one attempt; what is a schedule already stays."""
+    assert schedule_of("0, 5,30") == (0, 5, 30)
+    assert schedule_of("0") == (0,)
+    assert schedule_of(RETRY_SECONDS) is RETRY_SECONDS
