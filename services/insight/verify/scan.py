@@ -29,7 +29,7 @@ SQL = queries("verify", __package__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Violation:
-    """One broken invariant: `I1` … `I8`, `P1` … `P11`, and a line that names the rows or records."""
+    """One broken invariant: `I1` … `I8`, `P1` … `P12`, and a line that names the rows or records."""
 
     invariant: str
     detail: str
