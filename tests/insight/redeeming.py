@@ -88,6 +88,11 @@ class Act:
 Poll = tuple[timedelta, Sequence[Act]]
 
 
+def at_once(*acts: Act) -> list[Poll]:
+    """One poll for each."""
+    return [(timedelta(minutes=7), [act]) for act in acts]
+
+
 def a_month(dice: random.Random, *, with_staff: bool, polls: int = 24) -> list[Poll]:
     """Polls of acts; a coupon is named in a later poll than the one in which it may have been redeemed."""
     known: list[tuple[str, str]] = []

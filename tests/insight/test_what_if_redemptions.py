@@ -5,22 +5,18 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from copy import deepcopy
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from schemas.topics import CUSTOMERS, ORDERS
 from services.adapters.kafka import client_options
 from services.adapters.records import bounds_of, partitions_of, side_reader
-from services.adapters.redis_locks import CustomerLocks
 from services.domain.coupons.coupon import Step
-from services.issuer.pipeline import Pipeline
 from services.runtime.settings import Settings
-from tests.insight.redeeming import PROGRAM, REDEMPTION, Act, Poll, Redeeming, a_month
+from tests.insight.redeeming import PROGRAM, REDEMPTION, Act, Redeeming, a_month, at_once
 from tests.insight.shop import OTHER_CASHBACK, Shop, tried
 from tests.insight.test_what_if_program import ends_of
 from tests.stand.commands import CommandOn
@@ -34,17 +30,9 @@ DONE = {
 
 
 @pytest.fixture
-async def shop(
-    topics: Settings,
-    database: asyncpg.Connection,
-    pool: asyncpg.Pool,
-    locks: CustomerLocks,
-    pipeline: Pipeline,
-    partner_id: int,
-) -> Redeeming:
-    shop = Redeeming(shop=Shop(topics, database, pipeline, partner_id), pool=pool, locks=locks)
-    await shop.set(**PROGRAM)
-    return shop
+async def shop(redeeming: Redeeming) -> Redeeming:
+    await redeeming.set(**PROGRAM)
+    return redeeming
 
 
 def with_ids(section: dict[str, Any], rules: Sequence[int]) -> dict[str, Any]:
@@ -154,11 +142,6 @@ async def test_redemptions_that_the_topic_has_no_more_are_decided_again(
     cheaper = with_ids(dearer()["redemption"], shop.rules)
     report = await tried(couponry_on(shop.settings), shop.shop, tmp_path, redemption=cheaper)
     assert report["totals"]["differing"]
-
-
-def at_once(*acts: Act) -> list[Poll]:
-    """One poll for each."""
-    return [(timedelta(minutes=7), [act]) for act in acts]
 
 
 @pytest.mark.parametrize("by", ["order.placed", Step.REDEEMED])

@@ -13,6 +13,7 @@ from typing import Any
 import asyncpg
 import orjson
 
+from schemas.events.types import POINTS_REDEEM_REQUESTED
 from schemas.topics import FOLLOW_UPS, PROGRAM_EVENTS
 from services.adapters.postgres import points
 from services.adapters.postgres.dead_letters import position_of
@@ -86,7 +87,7 @@ async def gather(connection: Connection, settings: Settings, known: Sequence[Kno
         _SQL["still_queued"],
         [*keys, *ends],
         letters,
-        [str(row["event_key"]) for row in by_program],
+        [str(row["event_key"]) for row in decisions if _may_be_told(row)],
     )
     return Gathered(
         rules=await _rules(connection, [*decisions, *coupons]),
@@ -116,6 +117,13 @@ async def gather(connection: Connection, settings: Settings, known: Sequence[Kno
             ),
         ),
     )  # fmt: skip
+
+
+def _may_be_told(decision: Row) -> bool:
+    """In events of the program: a request for a coupon is answered there, by a partner without a program too."""
+    return (
+        decision["program_version"] is not None or decision["event_type"] == POINTS_REDEEM_REQUESTED
+    )
 
 
 def _ends(
