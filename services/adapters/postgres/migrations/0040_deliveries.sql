@@ -6,10 +6,10 @@
 -- all there were, `tries` those since it was queued last, by which the schedule goes; `was_sent`: the partner's system may
 -- know of it. `delivered_at`: the first time; what is sent again afterwards and fails is delivered all the same.
 CREATE TABLE deliveries (
-    coupon_id    uuid NOT NULL REFERENCES coupons,
+    coupon_id    uuid NOT NULL,
     kind         text NOT NULL CONSTRAINT what_is_told_of_a_coupon CHECK (kind IN ('issued', 'cancelled')),
     partner_id   bigint NOT NULL,
-    customer_no  bigint NOT NULL REFERENCES customers (customer_no),
+    customer_no  bigint NOT NULL,
     at           timestamptz NOT NULL,
     number       bigint GENERATED ALWAYS AS IDENTITY,
     type         text NOT NULL,
