@@ -71,7 +71,7 @@ async def decide_again(
     spools = Spools(directory)
     try:
         ends = Ends(connection, share, at)
-        world = World(known=await known_of(connection, share))
+        world = World(known=await known_of(connection, share, programs.capped_groups()))
         again = _Again(connection, share.partner_id, programs, spools, world, ends)
         async for batch in history(connection, share):
             await again.take(batch)

@@ -51,6 +51,11 @@ class Programs:
             self._made[number] = self._compiled(await self._stored(number), number)
         return self._made[number]
 
+    def capped_groups(self) -> set[str]:
+        """Handles of groups that have a cap in the program that is tried."""
+        groups = self.changed.changes.get("couponGroups") or ()
+        return {each["handle"] for each in groups if each.get("maxTotal") is not None}
+
     async def _stored(self, version: int) -> StoredProgram:
         if version == self.changed.now.version:
             return self.changed.now

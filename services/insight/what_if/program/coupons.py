@@ -63,7 +63,12 @@ class SameCoupons:
 
     def _begin(self, kept: Kept, grant: GrantCoupon, same: Stepped) -> None:
         recorded_id = str(same.coupon_id)
-        coupon = replace(held.granted(grant), code=same.code)
+        coupon = replace(
+            held.granted(grant),
+            code=same.code,
+            code_prefix=same.code_prefix,
+            external_code=same.external_code,
+        )
         kept.coupons = {**(kept.coupons or {}), coupon.id: coupon}
         self._ours[recorded_id] = coupon.id
         if same.coupon_id in self.known.by_staff:
@@ -76,6 +81,7 @@ class SameCoupons:
         assert kept.coupons is not None
         for change in _steps(kept.coupons[coupon_id], step):
             _take(kept, change)
+            kept.count_groups((change,))
 
 
 def _take(kept: Kept, change: ChangeCoupon) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, NamedTuple
@@ -18,6 +18,7 @@ from services.domain.coupons.coupon import Step
 from services.domain.program import Game
 from services.domain.terms import Terms
 from services.insight.what_if.program.families import Share
+from services.insight.what_if.program.groups import Groups, groups_of
 
 BATCH_ROWS = 5_000
 
@@ -44,12 +45,14 @@ class Happened(NamedTuple):
 
 
 class Stepped(NamedTuple):
-    """A coupon that something was done with: what it was granted for, its terms and code."""
+    """A coupon that something was done with: what it was granted for, its terms and codes."""
 
     coupon_id: Any
     source: tuple[str, str]
     terms: Terms
     code: str
+    code_prefix: str
+    external_code: str | None
 
 
 class Taken(NamedTuple):
@@ -72,9 +75,10 @@ class Known:
     referrers: Mapping[str, int]
     coupons: Mapping[Any, Sequence[Stepped]]
     by_staff: Mapping[Any, Sequence[Taken]]
+    groups: Groups = field(default_factory=Groups)
 
 
-async def known_of(connection: Connection, share: Share) -> Known:
+async def known_of(connection: Connection, share: Share, capped: Iterable[str]) -> Known:
     """What the world must know before it begins."""
     coupons: dict[Any, list[Stepped]] = {}
     terms: dict[str, Terms] = {}  # each once, for coupons are alike
@@ -83,7 +87,14 @@ async def known_of(connection: Connection, share: Share) -> Known:
         if stored not in terms:
             terms[stored] = terms_from(orjson.loads(stored))
         coupons.setdefault(row["event_key"], []).append(
-            Stepped(row["id"], (row["source_kind"], row["source_id"]), terms[stored], row["code"])
+            Stepped(
+                row["id"],
+                (row["source_kind"], row["source_id"]),
+                terms[stored],
+                row["code"],
+                row["code_prefix"],
+                row["external_code"],
+            )
         )
     by_staff: dict[Any, list[Taken]] = {}
     for row in await connection.fetch(_SQL["steps_of_staff"], *share.place):
@@ -96,6 +107,7 @@ async def known_of(connection: Connection, share: Share) -> Known:
         referrers={row["customer_id"]: row["customer_no"] for row in referrers},
         coupons=coupons,
         by_staff=by_staff,
+        groups=await groups_of(connection, share, capped),
     )
 
 

@@ -14,6 +14,7 @@ from functools import lru_cache
 
 from services.domain.campaigns import CampaignProgress, Progress
 from services.domain.coupons.coupon import Coupon
+from services.domain.coupons.stock import moves
 from services.domain.origins import Source, SourceKind
 from services.domain.points.wallet import NO_POINTS, Lot, Take, Wallet
 from services.domain.profiles import UNKNOWN, Profile
@@ -43,7 +44,8 @@ class Kept:
     """`progress` is that of `campaigns`, packed. `next_end`: when the first of the lots ends, in microseconds.
 
     `watched`: lots that reversals may ask for, and undone redemptions. `coupons` are those that something was really
-    done with, `paid` the points of those that were bought; `granted` counts all.
+    done with, `paid` the points of those that were bought; `granted` counts all. `of_groups` counts those of each group
+    that this world has not cancelled.
     """
 
     profile: Profile = UNKNOWN
@@ -57,6 +59,13 @@ class Kept:
     used_by: dict[str, tuple[str, ...]] | None = None
     paid: dict[str, tuple[Take, ...]] | None = None
     granted: int = 0
+    of_groups: Mapping[str, int] | None = None
+
+    def count_groups(self, effects: Iterable[object]) -> None:
+        """Their coupons of groups, after these."""
+        for handle, by in moves(effects):
+            of_groups = self.of_groups or {}
+            self.of_groups = {**of_groups, handle: of_groups.get(handle, 0) + by}
 
     @property
     def campaigns(self) -> CampaignProgress:

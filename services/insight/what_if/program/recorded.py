@@ -41,7 +41,14 @@ def as_recorded(
     """These rows of the ledger, moved in this world. `customer` is who they are now, None of whom nothing is known."""
     number, key, at = one.customer_no, one.event_key, one.decided_at
     kept = world.customer(number)
-    course = Course(program, _state(kept), at=at, draws=world.draws())
+    handles = program.groups_granted(None) if program is not None else ()
+    course = Course(
+        program,
+        world.among_groups(_state(kept), kept, at),
+        at=at,
+        draws=world.draws(),
+        stock=world.known.groups.stock(key, at, program, handles),
+    )
     if customer is not None:
         profile = _profile(one, kept.profile, customer)
         if profile != kept.profile:

@@ -27,7 +27,7 @@ WHERE coalesce(f.family, cu.customer_no) % $4::bigint = $5::bigint;
 
 -- name: coupons_stepped
 -- Coupons with terms that something was done with, by the event that granted them.
-SELECT c.id, c.event_key, c.source_kind, c.source_id, c.code, c.terms
+SELECT c.id, c.event_key, c.source_kind, c.source_id, c.code, c.code_prefix, c.external_code, c.terms
 FROM coupons c LEFT JOIN unnest($2::bigint[], $3::bigint[]) AS f (customer_no, family) USING (customer_no)
 WHERE c.partner_id = $1 AND c.terms IS NOT NULL AND c.steps > 0
   AND coalesce(f.family, c.customer_no) % $4::bigint = $5::bigint
@@ -42,6 +42,28 @@ WHERE c.partner_id = $1 AND c.terms IS NOT NULL AND c.steps > 0 AND h.word <> 'e
   AND (h.event_key IS NULL OR h.reason = 'reservation_lapsed')
   AND coalesce(f.family, c.customer_no) % $4::bigint = $5::bigint
 ORDER BY h.coupon_id, h.step;
+
+-- name: limited_groups
+-- The partner's ($1) groups that ever had an end to them, or have one of those handles ($2): how many codes of its pool
+-- nobody has, null without a pool.
+SELECT named.handle, CASE WHEN g.has_pool THEN
+    (SELECT count(*) FROM pool_codes p WHERE p.partner_id = $1 AND p.handle = named.handle AND p.coupon_id IS NULL) END AS free
+FROM (
+    SELECT section ->> 'handle' AS handle
+    FROM program_versions v CROSS JOIN LATERAL jsonb_array_elements(v.sections -> 'couponGroups') AS section
+    WHERE v.partner_id = $1 AND section ->> 'maxTotal' IS NOT NULL
+    UNION SELECT handle FROM group_counts WHERE partner_id = $1 AND has_pool
+    UNION SELECT * FROM unnest($2::text[])
+) AS named LEFT JOIN group_counts g ON g.partner_id = $1 AND g.handle = named.handle;
+
+-- name: coupons_of_groups
+-- Every coupon of these groups ($6), whoever has it: when it began and was cancelled, and whether it is of this share.
+SELECT c.terms ->> 'group' AS handle, c.event_key, c.issued_at,
+       coalesce(f.family, c.customer_no) % $4::bigint = $5::bigint AS is_ours,
+       CASE WHEN c.status = 'cancelled' THEN (SELECT min(h.at) FROM coupon_history h
+                                              WHERE h.coupon_id = c.id AND h.word = 'cancelled') END AS cancelled_at
+FROM coupons c LEFT JOIN unnest($2::bigint[], $3::bigint[]) AS f (customer_no, family) USING (customer_no)
+WHERE c.partner_id = $1 AND c.terms ->> 'group' = ANY ($6::text[]);
 
 -- name: ended
 -- What every customer has in the end, at that instant, family by family: points that are over by then do not count.

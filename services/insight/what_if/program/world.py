@@ -15,6 +15,7 @@ from typing import Any
 from services.domain.closed_orders import NO_ORDERS, ClosedOrders, CloseOrder
 from services.domain.coupons.effects import ChangeCoupon, GrantCoupon, IssueCoupon
 from services.domain.coupons.issuing import Draw
+from services.domain.coupons.stock import NO_STOCK
 from services.domain.decide import decide
 from services.domain.effects import Effect
 from services.domain.events import (
@@ -100,8 +101,13 @@ class World:
         unpacks = wanted.takes_points or kept.is_due(at)
         state = self._state(event, number, kept, at, unpacks=unpacks)
         quota = dict.fromkeys(wanted.limited, _PLENTY)
+        stock = NO_STOCK
+        if wanted.groups:
+            state = self.among_groups(state, kept, at)
+            partner = program.of_partner(event.partner_id)
+            stock = self.known.groups.stock(key, at, partner, wanted.groups)
         draws = self._draws(wanted.draws)
-        decision = decide(event, program, state, quota, at=at, draws=draws)
+        decision = decide(event, program, state, quota, at=at, draws=draws, stock=stock)
         effects, after = decision.effects, decision.after
         return self.keep(number, kept, state, effects, key, event, unpacked=unpacks, after=after)
 
@@ -126,6 +132,7 @@ class World:
         kept.standing = after.standing
         if after.campaigns is not state.campaigns:
             kept.campaigns = after.campaigns
+        kept.count_groups(moving)
         told_now = None
         noted = [effect for effect in moving if type(effect) in _NOTED]
         for effect in noted:
@@ -253,6 +260,12 @@ class World:
             self._noted.pop((order_id, number), None)
         else:
             self._noted[order_id, number] = noted
+
+    def among_groups(self, state: CustomerState, kept: Kept, at: datetime) -> CustomerState:
+        """With how many coupons of each group they have; those that staff had cancelled by then are none."""
+        self._coupons.of(kept, at)
+        of_groups = kept.of_groups or {}
+        return replace(state, coupons=replace(state.coupons, of_groups=of_groups))
 
     def _draws(self, count: int) -> Sequence[Draw]:
         """Ids that no other coupon has; codes are those of the record, or nobody knows them."""
