@@ -35,8 +35,10 @@ def open_url(
     timeout_seconds: float,
     data: bytes | None = None,
     headers: dict[str, str] | None = None,
+    method: str | None = None,
 ) -> IO[bytes]:
-    """The answer's body, to be read; `data` makes it a POST. Raises OSError, of which HTTPError and URLError are kinds.
+    """The answer's body, to be read; `data` makes it a POST, unless a method is named. Raises OSError, of which
+    HTTPError and URLError are kinds.
 
     A user and password in the address are sent as they are meant. Proxies are asked for other machines alone.
     """
@@ -53,7 +55,7 @@ def open_url(
         handlers.append(urllib.request.HTTPSHandler(context=system_trust()))
     if is_loopback(parts.hostname):
         handlers.append(urllib.request.ProxyHandler({}))
-    request = urllib.request.Request(url, data=data, headers=sent)  # noqa: S310 - the scheme was checked
+    request = urllib.request.Request(url, data=data, headers=sent, method=method)  # noqa: S310 - the scheme was checked
     answer: IO[bytes] = urllib.request.build_opener(*handlers).open(
         request, timeout=timeout_seconds
     )

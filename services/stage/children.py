@@ -43,6 +43,7 @@ def child(name: str, settings: Settings, state: StateDir) -> Server:
         PREFIX + "HEALTH_PORT": str(port),
         PREFIX + "ALLOW_TEST_CLOCK": str(settings.allow_test_clock),
         PREFIX + "CLOCK_OFFSET_SECONDS": str(settings.clock_offset_seconds),
+        PREFIX + "WEBHOOK_ALLOW_PRIVATE": str(settings.webhook_allow_private),
         **_made_once(state, "JWT_SECRET", SECRET_FILE, lambda: secrets.token_urlsafe(48)),
         **_made_once(state, "CODE_SECRET", CODE_SECRET_FILE, new_code_secret),
         **_made_once(state, "SECRETS_KEY", SECRETS_KEY_FILE, new_code_secret),

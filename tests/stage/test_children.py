@@ -25,6 +25,17 @@ def test_child_has_the_clock_of_the_settings(tmp_path: Path) -> None:
         state.close()
 
 
+@pytest.mark.parametrize("allows", [False, True])
+def test_child_calls_where_the_settings_let_it(tmp_path: Path, allows: bool) -> None:
+    """What `demo` permits its own processes reaches them, whatever its environment says."""
+    state = StateDir(tmp_path)
+    try:
+        environment = child("webhooks", Settings(webhook_allow_private=allows), state).environment
+        assert environment[PREFIX + "WEBHOOK_ALLOW_PRIVATE"] == str(allows)
+    finally:
+        state.close()
+
+
 def test_child_has_secrets_that_are_made_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

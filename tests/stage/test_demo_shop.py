@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from services.runtime.settings import PREFIX, Settings
-from services.stage.demo.shop import act
+from services.stage.demo.shop import act, opening
 from services.stage.demo.shop.agreement import SHOWN_DIFFERENCES, disagreements
 from services.stage.demo.shop.arithmetic import Reckoning
 from services.stage.demo.shop.happenings import Buys, GetsBack, Joins, Pays, Redeems, Undoes, Week
@@ -283,6 +283,44 @@ def test_subscriber_counts_each_tier_once_for_a_customer() -> None:
     assert heard.counts == {Line.ROAST: 1, Line.ESPRESSO: 1, Line.FELL: 1}
 
 
+def test_subscriber_knows_coupons_by_what_they_came_of() -> None:
+    """The event whose id was told beforehand names it; its code is the shop's own, once it is told or told before."""
+    heard = News(partner_id=1, reader=None, ends=None, positions={})
+    heard.expect("anna-1", "e-1")
+    assert (heard.coupon_of("anna-1"), heard.code_of("anna-1"), heard.code_of(None)) == (None,) * 3
+    heard.hear("coupon.issued", issued("c-1", "e-1"))
+    assert (heard.coupon_of("anna-1"), heard.code_of("anna-1")) == ("c-1", "FIVE-1")
+    given = {"coupon_id": "c-1", "external_code": "ROAST-1", "source": {"kind": "redemption"}}
+    for _ in range(2):
+        heard.hear("coupon.delivered", given)
+        assert heard.code_of("anna-1") == "ROAST-1"
+        heard.hear("coupon.issued", issued("c-1", "e-1"))
+    assert heard.code_of("anna-1") == "ROAST-1"
+
+
+@pytest.mark.parametrize(
+    ("type_", "told", "counted"),
+    [
+        ("points.spent", {"points": 5}, {Line.REDEEMED: 5}),
+        ("points.spent", {"points": 5, "source": {"kind": "manual"}}, {Line.PAID: 5}),
+        ("points.restored", {"points": 5}, {Line.RESTORED: 5}),
+        ("reward.declined", {}, {Line.REFUSED: 1}),
+        ("coupon.redeemed", {}, {Line.USED: 1}),
+        ("coupon.reinstated", {}, {Line.REINSTATED: 1}),
+        ("coupon.cancelled", {"reason": "redemption_undone"}, {Line.UNDONE: 1}),
+        ("coupon.cancelled", {"reason": "order_reversed"}, {}),
+        ("coupon.delivered", {"external_code": "ROAST-1"}, {Line.CODES: 1}),
+    ],
+)
+def test_subscriber_counts_what_is_spent(
+    type_: str, told: dict[str, Any], counted: dict[Line, int]
+) -> None:
+    """Each under its line, and nothing under two; what was paid at the counter bought no coupon."""
+    heard = News(partner_id=1, reader=None, ends=None, positions={})
+    heard.hear(type_, {"coupon_id": "c-1", "source": {"kind": "redemption"}, **told})
+    assert +heard.counts == counted
+
+
 def test_month_is_seen_as_it_must_be(given: dict[str, str]) -> None:
     """The whole act on real servers: each line agrees, the invariants hold, and what comes next is pointed out."""
     code, document = demo(given | MOVING, "--act", "2", "--seed", "1")
@@ -309,7 +347,7 @@ async def test_program_that_is_not_the_one_reckoned_with_is_told(
         document["campaigns"][0]["rewards"][0]["walletReward"] += 1
         return document
 
-    monkeypatch.setattr(act, "program_file", generous)
+    monkeypatch.setattr(opening, "program_file", generous)
     monkeypatch.setattr(act, "month", lambda seed, prefix: short)
     for name, value in (given | MOVING).items():
         monkeypatch.setenv(name, value)
@@ -345,6 +383,13 @@ def adds_up(reckoning: Reckoning) -> bool:
     totals = reckoning.totals()
     out = (Line.ENDED, Line.PAID, Line.REDEEMED, Line.TAKEN, Line.HELD)
     return totals[Line.EARNED] + totals[Line.RESTORED] == sum(totals[line] for line in out)
+
+
+def issued(coupon_id: str, cause: str) -> dict[str, Any]:
+    source = {"kind": "redemption", "id": "1"}
+    return {
+        "coupon_id": coupon_id, "code": "FIVE-1", "cause": {"id": cause}, "source": source, "terms": {"type": "fixed"},
+    }  # fmt: skip
 
 
 def standing(points: int, *, cents: int = 0) -> Stands:

@@ -42,9 +42,10 @@ def demo(events: int, seed: int, act: str | None, as_json: bool) -> int:
     cannot be read among them; shows the coupons as subscribers see them, and checks that every record is accounted for.
 
     In the second act a small shop has a program of points, tiers, campaigns, referrals, and coupons for points. Forty
-    customers live through a month of orders and refunds, which takes half a minute: issuer and sweeper work with their
-    clock moved to the past weeks. Addresses that are given may be others' too: there the second act needs
-    COUPONRY_ALLOW_TEST_CLOCK, and is left out without it. In the end every invariant is checked.
+    customers live through a month of orders and refunds, which takes half a minute: issuer, sweeper and webhooks work
+    with their clock moved to the past weeks, and codes come from a small server on loopback, the shop's own. Addresses
+    that are given may be others' too: there the second act needs COUPONRY_ALLOW_TEST_CLOCK, and is left out without it.
+    In the end every invariant is checked.
 
     Servers and data stay in the directory `demo` of COUPONRY_STATE_DIR, apart from those of `couponry up`; remove it
     to begin anew. Each act adds a partner. Everything that was started is stopped in the end.

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -14,8 +13,7 @@ from typing import Final
 import asyncpg
 from rich.console import Console
 
-from services.adapters.postgres.partners import NewPartner, add_partner
-from services.admin.program import load_program
+from services.adapters.postgres.partners import add_partner
 from services.local.servers import Servers
 from services.runtime.settings import Settings
 from services.stage.children import announced_url
@@ -27,7 +25,9 @@ from services.stage.demo.shop.happenings import Buys, GetsBack, Joins, Redeems, 
 from services.stage.demo.shop.lines import Line
 from services.stage.demo.shop.month import BROUGHT, NAMES, OLGA, RASA, month
 from services.stage.demo.shop.news import News, news
-from services.stage.demo.shop.program import OFFERS, PARTNER, TIME_ZONE, Offer, program_file
+from services.stage.demo.shop.opening import open_shop
+from services.stage.demo.shop.program import PARTNER, TIME_ZONE
+from services.stage.demo.shop.receiver import Receiver, receiver
 from services.stage.demo.shop.standing import (
     cents_off,
     decisions,
@@ -39,10 +39,9 @@ from services.stage.demo.shop.telling import Teller, teller
 from services.stage.demo.shop.till import Till
 from services.stage.demo.stage import start_processes, while_alive
 from services.terminal.addresses import postgres
-from services.terminal.program_file import read_file
 
-BY_THE_CLOCK: Final = ("issuer", "sweeper")
-"""What decides and ends by the clock, and is started again when it is moved. The relay does not look at it."""
+BY_THE_CLOCK: Final = ("issuer", "sweeper", "webhooks")
+"""What decides, ends and tells by the clock, and is started again when it is moved. The relay does not look at it."""
 
 KINDS: Final = (
     (Joins, "joined"),
@@ -79,6 +78,7 @@ class Month:
     till: Till
     teller: Teller
     news: News
+    system: Receiver
     console: Console
 
 
@@ -90,63 +90,46 @@ async def play_month(
     weeks, reckoning, began = month(seed, prefix), Reckoning(), time.monotonic()
     async with postgres(settings, "demo") as connection:
         partner = await add_partner(connection, PARTNER, TIME_ZONE)
-        rules = await _open(settings, partner, console)
-        async with (
-            news(settings, partner.id) as heard,
-            teller(settings, partner.id, rules, heard, prefix) as shop,
-        ):
-            played = Month(
-                servers=servers,
-                settings=settings,
-                connection=connection,
-                till=Till(partner=partner, rules=rules, news=heard),
-                teller=shop,
-                news=heard,
-                console=console,
-            )
-            undecided: list[str] = []
-            for week in weeks:
-                reckoning.reckon(week)
-                if not await _stop_at(played, week):
-                    undecided.append(f"{_when(week)}: {_words(shop.told)}")
-                    break
+        async with receiver() as system, news(settings, partner.id) as heard:
+            rules = await open_shop(settings, partner, system, console)
+            step(
+                console, 7, "A month",
+                f"{len(NAMES)} customers; {', '.join(BY_THE_CLOCK)} start with their clock four weeks back,"
+                " and again each week",
+            )  # fmt: skip
+            async with teller(settings, partner.id, rules, heard, prefix) as shop:
+                played = Month(
+                    servers=servers,
+                    settings=settings,
+                    connection=connection,
+                    till=Till(partner=partner, rules=rules, news=heard),
+                    teller=shop,
+                    news=heard,
+                    system=system,
+                    console=console,
+                )
+                undecided: list[str] = []
+                for week in weeks:
+                    reckoning.reckon(week)
+                    if not await _stop_at(played, week):
+                        undecided.append(f"{_when(week)}: {_words(shop.told)}")
+                        break
         return await _account(played, reckoning, undecided, seed, time.monotonic() - began)
-
-
-async def _open(settings: Settings, partner: NewPartner, console: Console) -> Mapping[Offer, int]:
-    """Load the shop's program from a file, as `program load` does; the rule that each offer has become."""
-    file = settings.state_dir / "program.json"
-    document = program_file(partner.id)
-    file.write_text(json.dumps(document, indent=2, ensure_ascii=False), encoding="utf-8")
-    changed, *_ = await load_program(settings, str(file), read_file(file))
-    step(console, 6, "A small shop", f"partner {partner.id} and its program, from {file}")
-    tiers = ", ".join(
-        f"{tier['name']} from {tier['minProgress']} EUR" for tier in document["tiers"]
-    )
-    for what, text in (
-        ("tiers", tiers),
-        ("campaigns", ", ".join(each["name"] for each in document["campaigns"])),
-        ("referrals", "who brings a friend, and the friend"),
-        ("points", f"end after {document['redemption']['pointsExpiryPeriod']} days"),
-        ("coupons", ", ".join(f"{each.off} off for {each.points} points" for each in OFFERS)),
-    ):
-        console.print(f"      {what:<11}{text}", soft_wrap=True)
-    step(
-        console, 7, "A month",
-        f"{len(NAMES)} customers; issuer and sweeper start with their clock four weeks back, and again each week",
-    )  # fmt: skip
-    ids = (rule.id for rule in changed.after.redemption.rules)
-    return {offer: id_ for offer, id_ in zip(OFFERS, ids, strict=True) if id_ is not None}
 
 
 async def _stop_at(played: Month, week: Week) -> bool:
     """Move the clock to the week's end and let it happen. False: something is not decided, and nothing moves."""
     offset = played.settings.clock_offset - timedelta(days=week.days_ago)
     moved = played.settings.model_copy(
-        update={"allow_test_clock": True, "clock_offset_seconds": offset.total_seconds()}
+        update={
+            "allow_test_clock": True,
+            "clock_offset_seconds": offset.total_seconds(),
+            "webhook_allow_private": True,  # the shop's own system is on this machine
+        }
     )
     processes = played.servers.processes
-    names = (*BY_THE_CLOCK, *(("api",) if week.at_counter else ()))
+    is_called = week.at_counter or not played.system.secret
+    names = (*BY_THE_CLOCK, *(("api",) if is_called else ()))
     relay = () if processes.pid("relay") else ("relay",)
     await start_processes(played.servers, moved, (*names, *relay))
     is_decided = await while_alive(processes, _live(played, moved, week), (*names, "relay"))
@@ -157,14 +140,19 @@ async def _stop_at(played: Month, week: Week) -> bool:
 
 
 async def _live(played: Month, moved: Settings, week: Week) -> bool:
-    """The counter first; then what is asked about coupons, so that their codes are known when orders are told of."""
+    """What goes over HTTP first, how the shop's own system is called before all; then what is asked about coupons, so
+    that their codes are known when orders are told of."""
+    log = played.servers.processes.state.path / "api.log"
+    if not played.system.secret:
+        await played.till.connect(announced_url(log, "api"), played.system)
     if week.at_counter:
-        log = played.servers.processes.state.path / "api.log"
         await played.till.serve(announced_url(log, "api"), week.at_counter)
     until = datetime.now(UTC) + moved.clock_offset
     for part in (week.asked, week.bought):
         await played.teller.tell(part, until)
-        if not await everything_decided(played.connection, moved, played.news, played.teller.told):
+        if not await everything_decided(
+            played.connection, moved, played.news, played.system, played.teller.told
+        ):
             return False
     return True
 
@@ -176,7 +164,9 @@ async def _account(
     standing = await stands(played.connection, played.settings, partner_id, NAMES)
     decided = await decisions(played.connection, partner_id)
     off = await cents_off(played.connection, partner_id)
-    must, seen = reckoning.totals(), seen_by_all(played.news.counts, decided, off, standing)
+    must = reckoning.totals()
+    taken_back = len(played.system.taken_back)
+    seen = seen_by_all(played.news.counts, decided, off, taken_back, standing)
     must_be = {name: must_stand(each) for name, each in reckoning.customers.items()}
     anna, brought = Counter(BROUGHT.values()).most_common(1)[0]
     return MonthAccount(
@@ -185,7 +175,11 @@ async def _account(
         seconds=seconds,
         must=must,
         seen=seen,
-        problems=[*undecided, *disagreements(must, seen, must_be, standing)],
+        problems=[
+            *undecided,
+            *played.system.problems(),
+            *disagreements(must, seen, must_be, standing),
+        ],
         names={
             anna: f"who brought {brought} friends",
             RASA: "who owes points",

@@ -39,12 +39,16 @@ class MonthAccount:
 
 
 def seen_by_all(
-    heard: Counter[Line], decided: Counter[str], off: int, standing: Mapping[str, Stands]
+    heard: Counter[Line],
+    decided: Counter[str],
+    off: int,
+    taken_back: int,
+    standing: Mapping[str, Stands],
 ) -> Counter[Line]:
-    """Each line by who can tell: messages by subscribers, events and cents off by the decisions, what is left by the
-    statements."""
+    """Each line by who can tell: messages by subscribers, events and cents off by the decisions, codes that are given
+    back by the shop's own system, what is left by the statements."""
     seen = Counter(heard)
-    seen[Line.OFF] = off
+    seen[Line.OFF], seen[Line.CODES_BACK] = off, taken_back
     for type_, line in DECIDED.items():
         seen[line] += decided[type_]
     for each in standing.values():

@@ -98,6 +98,7 @@ class Reckoning:
         takes = take(customer.lots, offer.points)
         customer.coupons[it.coupon] = Coupon(off=offer.off, offer=offer, takes=takes)
         self.counts.update({Line.COUPONS: 1, Line.BOUGHT: 1, Line.REDEEMED: offer.points})
+        self.counts[Line.CODES] += offer.is_told
 
     def _undo(self, customer: Customer, it: Undoes) -> None:
         """A coupon becomes points again where they came from: what is owed is paid of them, what is over ends."""
@@ -110,6 +111,7 @@ class Reckoning:
         coupon.is_undone = True
         put_back(coupon.takes)
         self.counts.update({Line.UNDONE: 1, Line.RESTORED: amount(coupon.takes)})
+        self.counts[Line.CODES_BACK] += coupon.offer.is_told
         paid = amount(take([lot for lot, _ in coupon.takes], customer.owed))
         self.counts[Line.TAKEN] += paid
         customer.owed -= paid

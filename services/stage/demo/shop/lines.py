@@ -33,6 +33,8 @@ class Line(StrEnum):
     BOUGHT = "coupons bought with points"
     REFUSED = "requests for coupons refused"
     UNDONE = "coupons given back for points"
+    CODES = "codes from the shop's own system"
+    CODES_BACK = "codes it was given back"
     USED = "coupons used in orders"
     REINSTATED = "coupons back after refunds"
 

@@ -22,7 +22,7 @@ from services.stage.demo.shop.happenings import (
     Undoes,
     Week,
 )
-from services.stage.demo.shop.program import OFFERS, TENTH_OFF
+from services.stage.demo.shop.program import FIVE_OFF, OFFERS, TENTH_OFF
 
 WEEK_DAYS: Final = 7
 STOPS: Final = 5
@@ -98,7 +98,7 @@ def _olga(stop: int, prefix: str) -> Iterator[Happening]:
         case 2:
             yield Redeems(customer=OLGA, offer=TENTH_OFF, coupon=rash, at_counter=True)
             yield Undoes(customer=OLGA, coupon=rash, at_counter=True)
-            yield Redeems(customer=OLGA, offer=TENTH_OFF, coupon=wise)
+            yield Redeems(customer=OLGA, offer=FIVE_OFF, coupon=wise)
             yield Buys(customer=OLGA, order=order, cents=4_500, coupon=wise)
         case 3:
             yield GetsBack(customer=OLGA, order=order, cents=None)

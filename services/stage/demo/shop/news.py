@@ -29,6 +29,8 @@ POINTS: Final = {
 assert POINTS.keys() == set(types.POINTS)
 COUPONS: Final = {"coupon.redeemed": Line.USED, "coupon.reinstated": Line.REINSTATED}
 assert COUPONS.keys() <= set(types.COUPON_LIFECYCLE)
+TOLD_TYPE: Final = "fixed"
+"""Of coupons that the shop's own system is told of."""
 REDEMPTION, UNDONE = "redemption", "redemption_undone"
 """The source of what is redeemed for points, and why its coupon is cancelled."""
 BIG_BASKET_TYPE: Final = "EventBased"
@@ -37,6 +39,8 @@ BIG_BASKET_TYPE: Final = "EventBased"
 @dataclass(slots=True, kw_only=True)
 class News:
     """Everything of one partner since the beginning. `follow_ups` are what the service has told itself.
+
+    `to_tell` are coupons that the shop's own system is to hear of, `undone` those that have become points again.
 
     A coupon goes by the name that the shop gave it beforehand: it is the one that the event of that id led to, or that
     the till was answered with.
@@ -48,6 +52,8 @@ class News:
     positions: dict[TopicPartition, int]
     counts: Counter[Line] = field(default_factory=Counter)
     follow_ups: int = 0
+    to_tell: set[str] = field(default_factory=set)
+    undone: set[str] = field(default_factory=set)
     _reached: set[tuple[str, int]] = field(default_factory=set)
     _big_basket: int | None = None
     _names: dict[str, str] = field(default_factory=dict)
@@ -104,6 +110,10 @@ class News:
                 self.counts[Line.REFUSED] += is_redemption
             case "coupon.cancelled" if data["reason"] == UNDONE:
                 self.counts[Line.UNDONE] += 1
+                self.undone.add(data["coupon_id"])
+            case "coupon.delivered":
+                self.counts[Line.CODES] += 1
+                self.shown(data["coupon_id"], data["external_code"])
             case types.REFERRAL_COMPLETED:
                 self.follow_ups += 1
             case types.REFERRAL_REWARDED:
@@ -119,7 +129,11 @@ class News:
                 pass
 
     def _issued(self, data: Mapping[str, Any]) -> None:
-        self.shown(data["coupon_id"], data["code"])
+        self._codes.setdefault(
+            data["coupon_id"], data["code"]
+        )  # one that was given may be heard first
+        if data["terms"]["type"] == TOLD_TYPE:
+            self.to_tell.add(data["coupon_id"])
         name = self._names.get(data["cause"]["id"])
         if name is not None:
             self.named(name, data["coupon_id"])

@@ -58,16 +58,22 @@ class Off:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """So many points for a coupon. `each`: how many of it one customer may have, None any number."""
+    """So many points for a coupon. `each`: how many of it one customer may have, None any number.
+
+    `is_told`: the shop's own coupon system hears of it, and gives the code that its customer shows.
+    """
 
     prefix: str
     points: int
     off: Off
     each: int | None = None
+    is_told: bool = False
 
 
 WELCOME_OFF: Final = Off(percent=10)
-FIVE_OFF: Final = Offer(prefix="FIVE", points=150, off=Off(cents=500, from_cents=2_000))
+FIVE_OFF: Final = Offer(
+    prefix="FIVE", points=150, off=Off(cents=500, from_cents=2_000), is_told=True
+)
 TENTH_OFF: Final = Offer(prefix="TENTH", points=75, off=Off(percent=10, at_most=400), each=1)
 OFFERS: Final = (FIVE_OFF, TENTH_OFF)
 """In the order of the rules in the file."""
@@ -106,6 +112,22 @@ def program_file(partner_id: int) -> dict[str, Any]:
         "couponGroups": [
             {"handle": REGULARS, "title": "For regulars", "maxPerCustomer": TENTH_OFF.each}
         ],
+    }
+
+
+def webhook(address: str, cancelled: str) -> dict[str, Any]:
+    """How the shop's own coupon system is called: of coupons of an amount, and where it hears that one is cancelled."""
+    return {
+        "url": address,
+        "method": "POST",
+        "contentType": "application/json",
+        "payload": {
+            "couponId": "{{couponId}}",
+            "customer": "{{playerUniqueId}}",
+            "off": "{{value}}",
+        },
+        "cancelUrl": cancelled,
+        "enableFixedRate": True,
     }
 
 

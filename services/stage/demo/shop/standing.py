@@ -21,6 +21,7 @@ from services.stage.demo.shop.customers import Customer
 from services.stage.demo.shop.lines import Line
 from services.stage.demo.shop.news import News
 from services.stage.demo.shop.program import TIERS
+from services.stage.demo.shop.receiver import Receiver
 
 _SQL = queries("shop", __package__)
 DECIDED: Final = {
@@ -58,9 +59,10 @@ def must_stand(customer: Customer) -> Stands:
 
 
 async def everything_decided(
-    connection: asyncpg.Connection, settings: Settings, news: News, told: int
+    connection: asyncpg.Connection, settings: Settings, news: News, system: Receiver, told: int
 ) -> bool:
     """Wait until nothing is under way: `told` events are decided, what came of them is out, and what is over has ended.
+    The shop's own system has heard of its coupons, and customers of their codes.
 
     What the service told itself is counted where it told it, so that it cannot be missed: it is out before it counts
     as no longer queued. False: nothing has moved for 30 s.
@@ -75,14 +77,28 @@ async def everything_decided(
         by_itself = decided[types.REFERRAL_COMPLETED]
         if by_shop >= told and not queued and not over:
             await news.read()
-            if by_itself == news.follow_ups:
+            if by_itself == news.follow_ups and _have_codes(news, system):
                 return True
-        now = (by_shop, by_itself, queued, over, news.follow_ups)
+        heard = (
+            news.follow_ups,
+            len(system.given),
+            len(system.taken_back),
+            news.counts[Line.CODES],
+        )
+        now = (by_shop, by_itself, queued, over, *heard)
         if now != known:
             known, since = now, time.monotonic()
         elif time.monotonic() - since > STANDSTILL_SECONDS:
             return False
         await asyncio.sleep(POLL_SECONDS)
+
+
+def _have_codes(news: News, system: Receiver) -> bool:
+    return (
+        system.given.keys() >= news.to_tell
+        and system.taken_back >= news.to_tell & news.undone
+        and news.counts[Line.CODES] == len(news.to_tell)
+    )
 
 
 async def decisions(connection: asyncpg.Connection, partner_id: int) -> Counter[str]:
