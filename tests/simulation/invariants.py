@@ -57,6 +57,11 @@ CHECKS: Mapping[str, str] = {
         LEFT JOIN outbox o ON o.ce_id = h.coupon_id::text || '.' || h.step || '.' || h.word
         GROUP BY h.coupon_id, h.step HAVING count(o.id) <> 1 LIMIT 1""",
     "an event told twice": "SELECT ce_id FROM outbox WHERE ce_id IS NOT NULL GROUP BY ce_id HAVING count(*) > 1 LIMIT 1",
+    "a group that counts other coupons than it has": """
+        SELECT coalesce(g.handle, c.handle) FROM group_counts g FULL JOIN (
+            SELECT partner_id, terms ->> 'group' AS handle, count(*) AS coupons FROM coupons
+            WHERE terms ->> 'group' IS NOT NULL AND status <> 'cancelled' GROUP BY 1, 2) AS c USING (partner_id, handle)
+        WHERE coalesce(g.issued, 0) <> coalesce(c.coupons, 0) LIMIT 1""",
     "a customer beyond the limit": """
         SELECT c.customer_no::text FROM coupons c JOIN games g ON g.id = c.game_id
         WHERE c.status <> 'cancelled' GROUP BY c.customer_no, g.id HAVING count(*) > g.customer_limit LIMIT 1""",

@@ -72,6 +72,8 @@ class Draw:
                     "handle": "club",
                     "title": "Club",
                     "isActive": self.perhaps(0.8),
+                    "maxPerCustomer": self.one_of(None, None, 1, 2),
+                    "maxTotal": self.one_of(None, None, 2, 4),
                     **self.window("startDate", "expiryDate"),
                 }
             ],

@@ -19,7 +19,7 @@ _GAMES = (
 _EMPTIED = (
     "decisions, coupons, coupon_history, reversed_orders, order_stamps, stamp_cards, outbox, dead_letters,"
     " customers, game_quota, game_versions, games, program_versions, profiles, birthdays, wallets, ledger, lots, purchases,"
-    " refunds_before, coupon_uses, manual_transactions, cards"
+    " refunds_before, coupon_uses, manual_transactions, cards, group_counts, pool_codes"
 )
 
 

@@ -48,7 +48,7 @@ class Book:
         customer = self.of(told.data["customer_id"])
         if rules is None:
             return self._without_program(told, customer)
-        turn = Turn(rules, customer, told.at, told.occurred_at)
+        turn = Turn(rules, customer, told.at, told.occurred_at, self.customers.values())
         match told.type:
             case "order.placed":
                 orders.placed(turn, told.data, self.purchases, self.codes.get)

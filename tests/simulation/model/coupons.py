@@ -67,8 +67,9 @@ def grant(
     source: tuple[str, str],
     at: datetime,
     lifetime_of: int | None,
+    live: Sequence[Coupon],
 ) -> Coupon | str:
-    """The coupon, or why there is none."""
+    """The coupon, or why there is none. `live`: everybody's that are not cancelled."""
     group = rules.groups.get((terms["group"] or {}).get("handle"))
     ends = _end_of(terms, at, rules.zone)
     if group is not None:
@@ -76,6 +77,15 @@ def grant(
             return "group_inactive"
         if (why := is_within(at, group["startDate"], group["expiryDate"])) is not None:
             return f"group_{why}"
+        owners = [
+            one.owner for one in live if (one.terms["group"] or {}).get("handle") == group["handle"]
+        ]
+        for most, count, why in (
+            (group["maxPerCustomer"], owners.count(owner), "group_customer_limit_reached"),
+            (group["maxTotal"], len(owners), "group_exhausted"),
+        ):
+            if most is not None and count >= most:
+                return why
         if (closes := moment(group["expiryDate"])) is not None:
             closes = closes.replace(microsecond=0) + timedelta(seconds=1)
             ends = closes if ends is None else min(ends, closes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
@@ -93,9 +93,15 @@ class Turn:
     """One event of one customer under one version."""
 
     def __init__(
-        self, rules: Rules, customer: Customer, at: datetime, occurred_at: datetime
+        self,
+        rules: Rules,
+        customer: Customer,
+        at: datetime,
+        occurred_at: datetime,
+        everybody: Collection[Customer],
     ) -> None:
         self.rules, self.customer, self.at, self.occurred_at = rules, customer, at, occurred_at
+        self.everybody = everybody
         self.said = Said()
         customer.account.end(at)
         self.tier = rules.tier_at(customer.account.progress(rules.method))
@@ -121,10 +127,16 @@ class Turn:
         points, score, lot = self.earn(points, score)
         issued = []
         for terms in coupons:
-            coupon = grant(self.rules, terms, self.customer.id, source, self.at, lifetime_of)
+            live = [
+                coupon
+                for each in self.everybody
+                for coupon in each.coupons
+                if coupon.status != "cancelled"
+            ]
+            coupon = grant(self.rules, terms, self.customer.id, source, self.at, lifetime_of, live)
             if isinstance(coupon, Coupon):
                 issued.append(coupon)
-        self.customer.coupons += issued
+                self.customer.coupons.append(coupon)
         self.said.granted += issued
         return points, score, lot, issued
 
