@@ -32,6 +32,18 @@ class _Answers(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b"here")
 
+    def do_POST(self) -> None:
+        self._take()
+
+    def do_PUT(self) -> None:
+        self._take()
+
+    def _take(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.seen.append((f"{self.command} {self.path}", self.headers["Authorization"]))
+        self.send_response(200)
+        self.end_headers()
+
     def log_message(self, format: str, *args: object) -> None:
         pass
 
@@ -54,6 +66,16 @@ def answering(seen: Seen) -> Iterator[str]:
 def test_loopback_is_known(host: str | None, ours: bool) -> None:
     """By name and by address."""
     assert is_loopback(host) is ours
+
+
+def test_data_is_posted_unless_another_method_is_named() -> None:
+    """What is sent goes the way that the caller says."""
+    seen: Seen = []
+    with answering(seen) as host:
+        for method in (None, "PUT"):
+            with open_url(f"http://{host}/it", timeout_seconds=5, data=b"{}", method=method):
+                pass
+    assert seen == [("POST /it", None), ("PUT /it", None)]
 
 
 def test_proxy_is_asked_for_others_alone(monkeypatch: pytest.MonkeyPatch) -> None:
