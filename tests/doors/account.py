@@ -20,7 +20,7 @@ import asyncpg
 
 from services.domain.arrival import Verdict
 from services.domain.coupons.codes import display
-from services.domain.coupons.effects import IssueCoupon
+from services.domain.coupons.effects import GrantCoupon, IssueCoupon
 from services.domain.coupons.lifecycle import RESERVATION_LAPSED, VALIDITY_OVER
 from services.domain.events import OrderPlaced
 from tests.doors.doors import PLAYED, Reports
@@ -44,6 +44,7 @@ class Names:
     products: Mapping[int, str]
     places: Mapping[int, str]
     acts: Mapping[str, int]
+    rules: Mapping[int, str]
     coupons: dict[str, str] = field(default_factory=dict)
     events: dict[str, str] = field(default_factory=dict)
     causes: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -63,6 +64,8 @@ class Names:
                     return self.causes[value["source"], value["id"]]
                 if of == "source" and value["kind"] == "game":
                     return self.games[int(value["id"])]
+                if of == "source" and value["kind"] == "redemption":
+                    return self.rules[int(value["id"])]
                 return {name: self.plain(one, name) for name, one in value.items()}
             case list() | tuple():
                 return [self.plain(one, of) for one in value]
@@ -86,7 +89,7 @@ class Names:
         return f"day {days} {minutes // 60:02}:{minutes % 60:02}"
 
     def _text(self, text: str, of: str) -> str:
-        if of == "ce_id":
+        if of in ("ce_id", "entry_id"):
             return self._message(text)
         if _is_instant(text):
             return self.minute(datetime.fromisoformat(text))
@@ -105,6 +108,8 @@ class Names:
         match of:
             case "game_id":
                 return self.games[number]
+            case "rule_id":
+                return self.rules[number]
             case "shop_id" | "reserved_shop_id":
                 return self.shops[number]
             case "product_ids":
@@ -174,6 +179,10 @@ async def account_of(
             f"{row['order_id']} {row['customer_id']}": row
             for row in _plain(await rows(_REVERSED), names)
         },
+        "wallets": {row["customer_id"]: row for row in _plain(await rows(_WALLETS), names)},
+        "ledger": _grouped(_plain(await rows(_LEDGER), names), "customer_id"),
+        "lots": _grouped(_plain(await rows(_LOTS), names), "customer_id"),
+        "uses": _grouped(_plain(await rows(_USES), names), "order_id"),
         "quota": {row["game_id"]: row for row in _plain(await rows(_QUOTA), names)},
     }
 
@@ -206,6 +215,20 @@ _STAMPS = """
 _REVERSED = """
     SELECT order_id, customer_id, event_key
     FROM reversed_orders JOIN customers c USING (customer_no) WHERE reversed_orders.partner_id = $1"""
+_WALLETS = """
+    SELECT customer_id, entries, balance, owed, points_earned, score, spent, orders
+    FROM wallets w JOIN customers c USING (customer_no) WHERE w.partner_id = $1"""
+_LEDGER = """
+    SELECT customer_id, number, event_key, at, kind, points, balance, owed, points_earned, score, spent, orders, takes,
+           order_id, base_points, factor, l.expires_at,
+           CASE source_kind WHEN 'redemption' THEN source_id::bigint END AS rule_id
+    FROM ledger l JOIN customers c USING (customer_no) WHERE l.partner_id = $1 ORDER BY customer_no, number"""
+_LOTS = """
+    SELECT customer_id, number, earned_at, expires_at, amount, remaining, expired
+    FROM lots l JOIN customers c USING (customer_no) WHERE l.partner_id = $1 ORDER BY customer_no, number"""
+_USES = """
+    SELECT customer_id, order_id, coupon_id, step, given_back
+    FROM coupon_uses u JOIN customers c USING (customer_no) WHERE u.partner_id = $1 ORDER BY order_id, step"""
 _QUOTA = """
     SELECT game_id, sum(remaining)::integer AS remaining
     FROM game_quota q JOIN games g ON g.id = q.game_id AND g.quota_epoch = q.epoch
@@ -322,6 +345,8 @@ def told(reports: Reports, names: Names) -> Account:
     verdicts = [verdict for report in reports for verdict in report.verdicts]
     for verdict in verdicts:
         for effect in verdict.decision.effects:
+            if isinstance(effect, GrantCoupon):
+                names.add_coupon(effect.coupon_id, effect.code, "", verdict.incoming.event.cause.id)
             if isinstance(effect, IssueCoupon):
                 # A rehearsal draws ids and codes that nobody ever gets.
                 event = verdict.incoming.event

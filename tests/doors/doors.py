@@ -20,6 +20,7 @@ from fastapi import FastAPI
 from services.adapters.postgres.failures import LostRace
 from services.adapters.postgres.pool import Connection, connect
 from services.adapters.redis_locks import CustomerLocks
+from services.api.gameball_v4 import redeeming
 from services.api.partners import staff_issue
 from services.api.partners.staff_answers import NOT_RESERVED_HERE, REFUSALS, RESERVED_HERE
 from services.decisions.manner import Manner, Writing
@@ -27,7 +28,7 @@ from services.decisions.steps import Refusal, StepRequest, take_step
 from services.decisions.transaction import Alongside, Deciding
 from services.domain.arrival import Verdict
 from services.domain.coupons.coupon import Step
-from services.domain.coupons.effects import DeclineReason
+from services.domain.coupons.effects import DeclineReason, RedeemReason
 from services.domain.coupons.lifecycle import StepRefusal
 from services.domain.letters import DeadLetter, Stage
 from services.insight.what_if.run import mismatches, what_if
@@ -102,10 +103,25 @@ class AskedByHand:
     record: ConsumerRecord
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedPoints:
+    """Points into a coupon by a rule, or a coupon back into points. `record` is the event that asks for the same."""
+
+    keys: Mapping[str, str]
+    event_id: str
+    customer_id: str
+    record: ConsumerRecord
+    rule_id: int | None = None
+    points: int | None = None
+    coupon_id: str | None = None
+
+
 Reports = Sequence[Report]
 Events = Callable[[House, timedelta, Sequence[ConsumerRecord]], Awaitable[Reports]]
 Steps = Callable[[House, timedelta, AskedStep], Awaitable[Refusal | None]]
 ByHand = Callable[[House, timedelta, AskedByHand], Awaitable[DeclineReason | None]]
+Points = Callable[[House, timedelta, AskedPoints], Awaitable[str | None]]
+"""Answers why nothing came of it."""
 Time = Callable[[House, timedelta], Awaitable[None]]
 
 
@@ -320,6 +336,32 @@ async def given_over_http(
     return DeclineReason(answer.json()["error_code"].lower())
 
 
+async def asked_by_event(house: House, offset: timedelta, asked: AskedPoints) -> str | None:
+    """The event that a customer's app would send."""
+    (report,) = await one_by_one(house, offset, [asked.record])
+    (verdict,) = report.verdicts
+    return verdict.decision.reason
+
+
+async def asked_over_http(house: House, offset: timedelta, asked: AskedPoints) -> str | None:
+    """As a partner's shop asks for it."""
+    body, path = {}, f"{asked.coupon_id}/undo"
+    if asked.rule_id is not None:
+        path = "predefined"
+        body = {"customerId": asked.customer_id, "ruleId": asked.rule_id, "points": asked.points}
+    _move(house, offset)
+    with patch.object(redeeming, "uuid4", lambda: asked.event_id):
+        answer = await house.http.post(
+            f"/api/v4/integrations/coupons/{path}", json=body, headers=asked.keys
+        )
+    if answer.status_code == 200:
+        return None
+    assert answer.status_code in (404, 409), answer.text
+    said = answer.json()
+    reason: str = said.get("reason") or RedeemReason.RULE_NOT_FOUND
+    return reason
+
+
 async def _ask(
     house: House,
     offset: timedelta,
@@ -328,12 +370,17 @@ async def _ask(
     body: Mapping[str, object],
     headers: Mapping[str, str] | None = None,
 ) -> httpx.Response:
-    house.app.state.api = replace(
-        house.app.state.api, manner=replace(house.app.state.api.manner, clock_offset=offset)
-    )
+    _move(house, offset)
     bearer = {"authorization": f"Bearer {token(house.settings, partner_id)}"}
     return await house.http.post(
         f"/en/partners/staff/coupons{path}", json=body, headers={**bearer, **(headers or {})}
+    )
+
+
+def _move(house: House, offset: timedelta) -> None:
+    """The API's clock."""
+    house.app.state.api = replace(
+        house.app.state.api, manner=replace(house.app.state.api.manner, clock_offset=offset)
     )
 
 
@@ -371,6 +418,7 @@ class Door:
     events: Events = one_by_one
     step: Steps = taken
     by_hand: ByHand = completed_by_hand
+    points: Points = asked_by_event
     time: Time = swept
     sweeps: bool | None = None
 
@@ -388,6 +436,7 @@ STAFF = Door(
     events=in_one_batch,
     step=taken_over_http,
     by_hand=given_over_http,
+    points=asked_over_http,
 )
 NEVER_SWEPT = Door(name="never swept", events=in_one_batch, sweeps=False)
 ALWAYS_SWEPT = Door(name="always swept", sweeps=True)

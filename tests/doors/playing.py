@@ -13,15 +13,41 @@ from aiokafka import ConsumerRecord
 
 from schemas.partners.games import read_game
 from services.adapters.postgres.games import games_by_id
+from services.adapters.postgres.partners import add_partner
 from services.decisions.manner import Manner
 from services.decisions.rule_changes import update_games
 from tests.doors.account import Account, Names, account_of, names_of
-from tests.doors.doors import BY_HAND, PLAYED, AskedByHand, AskedStep, Door, House, swept
-from tests.doors.script import GAMES, UNKNOWN, UNSTORABLE, ByHand, Script, Sweep
+from tests.doors.doors import (
+    BY_HAND,
+    PLAYED,
+    AskedByHand,
+    AskedPoints,
+    AskedStep,
+    Door,
+    House,
+    swept,
+)
+from tests.doors.script import (
+    ASKED,
+    GAMES,
+    POINTS_ASKED,
+    PROGRAM,
+    REDEEM,
+    REDEMPTION_RULES,
+    UNDO,
+    UNKNOWN,
+    UNSTORABLE,
+    Ask,
+    ByHand,
+    Script,
+    Sweep,
+    redeems_points,
+)
 from tests.insight.what_if.script import Event, Poll, Rules, Staff
 from tests.insight.what_if.stand import BEGINNING
 from tests.stand import records
-from tests.stand.issuing import a_game, a_partner
+from tests.stand.issuing import a_game
+from tests.stand.telling import a_program
 
 UNKNOWN_ID: Final = 999_999_999_999
 AN_HOUR: Final = timedelta(hours=1)
@@ -37,6 +63,8 @@ class Play:
     games: Mapping[str, int]
     shops: Sequence[int]
     products: Sequence[int]
+    keys: Mapping[str, str]
+    rules: Mapping[str, int]
     at: datetime = BEGINNING
     acts: dict[str, int] = field(default_factory=dict)
     times: Counter[str] = field(default_factory=Counter)
@@ -66,6 +94,8 @@ class Play:
                     await self._step(act, number)
                 case ByHand():
                     await self._by_hand(act, number)
+                case Ask():
+                    await self._points(act, number)
                 case Sweep():
                     if self.door.sweeps is None:
                         await self.door.time(self.house, self.offset)
@@ -89,6 +119,7 @@ class Play:
             products={id: f"product {place}" for place, id in enumerate(self.products)},
             places=self.places,
             acts=self.acts,
+            rules={id: name for name, id in (*self.rules.items(), (UNKNOWN, UNKNOWN_ID))},
         )
 
     async def _poll(self, poll: Poll, number: int) -> None:
@@ -131,6 +162,22 @@ class Play:
         if reason := await self.door.by_hand(self.house, self.offset, asked):
             self.declined[act.name] = reason
 
+    async def _points(self, act: Ask, number: int) -> None:
+        coupons, event = await self._coupons(), act.event
+        self.acts.setdefault(event.name, number)
+        data = self._data(event, coupons)
+        asked = AskedPoints(
+            keys=self.keys,
+            event_id=f"{event.name}.{self.partner_id}",
+            customer_id=event.customer,
+            record=self._record(event, coupons, number, source=f"{BY_HAND}/{self.partner_id}"),
+            rule_id=data.get("rule_id"),
+            points=data.get("points"),
+            coupon_id=data.get("coupon_id"),
+        )
+        if reason := await self.door.points(self.house, self.offset, asked):
+            self.declined[event.name] = str(reason)
+
     async def _change(self, act: Rules) -> None:
         """Refused by rule 6, the game stays as it is; whether it is, is for the doors to agree on too."""
         game_id = self.games[act.game]
@@ -151,12 +198,16 @@ class Play:
         return {name: (id, codes[id]) for id, name in names.coupons.items()}
 
     def _record(
-        self, event: Event, coupons: Mapping[str, tuple[str, str]], number: int
+        self,
+        event: Event,
+        coupons: Mapping[str, tuple[str, str]],
+        number: int,
+        source: str | None = None,
     ) -> ConsumerRecord:
         at = self.at - timedelta(seconds=1) + AN_HOUR * (event.kind == "poison.time")
-        source = f"{PLAYED}/{self.partner_id}"
+        source = source or f"{PLAYED}/{self.partner_id}"
         headers = dict(records.headers(event.name, source, at))
-        if event.order:
+        if event.order or event.kind in (REDEEM, UNDO):
             headers["ce_type"] = event.kind.encode()
         if event.kind == "poison.header":
             del headers["ce_id"]
@@ -175,6 +226,11 @@ class Play:
 
     def _data(self, event: Event, coupons: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
         data: dict[str, Any] = {"partner_id": self.partner_id, "customer_id": event.customer}
+        if event.kind == REDEEM:
+            points = POINTS_ASKED if event.game == ASKED else None
+            return data | {"rule_id": self.rules.get(event.game, UNKNOWN_ID), "points": points}
+        if event.kind == UNDO:
+            return data | {"coupon_id": coupons[event.codes[0]][0]}
         if not event.order:
             game_id = self.games.get(event.game, UNKNOWN_ID)
             return data | {"game_id": game_id, "result": "won" if event.won else "lost"}
@@ -196,7 +252,8 @@ class Play:
 async def played(house: House, door: Door, script: Script) -> Play:
     """The script through that door, by a new partner."""
     database = house.database
-    partner_id = await a_partner(database)
+    partner = await add_partner(database, "Café Nord", "Europe/Vilnius")
+    partner_id = partner.id
     shops = [await database.fetchval("SELECT id FROM shops WHERE partner_id = $1", partner_id)]
     shops.append(
         await database.fetchval(
@@ -214,7 +271,21 @@ async def played(house: House, door: Door, script: Script) -> Play:
         ids = {"product_ids": [products[place] for place in rules.get("product_ids", ())]}
         games[name] = await a_game(database, partner_id, **{**rules, **ids})
     play = Play(
-        house=house, door=door, partner_id=partner_id, games=games, shops=shops, products=products
-    )  # fmt: skip
+        house=house,
+        door=door,
+        partner_id=partner_id,
+        games=games,
+        shops=shops,
+        products=products,
+        keys={"apiKey": partner.api_key, "secretKey": partner.secret_key},
+        rules=await _redemption_rules(house, partner_id) if redeems_points(script) else {},
+    )
     await play.play(script)
     return play
+
+
+async def _redemption_rules(house: House, partner_id: int) -> Mapping[str, int]:
+    """By name those of the program that the partner is given."""
+    redemption = (await a_program(house.database, partner_id, **PROGRAM)).after.redemption
+    ids = [*(rule.id for rule in redemption.rules), redemption.default_rule.id]
+    return {name: id_ or 0 for name, id_ in zip(REDEMPTION_RULES, ids, strict=True)}

@@ -67,7 +67,15 @@ class Sweep:
     after: timedelta
 
 
-Act = Poll | Staff | Rules | ByHand | Sweep
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """A partner asks for points to be redeemed or given back, at once: `event` says the same."""
+
+    after: timedelta
+    event: Event
+
+
+Act = Poll | Staff | Rules | ByHand | Sweep | Ask
 Script = list[Act]
 
 
@@ -117,6 +125,24 @@ def bought(
 def undone(name: str, customer: str, order: str, kind: str = "order.cancelled") -> Event:
     """An order that was reversed: cancelled, or `order.refunded` in part."""
     return Event(name=name, kind=kind, customer=customer, order=order)
+
+
+REDEEM, UNDO = "points.redeem-requested", "points.undo-requested"
+
+
+def redeems(name: str, customer: str, rule: str) -> Event:
+    """A coupon for points, by the redemption rule of that name."""
+    return Event(name=name, kind=REDEEM, customer=customer, game=rule)
+
+
+def gives_back(name: str, customer: str, coupon: str) -> Event:
+    """A coupon for the points that it was bought with."""
+    return Event(name=name, kind=UNDO, customer=customer, codes=(coupon,))
+
+
+def asks(minutes: int, event: Event) -> Ask:
+    """The same by hand."""
+    return Ask(after=timedelta(minutes=minutes), event=event)
 
 
 def spaced(acts: Iterable[Act]) -> Script:
@@ -233,6 +259,66 @@ WHOLE = spaced([
 """Every outcome, reason, step and refusal by name: a test holds it to that."""
 
 
+PROGRAM: Mapping[str, Any] = {
+    "settings": {"currency": "EUR"},
+    "cashback": {"defaultCashbackRule": {"amountRewardThreshold": 1, "rewardWalletFactor": 20, "rewardRankFactor": 1}},
+    "redemption": {
+        "defaultRule": {"valueOfPoint": 1},
+        "rules": [
+            {
+                "ruleType": "percentage_discount_settings", "pointsToRedeem": 50,
+                "coupon": {"couponType": "percentage_discount", "discountValue": 10, "options": {"usageLimit": 2}},
+            },
+            {
+                "ruleType": "fixed_rate_settings", "pointsToRedeem": 30,
+                "coupon": {"couponType": "fixed_rate_discount", "discountValue": 2, "options": {"expiryAfter": 2}},
+            },
+            {"ruleType": "general_settings", "pointsToRedeem": None, "coupon": {"couponType": "fixed_discount"}},
+        ],
+    },
+}  # fmt: skip
+"""Of a partner whose customers redeem points. An order earns 198, less what its coupons take off."""
+TENTH, SHORT, ALL, ASKED = REDEMPTION_RULES = ("tenth", "short", "all", "asked")
+"""Names of its redemption rules, the default one last; it costs what is asked for."""
+POINTS_ASKED = 20
+
+POINTS = spaced([
+    poll(
+        1, bought("earn-1", ANNA, "e-1"), bought("earn-2", BERT, "e-2"), redeems("tenth-1", ANNA, TENTH),
+        redeems("short-1", BERT, SHORT), redeems("poor", CARL, TENTH), redeems("asked-1", ANNA, ASKED),
+        redeems("unknown-rule", BERT, UNKNOWN), won("win", CARL, "multiple"), redeems("tenth-1", ANNA, TENTH),
+    ),
+    # Used, so not given back; given back, but once; somebody else's; a game's.
+    poll(
+        7, bought("use-1", ANNA, "e-3", "tenth-1"), gives_back("back-1", ANNA, "tenth-1"),
+        gives_back("back-2", BERT, "short-1"), gives_back("back-3", BERT, "short-1"),
+        gives_back("back-4", CARL, "tenth-1"), gives_back("back-5", CARL, "win"), redeems("short-2", BERT, SHORT),
+        # The order is reversed, so its use has come back and the coupon can be given back, too.
+        undone("unuse-1", ANNA, "e-3"), gives_back("back-6", ANNA, "tenth-1"), bought("use-2", ANNA, "e-4", "tenth-1"),
+        redeems("tenth-2", ANNA, TENTH),
+    ),
+    # By hand: redeemed, refused, given back, but once.
+    asks(7, redeems("hand-1", ANNA, SHORT)), asks(2, redeems("hand-2", BERT, TENTH)), asks(2, redeems("hand-3", CARL, TENTH)),
+    asks(2, redeems("hand-4", BERT, UNKNOWN)), asks(2, redeems("hand-5", BERT, ASKED)),
+    asks(2, gives_back("hand-back-1", ANNA, "hand-1")), asks(2, gives_back("hand-back-2", ANNA, "hand-1")),
+    # A till has reserved it, then used one of its uses, then given that back.
+    staff(7, Step.RESERVED, "tenth-2"), asks(2, gives_back("hand-back-3", ANNA, "tenth-2")),
+    poll(2, gives_back("back-7", ANNA, "tenth-2")), staff(2, Step.RELEASED, "tenth-2"), staff(2, Step.REDEEMED, "tenth-2"),
+    poll(2, gives_back("back-8", ANNA, "tenth-2"), bought("use-3", BERT, "e-5", "hand-5")), staff(2, Step.REINSTATED, "tenth-2"),
+    asks(2, gives_back("hand-back-4", ANNA, "tenth-2")), asks(2, gives_back("hand-back-5", BERT, "hand-5")),
+    poll(7, redeems("all-1", ANNA, ALL), redeems("all-2", CARL, ALL), bought("earn-3", CARL, "e-6"), redeems("short-3", CARL, SHORT)),
+    # What is cancelled took its points along: the rest is owed, and what comes back pays it first.
+    poll(7, undone("unearn-1", ANNA, "e-1"), gives_back("back-9", ANNA, "all-1"), redeems("late", ANNA, SHORT)),
+    # Days later one is over: found by an order, an undo, the sweeper.
+    poll(
+        3 * 24 * 60 + 7, bought("use-4", BERT, "e-7", "short-2"), gives_back("back-10", BERT, "short-2"),
+        gives_back("back-11", CARL, "short-3"), *(won(f"again-{n}", DORA, "daily") for n in range(9)),
+    ),
+    sweep(7),
+])  # fmt: skip
+"""Points into coupons and back, whatever may be in the way."""
+
+
 def drawn(seed: int, acts: int = 30) -> Script:
     """Acts over some weeks."""
     life = _Life(random.Random(f"doors {seed}"))
@@ -318,6 +404,15 @@ class _Life:
         self._coupons.append((f"{name}@{chance.choice(('cards', 'beans'))}", customer))
         products, shop = tuple(range(chance.randrange(3))), chance.choice((None, 0, 1))
         return bought(name, customer, order, *codes, products=products, shop=shop)
+
+
+def redeems_points(script: Iterable[Act]) -> bool:
+    """Whether anybody does: then the partner has a program, else it has none."""
+    return any(
+        event.kind == REDEEM
+        for act in script
+        for event in (act.events if isinstance(act, Poll) else ())
+    )
 
 
 def without_sharing(script: Iterable[Act]) -> Script:

@@ -16,10 +16,11 @@ from aiokafka import ConsumerRecord
 
 from services.domain.coupons.coupon import CouponStatus, Step
 from services.domain.coupons.discounts import TermsReason
-from services.domain.coupons.effects import DeclineReason
+from services.domain.coupons.effects import DeclineReason, RedeemReason
 from services.domain.coupons.lifecycle import StepRefusal
-from services.domain.decision import CodeOutcome, CodeReason, OrderReason, Outcome
+from services.domain.decision import CodeOutcome, CodeReason, OrderReason, Outcome, UndoReason
 from services.domain.letters import Stage
+from services.domain.points.wallet import EntryKind
 from tests.doors.account import told, whoever_notices
 from tests.doors.conftest import PlayedOneByOne
 from tests.doors.difference import difference
@@ -44,11 +45,21 @@ from tests.doors.doors import (
     one_by_one as decided_one_by_one,
 )
 from tests.doors.playing import Play, played
-from tests.doors.script import WHOLE, Script, drawn, without_sharing, without_unstorable
+from tests.doors.script import (
+    POINTS,
+    REDEMPTION_RULES,
+    WHOLE,
+    Script,
+    drawn,
+    without_sharing,
+    without_unstorable,
+)
 from tests.stand.issuing import count
 
 SEEDS = range(int(os.environ.get("DOOR_SEEDS", "3")))
-SCRIPTS: dict[str, Script] = {"whole": WHOLE} | {f"seed {seed}": drawn(seed) for seed in SEEDS}
+SCRIPTS: dict[str, Script] = {"whole": WHOLE, "points": POINTS} | {
+    f"seed {seed}": drawn(seed) for seed in SEEDS
+}
 TABLES = ("decisions", "coupons", "coupon_history", "customers", "reversed_orders", "order_stamps", "stamp_cards",
           "game_quota", "dead_letters", "outbox")  # fmt: skip
 
@@ -160,6 +171,20 @@ async def test_whole_script_leaves_no_name_out(one_by_one: PlayedOneByOne) -> No
         "source",
     }
     assert {stamp["taken_back"] for stamp in account["stamps"].values()} == {True, False}
+
+
+async def test_points_script_has_all_that_may_be_in_the_way(one_by_one: PlayedOneByOne) -> None:
+    """By event and by hand: redeemed, refused, used, reserved, over, given back, and what comes back pays a debt."""
+    account = (await one_by_one("points", POINTS)).account
+    refusals = {RedeemReason.INSUFFICIENT_POINTS, RedeemReason.RULE_NOT_FOUND, *UndoReason}
+    assert refusals <= {decision["reason"] for decision in account["decisions"].values()}
+    assert set(account["declined by hand"].values()) == refusals - {UndoReason.NOT_A_REDEMPTION}
+    entries = [entry for entries in account["ledger"].values() for entry in entries]
+    assert {entry["kind"] for entry in entries} == {*EntryKind} - {EntryKind.EXPIRED}
+    assert {entry["rule_id"] for entry in entries} == {*REDEMPTION_RULES, None}
+    assert any(entry["owed"] < 0 for entry in entries)
+    steps = {step["word"] for steps in account["history"].values() for step in steps}
+    assert steps == {*Step}
 
 
 async def test_difference_names_the_act_and_both_sides(one_by_one: PlayedOneByOne) -> None:
