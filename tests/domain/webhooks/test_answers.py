@@ -102,7 +102,10 @@ def test_pause_is_that_of_the_schedule_within_a_tenth(draw: float, tries: int) -
     else:
         wanted = RETRY_SECONDS[tries]
         assert pause is not None
-        assert abs(pause - wanted) <= (0.1 * wanted if wanted > 60 else 0)
+        most = (
+            0.1 * wanted * (1 + 1e-9) if wanted > 60 else 0
+        )  # the last digit of a float is nobody's
+        assert abs(pause - wanted) <= most
 
 
 @pytest.mark.parametrize(
