@@ -49,6 +49,7 @@ class UndoReason(StrEnum):
 
     NOT_A_REDEMPTION = "not_a_redemption"
     COUPON_NOT_ACTIVE = "coupon_not_active"
+    COUPON_DELIVERED = "coupon_delivered"
 
 
 RedeemRefusal = RedeemReason | GrantRefusal

@@ -54,6 +54,7 @@ class PartnerProgram:
     `revision` tells two states of it apart where the version does not: at version 0 cards and the zone may change.
 
     `currency` None: any, at par. `points_days`: points end after so many days. `cards` by id; deleted ones are not in.
+    `hears_of_cancellations`: the partner's own system, of coupons that it was told of before.
     """
 
     partner_id: int
@@ -73,6 +74,7 @@ class PartnerProgram:
     groups: Mapping[str, Group] = field(default_factory=dict)
     cards: Mapping[int, CardRules] = field(default_factory=dict)
     time_zone: str = "UTC"
+    hears_of_cancellations: bool = False
     _by_event: Mapping[str, tuple[Campaign, ...]] = field(init=False, repr=False, compare=False)
     _most_coupons: Mapping[str | None, int] = field(init=False, repr=False, compare=False)
     _groups_granted: Mapping[str | None, tuple[str, ...]] = field(

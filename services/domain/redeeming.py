@@ -128,6 +128,9 @@ def undo(course: Course, coupon: Coupon | None) -> UndoReason | None:
     coupon = settled.coupon
     if coupon.status is not CouponStatus.ACTIVE or coupon.used_count:
         return UndoReason.COUPON_NOT_ACTIVE
+    program = course.program
+    if coupon.is_delivered and not (program is not None and program.hears_of_cancellations):
+        return UndoReason.COUPON_DELIVERED
     step = cancel(coupon, course.at, reason=REDEMPTION_UNDONE)
     assert not isinstance(step, StepRefusal)
     course.add(step)

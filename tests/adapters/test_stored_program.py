@@ -162,6 +162,7 @@ BY_HAND = PartnerProgram(
         )
     },
     time_zone=ZONE,
+    hears_of_cancellations=True,
 )  # fmt: skip
 
 

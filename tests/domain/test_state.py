@@ -62,6 +62,7 @@ COUPON = Coupon(
     program_version=7,
     used_count=1,
     external_code="SHOP-1",
+    is_delivered=True,
 )
 
 CAMPAIGN = Source(SourceKind.CAMPAIGN, "6")

@@ -30,6 +30,8 @@ _STATUS = {status.value: status for status in CouponStatus}
 
 FROM_POOL = "pool"
 """Where a code comes from that a group had before the coupon was issued; one of ours too."""
+FROM_WEBHOOK = "webhook"
+"""Where one comes from that the partner's own system gave since."""
 
 
 class CouponRow(NamedTuple):
@@ -205,6 +207,7 @@ def coupon_from(row: asyncpg.Record) -> Coupon:
         program_version=None if terms is None else row["program_version"],
         used_count=0 if terms is None else row["used_count"],
         external_code=None if terms is None else row.get("external_code"),
+        is_delivered=row.get("code_from") == FROM_WEBHOOK,
     )
 
 

@@ -82,7 +82,7 @@ WHERE c.id = ANY($1::uuid[]) ORDER BY c.id;
 -- Coupons of these customers, with what the points that each was redeemed for were taken from. By `ledger_by_spending`.
 SELECT c.customer_no, c.id, c.code, c.code_prefix, c.game_id, c.status, c.issued_at, c.expires_at, c.holds_single_place,
        c.steps, c.notice_at, c.reserved_until, c.reserved_shop_id, c.redeemed_at, c.redeemed_order_id, c.source_kind,
-       c.source_id, c.terms, c.used_count, c.external_code, c.program_version, paid.takes
+       c.source_id, c.terms, c.used_count, c.external_code, c.code_from, c.program_version, paid.takes
 FROM unnest($1::bigint[], $2::uuid[]) AS named (customer_no, id)
 CROSS JOIN LATERAL (
     SELECT * FROM coupons k WHERE k.id = named.id AND k.customer_no = named.customer_no OFFSET 0

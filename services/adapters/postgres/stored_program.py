@@ -100,6 +100,7 @@ def program_from(stored: StoredProgram) -> PartnerProgram:
         groups={group.handle: group for group in groups},
         cards=cards_from(stored.cards),
         time_zone=stored.time_zone,
+        hears_of_cancellations=(sections.get("coupon") or {}).get("cancelUrl") is not None,
     )
 
 

@@ -67,7 +67,7 @@ class Coupon:
     activation (issue or reinstatement) happened under the single rule. `steps` counts what happened since the issue.
     `notice_at` is when the next notice of its end is due (see `notices`). A coupon is a game's, or has a `source` and
     `terms`; `used_count` of its terms' usage limit are used. `external_code` is one that the partner brought: it is
-    shown in place of ours.
+    shown in place of ours. `is_delivered`: the partner's own system gave it, and knows of the coupon.
     """
 
     id: str
@@ -89,6 +89,7 @@ class Coupon:
     program_version: int | None = None
     used_count: int = 0
     external_code: str | None = None
+    is_delivered: bool = False
 
     @property
     def shown_code(self) -> str:

@@ -265,6 +265,7 @@ def _step(
         program_version=coupon.program_version,
         used_count=coupon.used_count if used_count is None else used_count,
         external_code=coupon.external_code,
+        is_delivered=coupon.is_delivered,
     )
     return ChangeCoupon(
         coupon=after,

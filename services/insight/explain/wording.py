@@ -52,6 +52,7 @@ REASONS: Mapping[str, str] = {
     GrantRefusal.COUPON_OFFER_ENDED: "the coupon would have ended by then",
     UndoReason.NOT_A_REDEMPTION: "the customer has not redeemed points for such a coupon",
     UndoReason.COUPON_NOT_ACTIVE: "the coupon was used, reserved, cancelled or over",
+    UndoReason.COUPON_DELIVERED: "the partner's own system has the coupon, and is told of no cancellation",
 }
 """By decline reason; those of orders, and of redemptions that are to be undone, are among them."""
 

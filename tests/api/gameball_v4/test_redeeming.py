@@ -348,6 +348,28 @@ async def test_undone_by_two_at_once_is_undone_once(partner: Partner) -> None:
     assert (await ask(partner, "/customers/anna/balance"))["totalPointsBalance"] == 100
 
 
+async def test_delivered_coupon_is_undone_once_its_partner_hears_of_it(partner: Partner) -> None:
+    """The partner's own system has the coupon: the points come back only where it is told of cancellations."""
+    rule = await a_rule(partner)
+    await has(partner, 100)
+    _, body = await redeem(partner, ruleId=rule)
+    coupon_id = body["couponId"]
+    await partner.database.execute(
+        "UPDATE coupons SET external_code = 'OURS-1', code_from = 'webhook' WHERE id = $1",
+        UUID(coupon_id),
+    )
+    status, body = await undo(partner, coupon_id)
+    assert (status, body["reason"]) == (409, "coupon_delivered")
+    webhook = {
+        "url": "https://shop.example/coupons",
+        "method": "POST",
+        "contentType": "application/json",
+    }
+    heard = {**webhook, "cancelUrl": "https://shop.example/cancelled"}
+    assert (await partner.v4("PUT", "/configurations/coupon", heard, base="")).status_code == 200
+    assert await undo(partner, coupon_id) == (200, {"pointsReturned": 100, "pointsBalance": 100})
+
+
 async def test_program_that_is_changed_under_way_is_decided_by_anew(
     partner: Partner, monkeypatch: pytest.MonkeyPatch
 ) -> None:

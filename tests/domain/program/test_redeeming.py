@@ -229,6 +229,15 @@ def test_reserved_coupon_is_not_undone_until_that_has_lapsed() -> None:
     assert steps == [Step.RELEASED, Step.CANCELLED]
 
 
+@pytest.mark.parametrize("hears", [False, True])
+def test_delivered_coupon_is_undone_where_its_partner_hears_of_it(*, hears: bool) -> None:
+    """Somebody else's system has it: only one that is told of cancellations lets go of it."""
+    shop, coupon_id = bought()
+    put(shop, replace(shop.state().coupons.by_id[coupon_id], is_delivered=True))
+    shop.program = replace(shop.program, hears_of_cancellations=hears)
+    assert shop.undo(coupon_id) is (None if hears else UndoReason.COUPON_DELIVERED)
+
+
 def test_coupon_that_is_over_is_not_undone() -> None:
     """From its very instant on; its end is recorded by the way."""
     shop, coupon_id = bought()
