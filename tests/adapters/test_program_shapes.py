@@ -77,6 +77,7 @@ GRANTS = st.builds(
     GrantCoupon,
     coupon_id=st.just(COUPON),
     code=st.just("7H2K9QWXM4TB0Z5N"),
+    code_prefix=st.sampled_from(["", "SUMMER2026XX"]),
     source=SOURCES,
     terms=TERMS,
     issued_at=INSTANTS,
