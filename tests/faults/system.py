@@ -121,7 +121,7 @@ async def open_system(
         # Its servers are killed: never those that somebody named.
         settings = read_settings(
             state_dir=state_dir, topic_partitions=PARTITIONS, topic_prefix="",
-            code_secret=new_code_secret(), reservation_ttl_seconds=RESERVATION_SECONDS,
+            code_secret=new_code_secret(), secrets_key=new_code_secret(), reservation_ttl_seconds=RESERVATION_SECONDS,
             jwt_secret=JWT_SECRET, jwt_jwks_url=None, crash_at=None, **dict.fromkeys(SETTING.values()),
         )  # fmt: skip
         servers = await start_servers(settings, want=("postgres", "redis"), progress=progress)
