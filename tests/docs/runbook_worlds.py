@@ -5,6 +5,7 @@ A section's world is a generator that yields before each block: what the section
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,12 +16,15 @@ import asyncpg
 import pytest
 from aiokafka import ConsumerRecord, TopicPartition
 
-from schemas.topics import GAME_COMPLETED
-from services.adapters.postgres.clock import OWN_CLOCK
+from schemas.topics import CUSTOMERS, GAME_COMPLETED
+from services.adapters.postgres.clock import OWN_CLOCK, clock
+from services.adapters.postgres.deliveries import redrive
 from services.adapters.postgres.partners import set_sources
 from services.adapters.postgres.pool import connect, open_pool
+from services.adapters.postgres.webhooks import webhooks_of
 from services.adapters.records import bounds_of, partitions_of, read_parts, side_reader
 from services.adapters.redis_locks import CustomerLocks
+from services.adapters.secrets import secrets_by
 from services.decisions.manner import Manner
 from services.insight.status.figures import figures
 from services.issuer.pipeline import Pipeline
@@ -31,9 +35,16 @@ from tests.stand.clocks import FakeClock
 from tests.stand.copies import with_database
 from tests.stand.database import connected
 from tests.stand.issuing import a_game, a_partner
+from tests.stand.receiver import Got, answer, receiving
+from tests.stand.telling import a_program
 from tests.stand.waiting import eventually
 from tests.stand.world import at_work, commit, completed, headers, send, until_settled
+from tests.webhooks.stand import Stand, sending
 
+WELCOME = {
+    "name": "Welcome", "type": "SignUp",
+    "rewards": [{"couponReward": {"couponType": "fixed_discount", "discountValue": 5}}],
+}  # fmt: skip
 LIMIT = 5
 GOOD, BAD = 6, 2
 LETTER = """
@@ -143,6 +154,49 @@ async def emptied(ground: Ground) -> World:
     yield settings
 
 
+async def untold(ground: Ground) -> World:
+    """A partner's own system refuses one customer's coupon for good, and another's for now; then it is well again."""
+    settings = ground.settings.model_copy(
+        update={"webhook_allow_private": True, "webhook_retry_seconds": (0, 0, 0, 0, 3600)}
+    )
+    async with connected(settings, role=None) as owner:
+        stand = Stand(settings=settings, connection=owner, partner_id=await a_partner(owner))
+        await a_program(owner, stand.partner_id, campaigns=[WELCOME])
+        async with receiving(_refusing) as receiver:
+            await stand.webhook(receiver.url)
+            joined = [
+                (who, headers(f"join-{who}", type_="customer.created"), _joined(stand, who))
+                for who in ("ona", "jonas")
+            ]
+            await send(settings, joined, CUSTOMERS)
+            async with at_work(settings):
+                await until_settled(settings)
+            ids = await owner.fetch("SELECT id::text FROM coupons ORDER BY id")
+            await stand.read(*(row["id"] for row in ids))
+
+            async def are_refused() -> bool:
+                sql = "SELECT count(*) = 2 FROM deliveries WHERE status = 'dead' OR tries = 4 AND begun_at IS NULL"
+                return bool(await owner.fetchval(sql))
+
+            async with sending(settings):
+                await eventually(are_refused, "one is given up, the other waits for an hour")
+            yield settings
+            yield settings
+            receiver.script = _taking
+            webhook = (await webhooks_of(owner, [stand.partner_id], secrets_by(settings)))[
+                stand.partner_id
+            ]
+            at = await clock(owner, settings.clock_offset)
+            async with owner.transaction():
+                await redrive(owner, stand.partner_id, webhook, at - timedelta(days=1), at, at)
+            await owner.execute("UPDATE deliveries SET due_at = $1 WHERE status = 'pending'", at)
+            async with sending(settings):
+                await stand.until([row["id"] for row in ids], "delivered")
+        async with at_work(settings):
+            await until_settled(settings)
+        yield settings
+
+
 async def without_redis(ground: Ground) -> World:
     """Redis does not answer, then it does."""
     yield ground.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
@@ -230,12 +284,28 @@ WORLDS: dict[str, Callable[[Ground], World]] = {
     "Records wait for us": waited_for,
     "Somebody speaks in a partner's name": spoken_for,
     "What a dead letter said is gone": emptied,
+    "A partner's own system takes no coupons": untold,
     "Redis is gone": without_redis,
     "The outbox grows": growing,
     "The database's clock is wrong": at_a_wrong_hour,
     "Postgres failed over to a standby": failed_over,
     "Postgres was restored from a backup": restored,
 }
+
+
+def _joined(stand: Stand, who: str) -> bytes:
+    return json.dumps({"partner_id": stand.partner_id, "customer_id": who}).encode()
+
+
+def _refusing(got: Got) -> bytes:
+    """Ona's are not found, Jonas' come at a bad moment."""
+    if got.json()["customerId"] == "ona":
+        return answer(404, {"error": "no such customer"})
+    return answer(503, {"error": "come again"})
+
+
+def _taking(got: Got) -> bytes:
+    return answer(200, {"code": f"THEIRS-{got.json()['code'][-4:]}"})
 
 
 async def _games(settings: Settings) -> None:

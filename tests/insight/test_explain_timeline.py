@@ -227,6 +227,8 @@ async def test_timeline_goes_by_keys(settings: Settings) -> None:
         "parties": ([1],),
         "coupons_concerned": ([uuid4()], [1], [uuid4()]),
         "steps": ([uuid4()],),
+        "deliveries": ([uuid4()],),
+        "attempts": ([uuid4()],),
         "issued_by_hand": ([1], ["c"]),
         "stamps": ([1], ["o"], [uuid4()]),
         "entries_of_events": ([1], [uuid4()]),

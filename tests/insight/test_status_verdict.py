@@ -34,11 +34,13 @@ WELL: dict[str, Any] = {
     "dead_letters": {"open": 0},
     "open_dead_letters": {"oldest_age_seconds": 0.0},
     "sweeper": SWEPT,
+    "deliveries": [],
     "operations": [],
     "sessions": {"issuer": 2, "relay": 2, "sweeper": 1, "webhooks": 1, "api": 1},
     "versions": {"schema_missing": []},
     "servers": {"kafka": None, "postgres": None, "redis": None},
 }
+WAITING = {"partner_id": 3, "pending": 2, "held": 1, "overdue_seconds": OVERDUE_SECONDS, "failing": 0, "error": None, "dead": 0, "dead_error": None}  # fmt: skip
 NOBODY = {"sessions": dict.fromkeys(WELL["sessions"], 0)}
 RUNNING = {"id": 1, "command": "replay", "actor": "a", "is_running": True}
 
@@ -54,6 +56,7 @@ RUNNING = {"id": 1, "command": "replay", "actor": "a", "is_running": True}
         {"outbox": {"depth": 5_000, "oldest_age_seconds": OUTBOX_AGE_SECONDS}},
         {"sweeper": SWEPT | {"overdue": 5, "overdue_seconds": OVERDUE_SECONDS}},
         {"sweeper": SWEPT | {"overdue_lots": 5, "overdue_lots_seconds": OVERDUE_SECONDS}},
+        {"deliveries": [WAITING]},
         {"operations": [RUNNING]},
     ],
 )
@@ -78,6 +81,10 @@ def test_verdict_lets_pass_what_passes(changes: dict[str, Any]) -> None:
         ({"sweeper": SWEPT | {"overdue": 7, "overdue_seconds": 61.0}}, "7 coupons due", "couponry sweeper"),
         ({"sweeper": SWEPT | {"overdue_lots": 1, "overdue_lots_seconds": 61.0}}, "1 lot due", "points end without it"),
         ({"sweeper": SWEPT | {"overdue_birthdays": 2, "overdue_birthdays_seconds": 61.0}}, "2 birthdays due", "couponry sweeper"),
+        ({"deliveries": [WAITING | {"overdue_seconds": 61.0}]}, "2 coupons to be told to partner 3's own system, the first due for 61 s", "couponry webhooks"),
+        (NOBODY | {"deliveries": [WAITING | {"overdue_seconds": 61.0}]}, "and no webhooks process connected", "couponry webhooks"),
+        ({"deliveries": [WAITING | {"failing": 1, "error": "status 503"}]}, "partner 3's own system takes no coupons of 1 customer: status 503", "“A partner's own system takes no coupons”"),
+        ({"deliveries": [WAITING | {"dead": 4, "dead_error": "no_code 200"}]}, "4 coupons given up within a day, not taken by partner 3's own system: no_code 200", "“A partner's own system takes no coupons”"),
         ({"dead_letters": {"open": 2}, "open_dead_letters": {"oldest_age_seconds": 7200.0}}, "the oldest for 2 hours", "“A bad deploy filled the dead letters”"),
         ({"operations": [RUNNING | {"is_running": False}]}, "replay 1 of a was interrupted", "couponry replay --resume"),
     ],

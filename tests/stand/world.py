@@ -109,13 +109,13 @@ def completed(
     return (customer_id, headers(event_id, source), json.dumps(data).encode())
 
 
-def headers(event_id: str, source: str = SOURCE) -> Headers:
+def headers(event_id: str, source: str = SOURCE, type_: str = "game.completed") -> Headers:
     """Good headers."""
     attributes = {
         "specversion": "1.0",
         "id": event_id,
         "source": source,
-        "type": "game.completed",
+        "type": type_,
         "time": datetime.now(UTC).isoformat(),
     }
     return [(f"ce_{name}", value.encode()) for name, value in attributes.items()]

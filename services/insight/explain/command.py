@@ -16,9 +16,10 @@ import click
 
 from services.adapters.postgres import reused_ids
 from services.decisions.explained import said_of_program
+from services.insight.explain.entry import Entry
 from services.insight.explain.gathered import Gathered, gather
 from services.insight.explain.known import Known, Row, answer, find
-from services.insight.explain.timeline import Entry, merged, timeline
+from services.insight.explain.timeline import merged, timeline
 from services.insight.explain.waiting import waiting
 from services.runtime.settings import Settings
 from services.terminal.addresses import command_settings, postgres

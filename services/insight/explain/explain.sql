@@ -61,6 +61,15 @@ WHERE c.customer_no = ANY ($2::bigint[]);
 -- Everything that happened to these coupons after their issue.
 SELECT * FROM coupon_history WHERE coupon_id = ANY ($1::uuid[]) ORDER BY coupon_id, step;
 
+-- name: deliveries
+-- What partners' own systems are told of these coupons.
+SELECT * FROM deliveries WHERE coupon_id = ANY ($1::uuid[]) ORDER BY coupon_id, at, number;
+
+-- name: attempts
+-- Every attempt at that.
+SELECT coupon_id, kind, number, at, status, error, duration_ms FROM delivery_attempts
+WHERE coupon_id = ANY ($1::uuid[]) ORDER BY coupon_id, kind, number;
+
 -- name: issued_by_hand
 -- Who issued which of these coupons by hand, and why. Each partner's log is looked up by its coupons.
 SELECT a.subject_id, a.actor, a.after ->> 'reason' AS reason

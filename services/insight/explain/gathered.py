@@ -19,6 +19,7 @@ from services.adapters.postgres import points
 from services.adapters.postgres.dead_letters import position_of
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
+from services.decisions.delivering import DELIVERED
 from services.decisions.telling import lot_id
 from services.domain.events import Position
 from services.domain.points.wallet import EntryKind
@@ -47,6 +48,9 @@ class Gathered:
     """Of the ledger, in their order."""
     campaigns: Mapping[tuple[int, int], Mapping[int, str]]
     """Names by id, of a partner's program at a version."""
+    deliveries_of_coupon: By
+    attempts_of_coupon: By
+    """At its deliveries."""
     by_hand: Mapping[str, Row]
     queued: By
     """By the `ce_id` of an event, or the number of a letter."""
@@ -61,24 +65,22 @@ async def gather(connection: Connection, settings: Settings, known: Sequence[Kno
     """What surrounds these events. Newest records are looked up in the topics first."""
     decisions = [one.decision for one in known if one.decision is not None]
     letters = [letter["id"] for one in known for letter in one.letters]
+    customers = _some(row["customer_no"] for row in decisions)
     coupons = await connection.fetch(
         _SQL["coupons_concerned"],
         _some(row[name] for row in decisions for name in ("coupon_id", "blocking_coupon_id")),
-        _some(row["customer_no"] for row in decisions),
+        customers,
         [row["event_key"] for row in decisions],
     )
-    steps = await connection.fetch(_SQL["steps"], [coupon["id"] for coupon in coupons])
+    ids = [coupon["id"] for coupon in coupons]
+    steps = await connection.fetch(_SQL["steps"], ids)
     orders = [row for row in decisions if row["order_id"] is not None]
     keys = [f"{row['event_key']}.declined.{game}" for row in decisions for game in _games(row)]
-    keys += [f"{coupon['id']}.issued" for coupon in coupons]
+    keys += [f"{id_}.{word}" for id_ in ids for word in ("issued", DELIVERED)]
     keys += [f"{step['coupon_id']}.{step['step']}.{step['word']}" for step in steps]
     by_program = [row for row in decisions if row["program_version"] is not None]
-    parties = {
-        row["customer_no"]: row
-        for row in await connection.fetch(
-            _SQL["parties"], _some(row["customer_no"] for row in decisions)
-        )
-    }
+    found = await connection.fetch(_SQL["parties"], customers)
+    parties = {row["customer_no"]: row for row in found}
     entries = await points.entries_of_events(
         connection, list(parties), [row["event_key"] for row in decisions]
     )
@@ -101,10 +103,12 @@ async def gather(connection: Connection, settings: Settings, known: Sequence[Kno
         )),
         entries_of_event=_by("event_key", entries),
         campaigns=await _campaigns(connection, by_program),
+        deliveries_of_coupon=_by("coupon_id", await connection.fetch(_SQL["deliveries"], ids)),
+        attempts_of_coupon=_by("coupon_id", await connection.fetch(_SQL["attempts"], ids)),
         by_hand={row["subject_id"]: row for row in await connection.fetch(
             _SQL["issued_by_hand"],
             [coupon["partner_id"] for coupon in coupons],
-            [str(coupon["id"]) for coupon in coupons],
+            [str(id_) for id_ in ids],
         )},
         queued=_by("ce_id", queued) | _by("dead_letter_id", queued),
         told=_told(queued, ends),

@@ -1,14 +1,10 @@
-"""What happened with an event, in order of time: as far as it is stored, and nothing that is not.
-
-An entry without an instant (`at` None) happened right after the one before it; when exactly was not recorded.
-"""
+"""What happened with an event, in order of time: as far as it is stored, and nothing that is not."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 import asyncpg
 import orjson
@@ -23,7 +19,8 @@ from schemas.topics import (
 from services.adapters.postgres.dead_letters import position_of
 from services.domain.coupons.codes import ending
 from services.domain.coupons.coupon import OPEN_STATUSES
-from services.insight.explain import program
+from services.insight.explain import deliveries, program
+from services.insight.explain.entry import Entry, published, waits
 from services.insight.explain.gathered import Gathered
 from services.insight.explain.known import Known
 from services.insight.explain.records import Arrival
@@ -38,24 +35,6 @@ from services.insight.explain.wording import (
 from services.terminal.output import instant_text
 
 Row = asyncpg.Record
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """`what` is one of a few words, `detail` a sentence; `after` puts an entry without an instant in its place.
-
-    `is_shared`: another event may tell of it too, as the order that used a coupon and the completion that earned it.
-    """
-
-    at: datetime | None
-    what: str
-    detail: str
-    after: datetime
-    is_shared: bool = False
-
-    def document(self) -> dict[str, Any]:
-        """As JSON has it."""
-        return {"at": self.at, "what": self.what, "detail": self.detail}
 
 
 def timeline(known: Known, gathered: Gathered) -> list[Entry]:
@@ -220,6 +199,7 @@ class _Story:
         )
         for step in self._gathered.steps_of_coupon.get(coupon["id"], []):
             yield from self._step(step)
+        yield from deliveries.entries(self._gathered, coupon)
         if coupon["status"] in OPEN_STATUSES and ends is not None:
             detail = f"{coupon_in_words(coupon)} ends, unless it is used or cancelled before"
             yield Entry(at=ends, what="ends", detail=detail, after=ends)
@@ -268,30 +248,3 @@ def _letters(known: Known, gathered: Gathered) -> Iterator[Entry]:
                 detail=f"letter {letter['id']}: {came} (operation {action['operation']} by {action['actor']}{why})",
                 after=max(action["at"], at),
             )
-
-
-def published(
-    gathered: Gathered, key: object, what: str, topic: str, caused_at: datetime
-) -> Iterator[Entry]:
-    """Where an outgoing event is: an outbox row is deleted once its event is published, so no row means published."""
-    rows = gathered.queued.get(key, [])
-    for row in rows:
-        yield waits(row, what, topic, caused_at)
-    if all(row["republished"] for row in rows):
-        yield Entry(at=None, what="published", detail=f"{what} in {topic}", after=caused_at)
-
-
-def waits(row: Row, what: str, topic: str, caused_at: datetime) -> Entry:
-    """A message in the outbox: it is to leave yet, or never will."""
-    more = " once more" if row["republished"] else ""
-    fate = (
-        f"Kafka refused it for good: {row['refused']}"
-        if row["refused"]
-        else f"waits in the outbox to be published in {topic}"
-    )
-    return Entry(
-        at=row["queued_at"],
-        what="set aside" if row["refused"] else "queued",
-        detail=f"{what}{more}: {fate}",
-        after=max(row["queued_at"], caused_at),
-    )

@@ -13,8 +13,8 @@ from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
 from services.adapters.postgres.waiting import record_of
 from services.domain.arrival import Incoming
+from services.insight.explain.entry import Entry
 from services.insight.explain.known import PLACE, Row, shape, trace_in
-from services.insight.explain.timeline import Entry
 from services.issuer.codec import read_record
 from services.runtime.settings import Settings
 

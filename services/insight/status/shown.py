@@ -10,6 +10,7 @@ from services.insight.status.verdict import Problem, many, span
 from services.terminal.output import print_facts, print_table
 
 Figures = Mapping[str, Any]
+_TOLD = (("pending", "to be told"), ("held", "held"), ("dead", "given up within a day"))
 
 
 def show(figures: Figures, found: Sequence[Problem]) -> None:
@@ -71,6 +72,9 @@ def _facts(figures: Figures) -> Iterator[tuple[str, Any]]:
     if figures["open_dead_letters"]["oldest_at"] is not None:
         yield "oldest open dead letter", figures["open_dead_letters"]["oldest_at"]
     yield from _sweeper(figures["sweeper"])
+    for part in figures["deliveries"]:
+        said = [f"{part[name]:,} {word}" for name, word in _TOLD if part[name]]
+        yield f"deliveries of partner {part['partner_id']}", ", ".join(said)
     for operation in figures["operations"]:
         state = "runs" if operation["is_running"] else "was interrupted"
         yield f"{operation['command']} {operation['id']}", f"{state}, by {operation['actor']}"

@@ -54,6 +54,42 @@ LEFT JOIN LATERAL (
 ) AS first_due ON true
 GROUP BY at;
 
+-- name: deliveries
+-- By partner what is still to be told to its own coupon system ($2 of each kind at most is counted): how much, how much of it
+-- is held, for how long the first has been due, of how many customers $3 attempts or more have failed and why the last did;
+-- how many were given up within $4 though their coupons were good, and why. Partners of which there is nothing are left out.
+SELECT w.partner_id, line.pending, line.held, first.overdue_seconds, failing.customers AS failing, failing.error,
+       dead.deliveries AS dead, dead.error AS dead_error
+FROM webhooks w
+CROSS JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE status = 'pending') AS pending, count(*) FILTER (WHERE status = 'held') AS held FROM (
+        SELECT status FROM deliveries d WHERE d.partner_id = w.partner_id AND d.status IN ('pending', 'held') LIMIT $2) AS waiting
+) AS line
+CROSS JOIN LATERAL (
+    SELECT greatest(0, coalesce(extract(epoch FROM clock_timestamp() + $1::interval - min(due_at)), 0))::float8 AS overdue_seconds
+    FROM deliveries d WHERE d.partner_id = w.partner_id AND d.is_next AND d.begun_at IS NULL
+) AS first
+CROSS JOIN LATERAL (
+    SELECT count(*) AS customers, (array_agg(a.error))[1] AS error FROM (
+        SELECT coupon_id, kind, attempts FROM deliveries d
+        WHERE d.partner_id = w.partner_id AND d.is_next AND d.begun_at IS NULL AND d.tries >= $3 ORDER BY due_at DESC LIMIT $2) AS head
+    CROSS JOIN LATERAL (
+        SELECT concat_ws(' ', a.error, a.status) AS error FROM delivery_attempts a
+        WHERE a.coupon_id = head.coupon_id AND a.kind = head.kind AND a.number = head.attempts) AS a
+) AS failing
+CROSS JOIN LATERAL (
+    SELECT count(*) AS deliveries, (array_agg(a.error))[1] AS error FROM (
+        SELECT coupon_id, kind, attempts FROM deliveries d
+        WHERE d.partner_id = w.partner_id AND d.status = 'dead' AND d.due_at > clock_timestamp() + $1::interval - $4::interval
+        ORDER BY due_at DESC LIMIT $2) AS last
+    CROSS JOIN LATERAL (
+        SELECT concat_ws(' ', a.error, a.status) AS error FROM delivery_attempts a
+        WHERE a.coupon_id = last.coupon_id AND a.kind = last.kind AND a.number = last.attempts
+          AND a.error NOT IN ('coupon_cancelled', 'coupon_expired')) AS a
+) AS dead
+WHERE line.pending > 0 OR line.held > 0 OR dead.deliveries > 0
+ORDER BY w.partner_id;
+
 -- name: operations
 -- Bulk operations that have not ended; one whose advisory lock (class $1) nobody holds was interrupted.
 SELECT o.id, o.command, o.actor, o.reason, o.started_at, o.moved_at, EXISTS (

@@ -20,6 +20,11 @@ RATE_SECONDS = 10
 """Decisions per second is the mean over this long."""
 MOST_OVERDUE = 10_000
 """Counted no further: whether a sweeper is needed shows before that."""
+MOST_DELIVERIES = 10_000
+"""Of each partner and kind, likewise."""
+FAILED_TRIES = 4
+"""By the usual schedule a partner's own system has not taken a coupon for two and a half minutes then."""
+GIVEN_UP_WITHIN = timedelta(days=1)
 
 MOST_WAITING = 1_000
 """Named one by one."""
@@ -37,6 +42,13 @@ async def stored(connection: Connection, settings: Settings) -> dict[str, Any]:
     )
     (sweeping,) = await connection.fetch(_SQL["sweeping"], settings.clock_offset, MOST_OVERDUE)
     (accounts,) = await connection.fetch(_SQL["accounts_due"], settings.clock_offset, MOST_OVERDUE)
+    deliveries = await connection.fetch(
+        _SQL["deliveries"],
+        settings.clock_offset,
+        MOST_DELIVERIES,
+        FAILED_TRIES,
+        GIVEN_UP_WITHIN,
+    )
     operations = await connection.fetch(_SQL["operations"], LOCK_CLASS)
     async with connection.transaction():
         # A worker's role is not shown what other sessions are; the login role that all of them share is.
@@ -62,6 +74,7 @@ async def stored(connection: Connection, settings: Settings) -> dict[str, Any]:
         "ids_reused": await connection.fetchval(_SQL["ids_reused"]),
         **_letters(await connection.fetch(_SQL["dead_letters"])),
         "sweeper": dict(sweeping) | dict(accounts),
+        "deliveries": [dict(row) for row in deliveries],
         "operations": [dict(row) for row in operations],
         "sessions": dict.fromkeys(PROCESSES, 0)
         | {row["process"]: row["sessions"] for row in sessions},

@@ -42,6 +42,7 @@ def problems(figures: Figures) -> list[Problem]:
         *_schema(figures),
         *_stopped(figures),
         *_late(figures),
+        *_untold(figures),
         *_left(figures),
     ]
 
@@ -127,6 +128,27 @@ def _late(figures: Figures) -> Iterator[Problem]:
             age = span(sweeper[f"{name}_seconds"])
             what = f"{many(sweeper[name], noun)} due and not swept, the first for {age}{who}"
             yield Problem(what=what, do=f"start `couponry sweeper`; {harm}")
+
+
+def _untold(figures: Figures) -> Iterator[Problem]:
+    """Partners' own systems that do not hear of coupons, or do not want to."""
+    for part in figures["deliveries"]:
+        whose = f"partner {part['partner_id']}'s own system"
+        if part["overdue_seconds"] > OVERDUE_SECONDS:
+            who = "" if figures["sessions"]["webhooks"] else ", and no webhooks process connected"
+            age = span(part["overdue_seconds"])
+            what = f"{many(part['pending'], 'coupon')} to be told to {whose}, the first due for {age}{who}"
+            yield Problem(
+                what=what, do="start `couponry webhooks`; the codes of ours are good meanwhile"
+            )
+        if part["failing"]:
+            what = (
+                f"{whose} takes no coupons of {many(part['failing'], 'customer')}: {part['error']}"
+            )
+            yield Problem(what=what, do=section("A partner's own system takes no coupons"))
+        if part["dead"]:
+            what = f"{many(part['dead'], 'coupon')} given up within a day, not taken by {whose}: {part['dead_error']}"
+            yield Problem(what=what, do=section("A partner's own system takes no coupons"))
 
 
 def _left(figures: Figures) -> Iterator[Problem]:
