@@ -2,6 +2,7 @@
 
 `python -m tests.simulation --seeds 5000` runs any number; a failure prints the seed that repeats it. `world` is one
 run, over `log` (a topic in memory), `faults` (connections that die where the seed says) and `stage` (the database). What
-happens is drawn by `programs` (what a partner sets) and `shopping` (what customers do). It is judged by `invariants`, and
-by `comparing` with a second reading of the contract, `model/`; `test_simulation` runs some, `__main__` any number.
+happens is drawn by `programs` (what a partner sets), `shopping` (what customers do) and `spending` (what is asked for at
+once, and codes that a partner brings). It is judged by `invariants`, by `verifying`, and by `comparing` with a second reading
+of the contract, `model/`; `test_simulation` runs some, `__main__` any number.
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -20,13 +21,13 @@ from tests.simulation.model.customer import Customer, Said
 from tests.simulation.model.rules import Rules
 
 DECISIONS = """
-    SELECT d.seq, d.event_id, d.event_key, d.event_type, d.decided_at, d.occurred_at, d.partition, d.offset, d.reason, d.codes,
+    SELECT d.seq, d.event_id, d.event_key, d.event_type, d.decided_at, d.occurred_at, d.partition, d.offset, d.outcome, d.reason, d.codes,
            d.program_version, d.program, d.game_id, g.game_type, v.rules AS game_rules
     FROM decisions d LEFT JOIN games g ON g.id = d.game_id
     LEFT JOIN game_versions v ON v.game_id = d.game_id AND v.version = d.rule_version
     WHERE d.seq > $1 ORDER BY d.seq"""
 GRANTED = """
-    SELECT c.id::text, c.event_key, c.code, c.code_prefix, c.source_kind, c.source_id FROM coupons c
+    SELECT c.id::text, c.event_key, c.code, c.code_prefix, c.external_code, c.code_from, c.source_kind, c.source_id FROM coupons c
     JOIN outbox o ON o.ce_id = c.id::text || '.issued' WHERE c.game_id IS NULL AND c.event_key = ANY($1::uuid[]) ORDER BY o.id"""
 BY_OTHERS = """
     SELECT h.coupon_id::text, h.step, h.word, h.status, h.at, h.shop_id FROM coupon_history h JOIN coupons c ON c.id = h.coupon_id
@@ -50,13 +51,18 @@ COUPONS = """
 
 @dataclass(slots=True)
 class Comparing:
-    """`by_hand`: what partners have asked for, by the id of the request."""
+    """`by_hand`: what partners have asked for, by the id of the request; `answers`: the points that it moved, and the balance.
+
+    `wrong`: what the two have said differently outside of decisions.
+    """
 
     pool: asyncpg.Pool
     partner_id: int
     log: Log
     book: Book = field(default_factory=Book)
     by_hand: dict[str, dict[str, Any]] = field(default_factory=dict)
+    answers: dict[str, tuple[int, int]] = field(default_factory=dict)
+    wrong: list[str] = field(default_factory=list)
     _seen: int = 0
     _rules: dict[int, Rules] = field(default_factory=dict)
     _coupons: dict[str, Coupon] = field(default_factory=dict)
@@ -80,7 +86,37 @@ class Comparing:
                 return [f"decision {self._seen} ({row['event_type']}): {each}" for each in wrong]
         for row in await self.pool.fetch(ENDED_BY_TIME):
             self.book.of(row["customer_id"]).account.end(row["at"])
-        return [*await self._accounts(now), *await self._purchases(), *await self._held(now)]
+        return [
+            *self.wrong,
+            *await self._accounts(now),
+            *await self._purchases(),
+            *await self._held(now),
+        ]
+
+    async def would_say(self, type_: str, data: dict[str, Any], offset: timedelta) -> str | None:
+        """Why the model would refuse it now; nothing comes of that."""
+        at = await self.pool.fetchval(
+            "SELECT greatest(clock_timestamp() + $3, (SELECT last_at FROM customers WHERE (partner_id, customer_id) = ($1, $2)))",
+            self.partner_id, data["customer_id"], offset,
+        )  # fmt: skip
+        told = Told(type=type_, data=data, at=at, occurred_at=at)
+        return deepcopy(self.book).decide(told, await self._rules_now()).reason
+
+    async def rule_ids(self) -> list[int]:
+        """Of the program's redemption rules as they are, the default rule aside."""
+        rules = await self._rules_now()
+        return [] if rules is None else [each["id"] for each in rules.redemption["rules"]]
+
+    async def _rules_now(self) -> Rules | None:
+        version = await self.pool.fetchval(
+            "SELECT version FROM programs WHERE partner_id = $1", self.partner_id
+        )
+        return await self._rules_at(version or None)
+
+    async def forget_pools(self) -> None:
+        """Of groups that the program does not have any more."""
+        rules = await self._rules_now()
+        self.book.pools.keep(rules.groups if rules is not None else ())
 
     async def _rules_at(self, version: int | None) -> Rules | None:
         if version is None:
@@ -126,7 +162,13 @@ class Comparing:
         for each, coupon in zip(granted, said.granted, strict=True):
             coupon.id = each["id"]
             self._coupons[coupon.id] = coupon
-            self.book.codes[display(each["code"], each["code_prefix"])] = coupon
+            own = display(each["code"], each["code_prefix"])
+            self.book.codes[own] = self.book.codes[each["external_code"] or own] = coupon
+            pooled = (each["external_code"] or own) if each["code_from"] == "pool" else None
+            if pooled != coupon.code:
+                found.append(f"code {pooled} of a pool, should be {coupon.code}")
+        if row["event_type"].startswith("points.re") or row["event_type"].startswith("points.undo"):
+            found += self._met_request(row, said)
         if row["program"] is None:
             return found
         program = json.loads(row["program"])
@@ -158,9 +200,21 @@ class Comparing:
                 (f"code {place}", (codes[place]["outcome"], codes[place]["reason"]), answer)
                 for place, answer in said.codes.items()
             ]
-        return [
+        return found + [
             f"{name} {theirs}, should be {ours}" for name, theirs, ours in pairs if theirs != ours
         ]
+
+    def _met_request(self, row: asyncpg.Record, said: Said) -> list[str]:
+        """Points into a coupon, or back: what came of it, and what who asked at once was answered."""
+        outcome = "issued" if said.reason is None else "declined"
+        theirs = (row["outcome"], row["reason"])
+        ours = ("recorded" if "undo" in row["event_type"] else outcome, said.reason)
+        found = [] if theirs == ours else [f"came to {theirs}, should be {ours}"]
+        if row["event_id"] in self.answers:
+            who = self.book.of(self.by_hand[row["event_id"]]["customer_id"])
+            told, answer = self.answers[row["event_id"]], (said.moved, who.account.balance)
+            found += [] if told == answer else [f"answered {told}, should be {answer}"]
+        return found
 
     async def _follow_others(self) -> None:
         """What staff and time have done to coupons are facts to the model."""

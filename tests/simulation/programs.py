@@ -19,6 +19,13 @@ METHODS = ("amount_spent", "points_earned", "friends_referred", "orders_complete
 TAGS = ("vip", "new", "staff")
 EVENTS = ("review", "share", "visit")
 CARDS = (1, 2)
+GROUPS = ("club", "gift")
+DEFAULT_RULE = 201
+RULES = (
+    "percentage_discount_settings", "general_settings", "custom", "free_product_settings", "general_settings",
+    "free_shipping_settings", "fixed_rate_settings", "percentage_discount_settings",
+)  # fmt: skip
+"""Types of redemption rules, each there or not; their ids follow the default rule's."""
 OPERATORS = (
     "equals",
     "not_equals",
@@ -55,7 +62,7 @@ class Draw:
         return self.chance.random() < probability
 
     def document(self) -> dict[str, Any]:
-        """All sections but redemption rules."""
+        """All sections but the webhook's."""
         tiers = self.tiers()
         return {
             "settings": {
@@ -66,18 +73,66 @@ class Draw:
             "campaigns": self.campaigns(),
             "referrals": self.referrals(),
             "cashback": self.cashback([tier["name"] for tier in tiers]),
-            "redemption": {"pointsExpiryPeriod": self.one_of(None, 1, 8, 30)},
-            "couponGroups": [
-                {
-                    "handle": "club",
-                    "title": "Club",
-                    "isActive": self.perhaps(0.8),
-                    "maxPerCustomer": self.one_of(None, None, 1, 2),
-                    "maxTotal": self.one_of(None, None, 2, 4),
-                    **self.window("startDate", "expiryDate"),
-                }
+            "redemption": self.redemption(),
+            "couponGroups": self.groups(),
+        }
+
+    def groups(self) -> list[dict[str, Any]]:
+        """One is always there, the other comes and goes."""
+        return [
+            {
+                "handle": handle,
+                "title": handle.title(),
+                "isActive": self.perhaps(0.9),
+                "maxPerCustomer": self.one_of(None, None, 1, 2),
+                "maxTotal": self.one_of(None, None, 2, 4),
+                **self.window("startDate", "expiryDate"),
+            }
+            for handle in GROUPS
+            if handle == GROUPS[0] or self.perhaps(0.8)
+        ]
+
+    def redemption(self) -> dict[str, Any]:
+        return {
+            "isRedemptionActive": self.perhaps(0.95),
+            "pointsExpiryPeriod": self.one_of(None, 1, 8, 30),
+            "defaultRule": {
+                "id": DEFAULT_RULE,
+                "valueOfPoint": self.one_of(0, 0.1, 0.1, 0.013),
+                "isActive": self.perhaps(0.9),
+            },
+            "rules": [
+                self.redemption_rule(type_, DEFAULT_RULE + number)
+                for number, type_ in enumerate(RULES, 1)
+                if self.perhaps(0.8)
             ],
         }
+
+    def redemption_rule(self, type_: str, id_: int) -> dict[str, Any]:
+        """For anybody at any time, mostly; general settings cost the whole balance, or so much."""
+        is_general = type_ == "general_settings"
+        of_coupon = {
+            "free_product_settings": "Free Product", "free_shipping_settings": "Free Shipping", "custom": "Custom",
+            "fixed_rate_settings": "Fixed Amount",
+        }.get(type_, "Fixed Percentage")  # fmt: skip
+        rule = {
+            "id": id_,
+            "ruleType": type_,
+            "pointsToRedeem": self.one_of(None, 7, 40) if is_general else self.one_of(1, 5, 40),
+            "valueOfPoint": self.one_of(0, 0.05) if is_general else 0,
+            "isActive": self.perhaps(0.9),
+            "coupon": self.coupon(of_coupon, in_group=0.6),
+        }
+        if self.perhaps(0.2):
+            rule |= self.window("startDate", "endDate")
+        if self.perhaps(0.2):
+            level = self.one_of(
+                (11, "other"), (12, None), (None, "tier 1"), (None, "tier 1"), (99, "tier 1")
+            )
+            rule["availableTo"] = {"level": dict(zip(("levelId", "levelName"), level, strict=True))}
+        elif self.perhaps(0.1):
+            rule["availableTo"] = {"tags": self.one_of(["vip"], ["new", "staff"])}
+        return rule
 
     def window(self, start: str, end: str) -> dict[str, Any]:
         """Mostly open, sometimes over or to come."""
@@ -96,9 +151,9 @@ class Draw:
             for name, days in times.items()
         }
 
-    def coupon(self) -> dict[str, Any]:
-        """Of any type, with anything that its terms may say."""
-        type_ = self.one_of(
+    def coupon(self, of: str | None = None, in_group: float = 0.2) -> dict[str, Any]:
+        """Of this type or any, with anything that its terms may say."""
+        type_ = of or self.one_of(
             "Fixed Percentage",
             "Fixed Percentage",
             "Fixed Amount",
@@ -127,8 +182,9 @@ class Draw:
             coupon["minOrderValue"] = self.one_of(5, 19.99)
         if self.perhaps(0.3):
             coupon["collections"] = [7]
-        if type_ == "Custom" or self.perhaps(0.2):
-            coupon["group"] = {"handle": self.one_of("club", "club", "nobody")}
+        if type_ == "Custom" or self.perhaps(in_group):
+            handle = self.one_of("club", "club", "club", "gift", "gift", "nobody")
+            coupon["group"] = {"handle": handle}
         return coupon
 
     def reward(self, *, factor: bool = False) -> dict[str, Any]:
@@ -267,6 +323,9 @@ class Draw:
             "points_expiration_days": self.one_of(None, 0, 1, 30), "points_per_currency": self.one_of(None, 1, 1.5),
             "currency_amount": self.one_of(1, 10), "round_points_up": self.perhaps(0.5), "min_points_per_purchase": least,
             "max_points_per_purchase": self.one_of(None, 20), "points_per_visit": self.one_of(0, 4),
+            "points_redemption_enabled": self.perhaps(0.95), "points_per_currency_redemption": self.one_of(None, 3, 10),
+            "currency_amount_redemption": self.one_of(None, 1, 0.5), "min_points_for_redemption": self.one_of(0, 0, 5),
+            "max_points_per_redemption": self.one_of(None, None, 60),
         }  # fmt: skip
 
 

@@ -25,10 +25,14 @@ class Shopping:
         self.chance, self.partner_id = chance, partner_id
 
     def event(self) -> tuple[str, dict[str, Any]]:
-        """Something that happens; an order's codes are for who knows which there are."""
+        """Something that happens; who knows which rules and coupons there are adds those that it is about."""
         base = {"partner_id": self.partner_id, "customer_id": self.chance.choice(CUSTOMERS)}
         roll = self.chance.random()
-        if roll < 0.12:
+        if roll < 0.06:
+            return "points.redeem-requested", base
+        if roll < 0.09:
+            return "points.undo-requested", base
+        if roll < 0.18:
             result = "won" if self.chance.random() < 0.9 else "lost"
             game = {"game_id": self.chance.choice((*GAMES, 99)), "result": result}
             return "game.completed", base | game | self.some(score=(10, 50, 99.5))

@@ -23,7 +23,7 @@ from services.decisions.manner import Manner, Writing
 from services.decisions.passing_time import settle_due
 from services.decisions.steps import StepRequest, take_step
 from services.decisions.transaction import Deciding
-from services.domain.coupons.codes import display
+from services.domain.coupons.codes import shown
 from services.domain.coupons.coupon import Step
 from services.issuer import pipeline
 from services.issuer.pipeline import Pipeline
@@ -33,10 +33,16 @@ from tests.simulation.invariants import violations
 from tests.simulation.log import FOLLOW_UPS, PARTITIONS, Consumer, Group, Log
 from tests.simulation.programs import CARDS, Draw, change_card, change_program
 from tests.simulation.shopping import CUSTOMERS, GAMES, Shopping
+from tests.simulation.spending import Spending
+from tests.simulation.verifying import verified
 
 WRITING = Writing(expiring_leads_hours=(24,))
 DRAWING = Drawing(bytes(32))
 """One secret for all runs: a seed that chooses among coupons chooses the same ones each time."""
+STORED = """
+    SELECT ARRAY[(SELECT count(*) FROM decisions), (SELECT count(*) FROM dead_letters), (SELECT count(*) FROM outbox),
+                 (SELECT count(*) FROM ledger), (SELECT count(*) FROM coupon_history)]"""
+"""How much there is of what only grows."""
 STAFF_STEPS = (Step.RESERVED, Step.RELEASED, Step.REDEEMED, Step.REINSTATED, Step.CANCELLED)
 
 
@@ -67,6 +73,10 @@ class World:
         return Draw(self.chance, self.now)
 
     @property
+    def _spending(self) -> Spending:
+        return Spending(self.pool, self.chance, self.partner_id, self.comparing)
+
+    @property
     def _manner(self) -> Manner:
         return Manner(clock_offset=self.offset, writing=WRITING, drawing=DRAWING)
 
@@ -76,7 +86,7 @@ class World:
             (self.produce, 14), (self.deliver, 12), (self.deliver_at_once, 2), (self.crash, 4),
             (self.rebalance, 2), (self.turn_clock, 2), (self.change_rule, 1), (self.staff, 3),
             (self.sweep, 2), (self.relay, 4), (self.calendar, 1), (self.book, 6),
-            (self.hand_over, 3), (self.change_program, 1),
+            (self.hand_over, 3), (self.change_program, 1), (self.redeem, 6), (self.undo, 2), (self.fill, 2),
         )  # fmt: skip
         chosen = self.chance.choices([h for h, _ in happenings], [w for _, w in happenings])[0]
         await chosen()
@@ -95,6 +105,10 @@ class World:
             if kind == "order.placed":
                 who, number = data["customer_id"], self.chance.choice((0, 1, 1, 2))
                 data["coupon_codes"] = [await self._some_code(who) for _ in range(number)]
+            elif kind.startswith("points."):
+                asks = self._spending.redeemed if "undo" in kind else self._spending.redemption
+                data["customer_id"], more = await asks(data["customer_id"])
+                data |= more
             at = self.now - timedelta(minutes=self.chance.randint(0, 9))
             unreadable = self.chance.random() < 0.05
             self.group.log.append(
@@ -105,11 +119,11 @@ class World:
         """Mostly one of theirs that can be used and no game issued; now and then any."""
         anything = self.chance.random() < 0.3
         row = await self.pool.fetchrow(
-            "SELECT code, code_prefix FROM coupons JOIN customers USING (customer_no) WHERE $1 OR"
+            "SELECT code, code_prefix, external_code FROM coupons JOIN customers USING (customer_no) WHERE $1 OR"
             " (customer_id = $2 AND game_id IS NULL AND status = 'active') ORDER BY md5(id::text || $3) LIMIT 1",
             anything, customer_id, str(self.chance.random()),
         )  # fmt: skip
-        return "no code" if row is None else display(row["code"], row["code_prefix"])
+        return "no code" if row is None else shown(*row)
 
     async def deliver(self, fuse: int | None = None) -> None:
         """A member polls, decides and commits its offsets, unless it dies on the way."""
@@ -170,7 +184,7 @@ class World:
 
     async def change_program(self) -> None:
         """The partner changes all of the program, a section, or a card; from the first time on there is one."""
-        sections = ("campaigns", "cashback", "settings", "referrals", "redemption")
+        sections = ("campaigns", "cashback", "settings", "referrals", "redemption", "couponGroups")
         if not self.has_program or self.chance.random() < 0.3:
             await change_program(self.pool, self.partner_id, self._draw)
             self.has_program = True
@@ -181,6 +195,19 @@ class World:
             await change_program(self.pool, self.partner_id, self._draw, some)
         else:
             await change_card(self.pool, self._draw)
+        await self.comparing.forget_pools()
+
+    async def redeem(self) -> None:
+        """A customer redeems points at once."""
+        await self._spending.redeem(self._by_hand(), Deciding(self._manner))
+
+    async def undo(self) -> None:
+        """A customer gives a coupon back at once."""
+        await self._spending.undo(self._by_hand(), Deciding(self._manner))
+
+    async def fill(self) -> None:
+        """A group of coupons gets codes."""
+        await self._spending.fill()
 
     async def relay(self) -> None:
         """What we tell ourselves reaches its topic, now and then twice; and so may a forgery."""
@@ -298,6 +325,14 @@ class World:
                 await self._work(member, None)
             await self.relay()
 
+    async def replay(self) -> None:
+        """All of it is read once more, from the beginning."""
+        self.group.committed = [0 for _ in self.group.committed]
+        self.group.rebalance(self.chance)
+        while not self.group.is_done:
+            for member in self.group.members:
+                await self._work(member, None)
+
     async def wrong(self, *, finished: bool = False) -> list[str]:
         """What does not hold now, and what the model says otherwise."""
         found = await violations(self.pool, self.group, finished=finished)
@@ -336,11 +371,16 @@ async def _run_seed(pool: asyncpg.Pool, partner_id: int, seed: int, steps: int) 
     world.group.rebalance(world.chance)
     if world.chance.random() < 0.9:
         await world.change_program()
+        for _ in range(world.chance.choice((0, 1, 2))):
+            await world.fill()
     history = []
     for number in range(steps):
         history.append(await world.step())
         wrong = await world.wrong()
         assert not wrong, f"seed {seed}, step {number} ({' '.join(history[-5:])}): {wrong}"
     await world.finish()
-    wrong = await world.wrong(finished=True)
+    wrong = [*await world.wrong(finished=True), *await verified(pool)]
     assert not wrong, f"seed {seed}, when all was delivered: {wrong}"
+    was = await pool.fetchval(STORED)
+    await world.replay()
+    assert await pool.fetchval(STORED) == was, f"seed {seed}: a replay has changed something"

@@ -21,6 +21,20 @@ class Lot:
     expired: int = 0
 
 
+Take = tuple[Lot, int]
+
+
+def _take(lots: list[Lot], points: int) -> list[Take]:
+    """As many as there are, of what ends soonest, then of what came first."""
+    takes = []
+    for lot in sorted(lots, key=lambda lot: lot.ends or FAR):
+        part = min(lot.left, points)
+        lot.left, points = lot.left - part, points - part
+        if part:
+            takes.append((lot, part))
+    return takes
+
+
 @dataclass(slots=True)
 class Account:
     """`lots` in the order in which they came."""
@@ -57,9 +71,19 @@ class Account:
         self.lots.append(lot)
         return points, score, lot
 
-    def spend(self, points: int) -> None:
-        """Of what ends soonest, then of what is oldest."""
-        assert self._take(points) == 0
+    def spend(self, points: int) -> list[Take]:
+        """Of what ends soonest, then of what is oldest; returns what was taken of which lot."""
+        assert 0 < points <= self.balance
+        return _take(self.lots, points)
+
+    def restore(self, takes: list[Take], at: datetime) -> None:
+        """What was spent is back in its lots; a debt is paid of it, and what has ended since is gone."""
+        for lot, part in takes:
+            lot.left += part
+        paid = min(self.owed, sum(part for _, part in takes))
+        self.owed -= paid
+        _take([lot for lot, _ in takes], paid)
+        self.end(at)
 
     def reverse(self, points: int, score: int, own: Lot | None) -> None:
         """Its own lot, what of that expired, other lots, and the rest is owed."""
@@ -70,13 +94,7 @@ class Account:
             own.left, points = own.left - part, points - part
             gone = min(own.expired, points)
             own.expired, points = own.expired - gone, points - gone
-        self.owed += self._take(points)
-
-    def _take(self, points: int) -> int:
-        for lot in sorted(self.lots, key=lambda lot: lot.ends or FAR):
-            part = min(lot.left, points)
-            lot.left, points = lot.left - part, points - part
-        return points
+        self.owed += points - sum(part for _, part in _take(self.lots, points))
 
     def progress(self, method: str) -> Fraction:
         """The meter that a method names."""

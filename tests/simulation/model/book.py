@@ -7,13 +7,18 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
-from tests.simulation.model import orders
+from tests.simulation.model import orders, redemptions
 from tests.simulation.model.coupons import Coupon
 from tests.simulation.model.customer import Customer, Purchase, Said, Turn
 from tests.simulation.model.exactly import as_number, down, number
+from tests.simulation.model.pools import Pools
 from tests.simulation.model.rules import Document, Rules
 
-_OF_THE_ACCOUNT = {"customer.created", "customer.updated", "points.manual", "card.assign"}
+_REDEEMS = {"points.redeem-requested", "points.redeem"}
+_UNDOES = {"points.undo-requested", "points.undo"}
+_OF_THE_ACCOUNT = {
+    "customer.created", "customer.updated", "points.manual", "card.assign", *_REDEEMS, *_UNDOES,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +44,7 @@ class Book:
     customers: dict[str, Customer] = field(default_factory=dict)
     purchases: dict[str, Purchase] = field(default_factory=dict)
     codes: dict[str, Coupon] = field(default_factory=dict)
+    pools: Pools = field(default_factory=Pools)
 
     def of(self, customer_id: str) -> Customer:
         return self.customers.setdefault(customer_id, Customer(customer_id))
@@ -48,7 +54,7 @@ class Book:
         customer = self.of(told.data["customer_id"])
         if rules is None:
             return self._without_program(told, customer)
-        turn = Turn(rules, customer, told.at, told.occurred_at, self.customers.values())
+        turn = Turn(rules, customer, told.at, told.occurred_at, self.customers.values(), self.pools)
         match told.type:
             case "order.placed":
                 orders.placed(turn, told.data, self.purchases, self.codes.get)
@@ -67,6 +73,8 @@ class Book:
                 self._booked(customer, told, rules)
             case "card.assign":
                 self._hand_over(turn, told.data["card_id"])
+            case kind if kind in _REDEEMS | _UNDOES:
+                turn.said.reason = self._redeemed(turn, told)
             case "game.completed" if told.game is not None:
                 metadata = {
                     **told.game,
@@ -93,6 +101,10 @@ class Book:
             self._booked(customer, told, None)
         elif told.type == "card.assign":
             customer.card = told.data["card_id"]
+        elif told.type in _REDEEMS:
+            return Said(reason="rule_inactive")
+        elif told.type in _UNDOES:
+            return Said(reason="not_a_redemption")
         return Said()
 
     def _booked(self, customer: Customer, told: Told, rules: Rules | None) -> None:
@@ -106,6 +118,11 @@ class Book:
             rules.points_end(customer.card, told.at) if rules is not None else None,
         ]
         account.earn(points, 0, min((each for each in ends if each is not None), default=None))
+
+    def _redeemed(self, turn: Turn, told: Told) -> str | None:
+        if told.type in _UNDOES:
+            return redemptions.undo(turn, told.data["coupon_id"])
+        return redemptions.redeem(turn, told.data["rule_id"], told.data["points"])
 
     def _reversed(self, turn: Turn, told: Told) -> None:
         refunded = told.data.get("refunded_total") if told.type == "order.refunded" else None

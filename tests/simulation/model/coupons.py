@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from zoneinfo import ZoneInfo
 
+from tests.simulation.model.account import Take
 from tests.simulation.model.exactly import moment, money, number
+from tests.simulation.model.pools import Pools
 from tests.simulation.model.rules import Document, Rules, is_within
 from tests.simulation.model.triggers import collections_of, names_of
 
@@ -17,7 +19,10 @@ CLASSES = ("percentage", "fixed", "fixed_rate")
 
 @dataclass(slots=True, eq=False)
 class Coupon:
-    """`terms` as the program had them. `uses`: orders, one for each use; None: at a till."""
+    """`terms` as the program had them. `uses`: orders, one for each use; None: at a till.
+
+    `code`: of its group's pool. `takes`: the points that it was bought with.
+    """
 
     owner: str
     source: tuple[str, str]
@@ -31,6 +36,12 @@ class Coupon:
     used: int = 0
     uses: list[str | None] = field(default_factory=list)
     id: str = ""
+    code: str | None = None
+    takes: list[Take] | None = None
+
+    @property
+    def group(self) -> str | None:
+        return group_of(self.terms)
 
     def settle(self, at: datetime) -> None:
         """What time has done by then."""
@@ -68,24 +79,25 @@ def grant(
     at: datetime,
     lifetime_of: int | None,
     live: Sequence[Coupon],
+    pools: Pools,
 ) -> Coupon | str:
     """The coupon, or why there is none. `live`: everybody's that are not cancelled."""
-    group = rules.groups.get((terms["group"] or {}).get("handle"))
+    group = rules.groups.get(group_of(terms))
     ends = _end_of(terms, at, rules.zone)
     if group is not None:
         if not group["isActive"]:
             return "group_inactive"
         if (why := is_within(at, group["startDate"], group["expiryDate"])) is not None:
             return f"group_{why}"
-        owners = [
-            one.owner for one in live if (one.terms["group"] or {}).get("handle") == group["handle"]
-        ]
+        owners = [one.owner for one in live if one.group == group["handle"]]
         for most, count, why in (
             (group["maxPerCustomer"], owners.count(owner), "group_customer_limit_reached"),
             (group["maxTotal"], len(owners), "group_exhausted"),
         ):
             if most is not None and count >= most:
                 return why
+        if pools.is_empty(group["handle"]):
+            return "group_exhausted"
         if (closes := moment(group["expiryDate"])) is not None:
             closes = closes.replace(microsecond=0) + timedelta(seconds=1)
             ends = closes if ends is None else min(ends, closes)
@@ -94,6 +106,12 @@ def grant(
     if ends is not None and ends <= at:
         return "coupon_offer_ended"
     return Coupon(owner, source, terms, rules.currency, ends, lifetime_of)
+
+
+def group_of(terms: Document) -> str | None:
+    """The handle that terms name, whether or not there is such a group."""
+    handle: str | None = (terms["group"] or {}).get("handle")
+    return handle
 
 
 def _end_of(terms: Document, at: datetime, zone: ZoneInfo) -> datetime | None:

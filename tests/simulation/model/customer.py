@@ -9,7 +9,8 @@ from fractions import Fraction
 from typing import Any
 
 from tests.simulation.model.account import Account, Lot
-from tests.simulation.model.coupons import Coupon, grant
+from tests.simulation.model.coupons import Coupon, grant, group_of
+from tests.simulation.model.pools import Pools
 from tests.simulation.model.rules import Document, Rules
 from tests.simulation.model.triggers import counts, event_of, holds, refusal
 
@@ -51,7 +52,7 @@ class Progress:
 
 @dataclass(slots=True)
 class Said:
-    """What a decision tells, as `explain` has it."""
+    """What a decision tells, as `explain` has it. `moved`: points that a redemption took, or undoing it gave back."""
 
     reason: str | None = None
     campaigns: list[tuple[int, str, str | None]] = field(default_factory=list)
@@ -60,6 +61,7 @@ class Said:
     codes: dict[int, tuple[str, str | None]] = field(default_factory=dict)
     tier: tuple[int | None, int | None] = (None, None)
     granted: list[Coupon] = field(default_factory=list)
+    moved: int = 0
 
 
 @dataclass(slots=True)
@@ -99,9 +101,10 @@ class Turn:
         at: datetime,
         occurred_at: datetime,
         everybody: Collection[Customer],
+        pools: Pools,
     ) -> None:
         self.rules, self.customer, self.at, self.occurred_at = rules, customer, at, occurred_at
-        self.everybody = everybody
+        self.everybody, self.pools = everybody, pools
         self.said = Said()
         customer.account.end(at)
         self.tier = rules.tier_at(customer.account.progress(rules.method))
@@ -127,18 +130,31 @@ class Turn:
         points, score, lot = self.earn(points, score)
         issued = []
         for terms in coupons:
-            live = [
-                coupon
-                for each in self.everybody
-                for coupon in each.coupons
-                if coupon.status != "cancelled"
-            ]
-            coupon = grant(self.rules, terms, self.customer.id, source, self.at, lifetime_of, live)
+            coupon = self.coupon(terms, source, lifetime_of)
             if isinstance(coupon, Coupon):
+                self.issue(coupon)
                 issued.append(coupon)
-                self.customer.coupons.append(coupon)
-        self.said.granted += issued
         return points, score, lot, issued
+
+    def coupon(
+        self, terms: Document, source: tuple[str, str], lifetime_of: int | None = None
+    ) -> Coupon | str:
+        """One that could be issued now, or why none can."""
+        live = [
+            coupon
+            for each in self.everybody
+            for coupon in each.coupons
+            if coupon.status != "cancelled"
+        ]
+        return grant(
+            self.rules, terms, self.customer.id, source, self.at, lifetime_of, live, self.pools
+        )
+
+    def issue(self, coupon: Coupon) -> None:
+        """It is the customer's, with a code of its group's pool if that has one."""
+        coupon.code = self.pools.next(group_of(coupon.terms))
+        self.customer.coupons.append(coupon)
+        self.said.granted.append(coupon)
 
     def set_off(
         self,

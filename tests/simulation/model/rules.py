@@ -36,7 +36,8 @@ class Rules:
         self.tiers = sorted(document.get("tiers", []), key=lambda tier: int(tier["order"]))
         self.campaigns = sorted(document.get("campaigns", []), key=lambda each: int(each["id"]))
         self.referrals = document.get("referrals", {})
-        self.days = document.get("redemption", {}).get("pointsExpiryPeriod")
+        self.redemption = document.get("redemption", {})
+        self.days = self.redemption.get("pointsExpiryPeriod")
         self.groups = {group["handle"]: group for group in document.get("couponGroups", [])}
         self.cards = {card["id"]: card for card in json.loads(cards, parse_float=Decimal)}
 
@@ -67,6 +68,10 @@ class Rules:
         """Of the tier that a Lifetime Reward is of, as it is now, else as it was."""
         now = [tier["order"] for tier in self.tiers if ("tier", str(tier["id"])) == source]
         return 0 if lifetime_of is None else (*now, lifetime_of)[0]
+
+    def redemption_rule(self, rule_id: int) -> Document | None:
+        """The default rule is none of these."""
+        return next((each for each in self.redemption["rules"] if each["id"] == rule_id), None)
 
     def card(self, card_id: int | None) -> Document | None:
         """Of a card that is there: its settings, with `is_active` and `shop_ids`."""
