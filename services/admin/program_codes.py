@@ -133,7 +133,7 @@ async def import_codes(
     settings: Settings, partner_id: int, handle: str, file: Path, dry_run: bool = False
 ) -> Outcome:
     """All codes of a file, or none; with `dry_run` all is tried and rolled back. Raises CommandError, one line."""
-    with _opened(file) as stream:
+    with opened(file) as stream:
         total = sum(1 for _ in codes_in(stream, str(file)))
         accepted, tick = 0, Tick(PROGRESS_SECONDS)
         duplicates: list[str] = []
@@ -154,7 +154,7 @@ async def import_codes(
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[BinaryIO]:
+def opened(file: Path) -> Iterator[BinaryIO]:
     """A file that can be read twice, a pipe by way of a copy. Raises CommandError, one line."""
     try:
         with nullcontext(sys.stdin.buffer) if str(file) == "-" else file.open("rb") as source:

@@ -19,18 +19,20 @@ from schemas.gameball_v4.files import COUPON, loaded
 from schemas.gameball_v4.program import Sections, stored_of, with_ids
 from services.adapters.postgres.programs import StoredProgram
 from services.adapters.postgres.stored_program import program_from
+from services.admin.program_codes import codes_in, opened
 from services.admin.trial import Happened, Trial
 from services.admin.trial_events import read_events
 from services.domain.campaigns import Achieve
-from services.domain.coupons.codes import display
-from services.domain.coupons.effects import GrantCoupon
+from services.domain.coupons.codes import shown
+from services.domain.coupons.effects import DeclineReward, GrantCoupon
+from services.domain.coupons.stock import GroupStock, PoolCode, Stock
 from services.domain.exact import text_of
 from services.domain.partner_program import PartnerProgram, RedemptionRule
 from services.domain.points.wallet import Post
 from services.domain.state import CustomerState
-from services.domain.terms import TermsType
-from services.terminal.arguments import time_zone
-from services.terminal.output import json_option, print_table
+from services.domain.terms import Group, TermsType
+from services.terminal.arguments import time_zone, utf8_text
+from services.terminal.output import CommandError, json_option, print_table
 from services.terminal.program_file import read_file, refused
 
 EVENT_COLUMNS: Final = (
@@ -41,6 +43,7 @@ CUSTOMER_COLUMNS: Final = (
 )  # fmt: skip
 
 RULE_COLUMNS: Final = ("rule_id", "is_default", "is_active", "points", "coupon", "value")
+GROUP_COLUMNS: Final = ("handle", "issued", "remaining")
 
 
 @click.command("test")
@@ -49,8 +52,22 @@ RULE_COLUMNS: Final = ("rule_id", "is_default", "is_active", "points", "coupon",
 @click.option(
     "--time-zone", type=time_zone, default="UTC", show_default=True, help="The partner's."
 )
+@click.option(
+    "--codes",
+    "code_files",
+    type=(utf8_text, click.Path(path_type=Path)),
+    metavar="HANDLE FILE",
+    multiple=True,
+    help="Codes that the group has to issue, as `program codes` reads them. Can be given for each group.",
+)
 @json_option
-def test(file: Path, events: Path, time_zone: str, as_json: bool) -> None:
+def test(
+    file: Path,
+    events: Path,
+    time_zone: str,
+    code_files: Sequence[tuple[str, Path]],
+    as_json: bool,
+) -> None:
     """What the EVENTS (JSON lines, - for stdin) would earn under the program in FILE: in memory, without a server.
 
     \b
@@ -66,9 +83,12 @@ def test(file: Path, events: Path, time_zone: str, as_json: bool) -> None:
     is shown with what it earned, then each customer with what they have in the end. Coupons' codes are the same at
     every run, so a later event can use one, or give it back for its points. Redemption rules without an id in FILE are
     numbered on from the highest one in it, the default rule last: with events that redeem points, they are shown too.
+
+    Groups of coupons have issued nothing before, and their caps hold. One that was given codes issues these, in their
+    order, until there are none; the codes of all others are made. What groups have left is shown in the end.
     """
     program = read_program(file, time_zone)
-    trial = Trial(partner=program)
+    trial = Trial(partner=program, stock=read_pools(code_files, program))
     rows = [
         _event_row(None if each.is_ours else number, each, program)
         for number, event in read_events(events, program.partner_id, trial.coupon_ids)
@@ -79,8 +99,12 @@ def test(file: Path, events: Path, time_zone: str, as_json: bool) -> None:
         for customer_id in sorted(trial.customers)
     ]
     rules = [_rule_row(program.redemption_rules[id_]) for id_ in sorted(program.redemption_rules)]
+    groups = [
+        _group_row(program.groups[handle], trial.left_of(handle))
+        for handle in sorted(program.groups)
+    ]
     if as_json:
-        print(write({"events": rows, "statements": customers, "rules": rules}))
+        print(write({"events": rows, "statements": customers, "rules": rules, "groups": groups}))
         return
     _print(EVENT_COLUMNS, rows)
     print()
@@ -88,6 +112,29 @@ def test(file: Path, events: Path, time_zone: str, as_json: bool) -> None:
     if any(row["type"] == POINTS_REDEEM_REQUESTED for row in rows):
         print()
         _print(RULE_COLUMNS, rules)
+    if groups:
+        print()
+        _print(GROUP_COLUMNS, groups)
+
+
+def read_pools(code_files: Sequence[tuple[str, Path]], program: PartnerProgram) -> Stock:
+    """What groups have to issue, by files of codes. Raises CommandError, one line: a partner has a code once."""
+    pools: dict[str, list[PoolCode]] = {}
+    known: set[str] = set()
+    for handle, file in code_files:
+        if handle not in program.groups:
+            raise CommandError(f"--codes {handle}: the program has no such group")
+        pool = pools.setdefault(handle, [])
+        with opened(file) as stream:
+            for code in codes_in(stream, str(file)):
+                if code in known:
+                    raise CommandError(f"{file}: {code} is there twice")
+                known.add(code)
+                pool.append(PoolCode(text=code))
+    return {
+        (program.partner_id, handle): GroupStock(codes=tuple(codes))
+        for handle, codes in pools.items()
+    }
 
 
 def read_program(file: Path, zone: str) -> PartnerProgram:
@@ -116,7 +163,10 @@ def _event_row(line: int | None, happened: Happened, program: PartnerProgram) ->
     effects = happened.decision.effects
     posts = [effect for effect in effects if isinstance(effect, Post)]
     names = {campaign.id: campaign.name for campaign in program.campaigns}
-    reasons = [code.reason for code in happened.decision.codes if code.reason is not None]
+    reasons: list[Any] = [
+        code.reason for code in happened.decision.codes if code.reason is not None
+    ]
+    reasons += [effect.reason for effect in effects if isinstance(effect, DeclineReward)]
     why = happened.decision.reason or next(iter(reasons), None)
     return {
         "line": line,
@@ -127,7 +177,7 @@ def _event_row(line: int | None, happened: Happened, program: PartnerProgram) ->
         "score": sum(post.score for post in posts),
         "campaigns": [names[each.campaign_id] for each in effects if isinstance(each, Achieve)],
         "coupons": [
-            display(each.code, each.code_prefix)
+            shown(each.code, each.code_prefix, each.external_code)
             for each in effects
             if isinstance(each, GrantCoupon)
         ],
@@ -164,6 +214,17 @@ def _rule_row(rule: RedemptionRule) -> dict[str, Any]:
         "points": rule.points,
         "coupon": str(TermsType.FIXED if rule.is_general else rule.terms.type),
         "value": None if rule.is_general else rule.terms.value,
+    }
+
+
+def _group_row(group: Group, stock: GroupStock) -> dict[str, Any]:
+    """`issued` leaves out coupons that were cancelled. `remaining` null: without end."""
+    left = [] if group.max_total is None else [max(group.max_total - stock.issued, 0)]
+    left += [] if stock.codes is None else [len(stock.codes)]
+    return {
+        "handle": group.handle,
+        "issued": stock.issued,
+        "remaining": min(left, default=None),
     }
 
 

@@ -14,8 +14,9 @@ from uuid import UUID
 
 from services.domain.birthdays import birthday_noted, next_birthday
 from services.domain.coupons.codes import RANDOM_BYTES_PER_CODE, codes_from
+from services.domain.coupons.effects import GrantCoupon
 from services.domain.coupons.issuing import Draw
-from services.domain.coupons.stock import Stock, left_after
+from services.domain.coupons.stock import UNTOUCHED, GroupStock, Stock, left_after
 from services.domain.decide import decide
 from services.domain.decision import Decision, state_after
 from services.domain.events import Birthday, Cause, Event, ReferralCompleted
@@ -43,10 +44,11 @@ class Happened:
 
 @dataclass(slots=True, kw_only=True)
 class Trial:
-    """One partner's customers, all new; groups have given nothing, and have no pools.
+    """One partner's customers, all new. `stock`: what groups of coupons have to give, with the codes of their pools.
 
     Codes are drawn in a fixed order: the same events, the same codes.
-    `coupon_ids` are by stored code, of coupons that were granted and of draws that nothing came of.
+    `coupon_ids` are by stored code, of coupons that were granted and of draws that nothing came of, or by the code of a
+    pool.
     """
 
     partner: PartnerProgram
@@ -103,6 +105,10 @@ class Trial:
         state = self.customers[customer_id]
         return state if self.at is None else evolve(state, ended(state.wallet, self.at))
 
+    def left_of(self, handle: str) -> GroupStock:
+        """What a group has given, and has left."""
+        return self.stock.get((self.partner.partner_id, handle), UNTOUCHED)
+
     def _decided(self, event: Event, at: datetime) -> Happened:
         self.at = at
         rules = Program(partners={self.partner.partner_id: self.partner})
@@ -110,6 +116,9 @@ class Trial:
         draws = [self._draw() for _ in range(needs(event, rules).draws)]
         decision = decide(event, rules, before, {}, at=at, draws=draws, stock=self.stock)
         self.stock = left_after(self.stock, event.partner_id, decision.effects)
+        for each in decision.effects:
+            if isinstance(each, GrantCoupon) and each.external_code is not None:
+                self.coupon_ids[each.external_code] = each.coupon_id
         after = self.customers[event.customer_id] = state_after(before, decision)
         self._shared.note((event.partner_id, event.customer_id), decision)
         if any(isinstance(effect, Describe) for effect in decision.effects):

@@ -32,7 +32,7 @@ def read_events(
 ) -> Iterator[tuple[int, Event]]:
     """The number of each line that is not blank, and its event. Raises CommandError, one line with the number.
 
-    `coupon_ids`: by stored code, of the lines so far.
+    `coupon_ids`: by stored code or code of a pool, of the lines so far.
     """
     try:
         raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
@@ -60,9 +60,12 @@ def _name_coupon(document: dict[str, Any], coupon_ids: Mapping[str, str]) -> Non
     data = document.get("data")
     if document.get("type") == POINTS_UNDO_REQUESTED and isinstance(data, dict):
         named = data.get("coupon_id")
-        read = parse(named) if isinstance(named, str) else None
-        if read is not None and read[1] in coupon_ids:
-            document["data"] = {**data, "coupon_id": coupon_ids[read[1]]}
+        if not isinstance(named, str):
+            return
+        read = parse(named)
+        found = coupon_ids.get(named) or (coupon_ids.get(read[1]) if read is not None else None)
+        if found is not None:
+            document["data"] = {**data, "coupon_id": found}
 
 
 def _event(document: dict[str, object], place: str) -> Event:

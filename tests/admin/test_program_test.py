@@ -24,12 +24,14 @@ def line(type_: str, time: str, customer_id: str | None = "anna", **data: Any) -
     return json.dumps({"type": type_, "time": f"2026-03-{time}Z", "data": told})
 
 
-def tried(tmp_path: Path, lines: Sequence[str], *options: str) -> Result:
-    """The small shop in Vilnius; a process without any server to go to."""
+def tried(
+    tmp_path: Path, lines: Sequence[str], *options: str, program: Path = SMALL_SHOP
+) -> Result:
+    """The program, the small shop's by default, in Vilnius; a process without any server to go to."""
     events = tmp_path / "events.jsonl"
     events.write_text("\n".join(lines), encoding="utf-8")
     zone = ("--time-zone", "Europe/Vilnius")
-    return run_process(None, "program", "test", str(SMALL_SHOP), str(events), *zone, *options)
+    return run_process(None, "program", "test", str(program), str(events), *zone, *options)
 
 
 STORY = [
@@ -136,6 +138,123 @@ def test_rules_are_shown_where_points_are_redeemed(tmp_path: Path) -> None:
     """By the numbers that events name; the table is of no use without such events."""
     _, _, rules = tried(tmp_path, REDEEMED).out.split("\n\n")
     assert rules.split()[:2] == ["rule_id", "is_default"]
+
+
+def shop_with_groups(tmp_path: Path, *groups: dict[str, Any]) -> Path:
+    """Whoever registers has 100 points, and a coupon of the first group; for 10 points there is one of each."""
+    coupons = [
+        {"couponType": "Custom", "group": {"handle": group["handle"]}, "discountValue": 5}
+        for group in groups
+    ]
+    rules = [
+        {"id": number, "ruleType": "custom", "pointsToRedeem": 10, "coupon": coupon}
+        for number, coupon in enumerate(coupons, 1)
+    ]
+    join = {"name": "Join", "type": "SignUp", "rewards": [{"walletReward": 100, "couponReward": coupons[0]}]}  # fmt: skip
+    program = {"partner_id": 1, "campaigns": [join], "redemption": {"rules": rules}, "couponGroups": groups}  # fmt: skip
+    file = tmp_path / "program.json"
+    file.write_text(json.dumps(program), encoding="utf-8")
+    return file
+
+
+def redeemed(time: str, rule_id: int, customer_id: str = "anna") -> str:
+    return line("points.redeem-requested", time, customer_id, rule_id=rule_id)
+
+
+def test_caps_of_groups_bind(tmp_path: Path) -> None:
+    """A customer's own and everybody's, whichever way a coupon is earned; one that is given back makes room."""
+    program = shop_with_groups(
+        tmp_path,
+        {"handle": "all", "title": "All", "maxTotal": 3},
+        {"handle": "each", "title": "Each", "maxPerCustomer": 1},
+    )
+    lines = [
+        line("customer.created", "01T09:00:00"),
+        redeemed("01T09:01:00", 1),
+        line("customer.created", "01T09:02:00", "bert"),
+        line("customer.created", "01T09:03:00", "carl"),
+        redeemed("01T09:04:00", 1),
+        line("points.undo-requested", "01T09:05:00", coupon_id="00000000-0000-0000-0000-000000000002"),
+        redeemed("01T09:06:00", 1, "bert"),
+        redeemed("01T09:07:00", 2),
+        redeemed("01T09:08:00", 2),
+        redeemed("01T09:09:00", 2, "bert"),
+    ]  # fmt: skip
+    found = tried(tmp_path, lines, "--json", program=program).json()
+    assert [(row["points"], len(row["coupons"]), row["outcome"]) for row in found["events"]] == [
+        (100, 1, "recorded"),
+        (-10, 1, "issued"),
+        (100, 1, "recorded"),
+        (100, 0, "group_exhausted"),
+        (0, 0, "group_exhausted"),
+        (10, 0, "recorded"),
+        (-10, 1, "issued"),
+        (-10, 1, "issued"),
+        (0, 0, "group_customer_limit_reached"),
+        (-10, 1, "issued"),
+    ]
+    assert found["groups"] == [
+        {"handle": "all", "issued": 3, "remaining": 0},
+        {"handle": "each", "issued": 2, "remaining": None},
+    ]
+
+
+def test_pool_is_issued_until_it_is_empty(tmp_path: Path) -> None:
+    """Its codes in their order, by which events name coupons; the code of a coupon that is given back is gone."""
+    program = shop_with_groups(tmp_path, {"handle": "gift", "title": "Gift", "maxTotal": 5})
+    codes = tmp_path / "codes.txt"
+    codes.write_text("ONE\r\n\nTWO/2\nthree\nfour", encoding="utf-8")
+    lines = [
+        line("customer.created", "01T09:00:00"),
+        redeemed("01T09:01:00", 1),
+        line("points.undo-requested", "01T09:02:00", coupon_id="TWO/2"),
+        redeemed("01T09:03:00", 1),
+        line("order.placed", "01T09:04:00", order_id="o", currency="EUR", total=9, coupon_codes=["three"]),
+        redeemed("01T09:05:00", 1),
+        redeemed("01T09:06:00", 1),
+    ]  # fmt: skip
+    result = tried(tmp_path, lines, "--codes", "gift", str(codes), "--json", program=program)
+    found = result.json()
+    assert [(row["coupons"], row["outcome"]) for row in found["events"]] == [
+        (["ONE"], "recorded"),
+        (["TWO/2"], "issued"),
+        ([], "recorded"),
+        (["three"], "issued"),
+        ([], "recorded"),
+        (["four"], "issued"),
+        ([], "group_exhausted"),
+    ]
+    assert found["statements"][0]["points"] == 80
+    assert found["groups"] == [{"handle": "gift", "issued": 3, "remaining": 0}]
+
+
+def test_groups_are_shown_where_there_are_any(tmp_path: Path) -> None:
+    """What they have issued and what is left: the least of cap and codes."""
+    program = shop_with_groups(tmp_path, {"handle": "gift", "title": "Gift", "maxTotal": 5})
+    codes = tmp_path / "codes.txt"
+    codes.write_text("ONE\nTWO\nTHREE", encoding="utf-8")
+    lines = [line("customer.created", "01T09:00:00")]
+    result = tried(tmp_path, lines, "--codes", "gift", str(codes), program=program)
+    *_, groups = result.out.split("\n\n")
+    assert groups.split() == ["handle", "issued", "remaining", "gift", "1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("handle", "text", "says"),
+    [
+        ("nobody", "ONE", "--codes nobody: the program has no such group"),
+        ("gift", "ONE\nTWO\nONE", "codes.txt: ONE is there twice"),
+        ("gift", "ONE\nT\tWO", "codes.txt: line 2: "),
+    ],
+)
+def test_wrong_codes_are_one_line(tmp_path: Path, handle: str, text: str, says: str) -> None:
+    """Of no group, or a file that could not be a pool."""
+    program = shop_with_groups(tmp_path, {"handle": "gift", "title": "Gift"})
+    codes = tmp_path / "codes.txt"
+    codes.write_text(text, encoding="utf-8")
+    result = tried(tmp_path, [], "--codes", handle, str(codes), program=program)
+    assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
+    assert says in result.err
 
 
 REFUSED = [
