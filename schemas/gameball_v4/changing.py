@@ -144,7 +144,7 @@ def whole(model: type[P], sent: Mapping[str, Any], now: Sections) -> P:
     refused = Refused()
     fields = settled(model, dict(sent), refused, strict=False)
     refused.end()
-    return validated(model, fields, now.circumstances)
+    return validated(model, fields, now.circumstances, places=refused.places)
 
 
 def laid_over(stored: P, sent: Mapping[str, Any], now: Sections) -> P:
@@ -152,7 +152,8 @@ def laid_over(stored: P, sent: Mapping[str, Any], now: Sections) -> P:
     refused = Refused()
     fields = settled(type(stored), dict(sent), refused, strict=False)
     refused.end()
-    return validated(type(stored), merged(sendable(stored), fields), now.circumstances)
+    laid = merged(sendable(stored), fields)
+    return validated(type(stored), laid, now.circumstances, places=refused.places)
 
 
 def _without_id(sent: Mapping[str, Any]) -> dict[str, Any]:

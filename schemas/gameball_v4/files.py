@@ -149,7 +149,7 @@ def _strictly(model: type[P], sent: Any, path: str, now: Sections) -> tuple[dict
     refused = Refused(path)
     fields = settled(model, sent, refused, strict=True)
     refused.end()
-    return fields, validated(model, fields, now.circumstances, path)
+    return fields, validated(model, fields, now.circumstances, path, refused.places)
 
 
 def _items(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
-from types import NoneType
+from types import MappingProxyType, NoneType
 from typing import Any, ClassVar, Final, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
@@ -31,15 +31,23 @@ UNKNOWN: Final = "Is not known"
 
 
 class Refused:
-    """Collects what is wrong, by path."""
+    """Collects what is wrong, by path. `places`: where that was sent which now stands at another place, by that one."""
 
-    def __init__(self, path: str = "", errors: Errors | None = None) -> None:
+    def __init__(
+        self, path: str = "", errors: Errors | None = None, places: dict[str, str] | None = None
+    ) -> None:
         self.path = path
         self.errors: Errors = {} if errors is None else errors
+        self.places: dict[str, str] = {} if places is None else places
 
     def at(self, name: str | int) -> Refused:
         """The same, one step further in."""
-        return Refused(f"{self.path}.{name}" if self.path else str(name), self.errors)
+        path = f"{self.path}.{name}" if self.path else str(name)
+        return Refused(path, self.errors, self.places)
+
+    def moved(self, name: str, sent: str) -> None:
+        """What is at this name was sent at that one: whoever sent it is told of the place that it knows."""
+        self.places[self.at(name).path] = self.at(sent).path
 
     def add(self, text: str) -> None:
         """Something is wrong here."""
@@ -133,6 +141,8 @@ def unite(
     """Put a value where the same thing may be already: equal is fine, null yields, different is refused."""
     if name not in into or into[name] is None:
         into[name] = value
+        if other not in (None, name):
+            refused.moved(name, other)
     elif value is not None and not same(into[name], value):
         refused.at(name).add(DIFFERENT.format(other=other or name))
 
@@ -193,22 +203,29 @@ def merged(stored: Any, sent: Any) -> Any:
     return sent
 
 
-def validated(model: type[P], fields: Any, circumstances: Circumstances, path: str = "") -> P:
-    """The part that these make. Raises InvalidDefinition, paths beginning with `path`."""
+def validated(
+    model: type[P],
+    fields: Any,
+    circumstances: Circumstances,
+    path: str = "",
+    places: Mapping[str, str] = MappingProxyType({}),
+) -> P:
+    """The part that these make. Raises InvalidDefinition, paths beginning with `path`; `places` as in Refused."""
     try:
         return model.model_validate(fields, context=circumstances)
     except ValidationError as invalid:
-        raise InvalidDefinition(_errors(invalid, path)) from None
+        raise InvalidDefinition(_errors(invalid, path, places)) from None
 
 
-def _errors(invalid: ValidationError, path: str) -> Errors:
+def _errors(invalid: ValidationError, path: str, places: Mapping[str, str]) -> Errors:
     errors: Errors = {}
     for error in invalid.errors(include_url=False):
         steps = [str(step) for step in error["loc"] if step not in _OURS]
-        where = ".".join([path, *steps] if path else steps)
+        inner = ".".join([path, *steps] if path else steps)
+        where = _as_sent(inner, places)
         if error["type"] == _REFUSALS:
             found = {
-                ".".join(filter(None, (where, inside))): text
+                _as_sent(".".join(filter(None, (inner, inside))), places): text
                 for inside, text in error["ctx"]["errors"].items()
             }
         elif error["type"] == "missing":
@@ -222,6 +239,15 @@ def _errors(invalid: ValidationError, path: str) -> Errors:
             if text not in texts:
                 texts.append(text)
     return errors
+
+
+def _as_sent(path: str, places: Mapping[str, str]) -> str:
+    """By the innermost thing around it that was moved."""
+    steps = path.split(".")
+    for end in range(len(steps), 0, -1):
+        if (place := places.get(".".join(steps[:end]))) is not None:
+            return ".".join([place, *steps[end:]])
+    return path
 
 
 _OURS: Final = ("[key]", "carried")

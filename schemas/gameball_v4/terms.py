@@ -183,29 +183,33 @@ def wrong_worth(coupon: Coupon, type_: str) -> dict[str, str]:
 
 
 def _unite_collections(sent: dict[str, Any], refused: Refused) -> None:
-    places = [sent.pop("collections")] if "collections" in sent else []
+    places = {"collections": sent.pop("collections")} if "collections" in sent else {}
     for holder in ("applicableTo", "options"):
         inside = sent.get(holder)
         if isinstance(inside, dict):
             named = {name[:1].lower() + name[1:]: each for name, each in inside.items()}
             if "collections" in named:
-                places.append(named.pop("collections"))
+                places[f"{holder}.collections"] = named.pop("collections")
                 sent[holder] = named
     if not places:
         return
-    united: dict[str, Any] = {}
-    for place in places:
-        if not isinstance(place, list | None):
-            refused.at("collections").add("Must be a list")
+    united: dict[str, tuple[Any, str]] = {}
+    for place, items in places.items():
+        if not isinstance(items, list | None):
+            refused.at(place).add("Must be a list")
             return
-        for item in place or ():
+        for index, item in enumerate(items or ()):
             id_ = whole_of(collection_id_of(item))
             # What is no id stays, to be refused by its place.
             key = str(id_) if type(id_) in (int, str) else f"\0{len(united)}"
             if key not in united or isinstance(item, dict):
-                united[key] = item
+                united[key] = (item, f"{place}.{index}")
     lines = sent.get("applicableTo")
-    sent["applicableTo"] = {
-        **(lines if isinstance(lines, dict) else {}),
-        "collections": list(united.values()),
-    }
+    if not isinstance(lines, dict | None):
+        refused.at("applicableTo").add("Must be an object")
+        return
+    sent["applicableTo"] = {**(lines or {}), "collections": [item for item, _ in united.values()]}
+    first = next((place for place, items in places.items() if items), "applicableTo.collections")
+    refused.moved("applicableTo.collections", first)
+    for index, (_, place) in enumerate(united.values()):
+        refused.moved(f"applicableTo.collections.{index}", place)

@@ -81,6 +81,8 @@ class CustomerAttributes(Part):
         flat = {name: each for name, each in others.items() if not isinstance(each, dict)}
         if flat and isinstance(custom := sent.get("custom") or {}, dict):
             sent["custom"] = flat | custom
+            for name in flat.keys() - custom.keys():
+                refused.moved(f"custom.{name}", name)
 
 
 class CustomerTold(Part):
@@ -140,6 +142,7 @@ class OrderTold(Part):
             unite(sent, "totalShipping", sent.pop("shipping"), refused, other="shipping")
         if sent.get("totalPrice") is None and sent.get("totalPaid") is not None:
             sent["totalPrice"] = sent["totalPaid"]
+            refused.moved("totalPrice", "totalPaid")
 
 
 def customer_happening(sent: Mapping[str, Any], partner_id: int) -> Happening:
@@ -208,7 +211,7 @@ def _read(model: type[T], sent: Mapping[str, Any]) -> T:
     refused = Refused()
     fields = settled(model, dict(sent), refused, strict=False)
     refused.end()
-    return validated(model, fields, Circumstances())
+    return validated(model, fields, Circumstances(), places=refused.places)
 
 
 def _plain(value: Any) -> Any:

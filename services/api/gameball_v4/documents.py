@@ -40,7 +40,7 @@ def read_as(model: type[P], sent: dict[str, Any], time_zone: str = "UTC") -> P:
     fields = settled(model, sent, refused, strict=False)
     try:
         refused.end()
-        return validated(model, fields, Circumstances(time_zone=time_zone))
+        return validated(model, fields, Circumstances(time_zone=time_zone), places=refused.places)
     except InvalidDefinition as error:
         raise invalid(error.errors) from None
 

@@ -26,6 +26,7 @@ NOW = Sections(time_zone=ZONE)
 WHOLE = "Must be a whole number between {} and {}"
 MONEY = "Must be a number not below 0, of at most 12 digits before and 6 after the point"
 ABOVE_0 = MONEY.replace("not below", "above")
+ID = "Must be an id: a whole number, or 1 to 255 characters"
 MOMENT = "Must be an instant such as 2026-11-01T00:00:00Z, or a date from 1970 to 9998"
 GIVEN = '"name": "n", "type": "SignUp", "rewards": [{}]'
 
@@ -123,6 +124,16 @@ COUPONS = [
      {"options.couponPrefix": "Must be up to 12 characters of A-Z and 0-9"}),
     ('{"couponType": "Free Shipping", "options": {"couponPrefix": "A", "codePrefix": "B"}}',
      {"options.couponPrefix": "Is given twice, differently: see codePrefix"}),
+    ('{"couponType": "Free Shipping", "options": {"codePrefix": "a"}}',
+     {"options.codePrefix": "Must be up to 12 characters of A-Z and 0-9"}),
+    ('{"couponType": "Free Shipping", "options": {"MinOrderValue": -1}}', {"options.minOrderValue": MONEY}),
+    ('{"couponType": "Free Shipping", "applicableTo": {"Collections": 7}}', {"applicableTo.collections": "Must be a list"}),
+    ('{"couponType": "Free Shipping", "options": {"collections": ""}}', {"options.collections": "Must be a list"}),
+    ('{"couponType": "Free Shipping", "collections": [1, 2, null], "applicableTo": {"collections": [2, {}]}, "options": {"collections": [1, {}]}}',
+     {"collections.2": ID, "applicableTo.collections.1": ID, "options.collections.1": ID}),
+    ('{"couponType": "Free Shipping", "collections": [7], "options": {"collections": [{"collectionId": 7, "collectionName": 7}]}}',
+     {"options.collections.0": "Must be a collection"}),
+    (f'{{"couponType": "Free Shipping", "collections": {list(range(1001))}}}', {"collections": "Must hold at most 1000"}),
     ('{"couponType": "Free Shipping", "options": {"productUrl": "javascript:x"}}',
      {"options.productUrl": "Must be an http or https address of up to 2048 characters"}),
     ('{"couponType": "Free Shipping", "options": {"deep": [[[[[[1]]]]]]}}',
@@ -156,6 +167,10 @@ TIERS = [
      {"0.benefits.0.walletRewardFactor": "Is required for Loyalty Points Earning Custom Configuration"}),
     (f'[{BASIC[:-1]}, "benefits": [{{"type": "Loyalty Points Earning Custom Configuration", "walletRewardFactor": 1, "rewardWalletFactor": 2}}]}}]',
      {"0.benefits.0.walletRewardFactor": "Is given twice, differently: see rewardWalletFactor"}),
+    (f'[{BASIC[:-1]}, "benefits": [{{"type": "Custom Benefits", "rewardWalletFactor": 1}}]}}]',
+     {"0.benefits.0.rewardWalletFactor": "Is for Loyalty Points Earning Custom Configuration only"}),
+    (f'[{BASIC[:-1]}, "benefits": [{{"type": "Custom Benefits", "RewardWalletFactor": "1"}}]}}]',
+     {"0.benefits.0.rewardWalletFactor": MONEY}),
     (f'[{BASIC[:-1]}, "benefits": [{{"type": "Custom Benefits", "hyperLink": "x"}}]}}]',
      {"0.benefits.0.hyperLink": "Must be an http or https address of up to 2048 characters"}),
 ]  # fmt: skip
@@ -179,6 +194,8 @@ OTHERS = [
     (put_referrals, '{"extraReward": {"point": 1}}', {"extraReward.forEvery": "The extraReward.forEvery field is required."}),
     (put_referrals, '{"extraReward": {"forEvery": 1}, "customerReward": {"extraReward": {"forEvery": 2}}}',
      {"extraReward": "Is given twice, differently: see customerReward.extraReward"}),
+    (put_referrals, '{"customerReward": {"extraReward": {"point": 1}}}',
+     {"customerReward.extraReward.forEvery": "The customerReward.extraReward.forEvery field is required."}),
     (put_cashback, '{"defaultCashbackRule": {"amountRewardThreshold": 0}}',
      {"defaultCashbackRule.amountRewardThreshold": ABOVE_0,
       "defaultCashbackRule.rewardWalletFactor": "The defaultCashbackRule.rewardWalletFactor field is required."}),
@@ -206,6 +223,7 @@ FILES = [
     ('{"redemption": {"pointsExpiryPeriod": 7301}}', {"redemption.pointsExpiryPeriod": WHOLE.format(1, 7300)}),
     ('{"redemption": {"defaultRule": {"valueOfPoint": -1}}}', {"redemption.defaultRule.valueOfPoint": MONEY}),
     ('{"couponGroups": [{"handle": "a"}, {"handle": "a"}]}', {"couponGroups.1.handle": "Is that of another"}),
+    ('{"couponGroups": [{"handle": "a", "maxPerPlayer": 0}]}', {"couponGroups.0.maxPerPlayer": WHOLE.format(1, 2**31 - 1)}),
     ('{"couponGroups": [{"handle": "a", "startDate": "2026-02-01", "expiryDate": "2026-01-31"}]}',
      {"couponGroups.0.expiryDate": "Must not be before startDate"}),
 ]  # fmt: skip

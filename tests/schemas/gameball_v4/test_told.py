@@ -138,6 +138,8 @@ REFUSED: list[tuple[Read, dict[str, Any], set[str]]] = [
         for wrong in NO_DATES
     ),
     (customer, ANNA | {"customerAttributes": {"custom": {"a": {}, "b": 1}}}, {"customerAttributes.custom.a"}),
+    (customer, ANNA | {"customerAttributes": {"a": [[]], "b": [[]], "custom": {"b": [[]]}}},
+     {"customerAttributes.a", "customerAttributes.custom.b"}),
     (customer, ANNA | {"customerAttributes": {"custom": {"a": Decimal("1E+38")}}}, {"customerAttributes.custom.a"}),
     (customer, ANNA | {"customerAttributes": {"custom": {str(i): i for i in range(51)}}}, {"customerAttributes.custom"}),
     (customer, ANNA | {"referrerCode": ""}, {"referrerCode"}),
@@ -152,6 +154,8 @@ REFUSED: list[tuple[Read, dict[str, Any], set[str]]] = [
     *((order, EMPTY | {"totalPrice": wrong}, {"totalPrice"}) for wrong in NO_AMOUNTS),
     *((order, EMPTY | {"currency": wrong}, {"currency"}) for wrong in ("eur", "EURO", 5)),
     (order, EMPTY | {"shipping": 1, "totalShipping": 2}, {"totalShipping"}),
+    (order, EMPTY | {"shipping": -1}, {"shipping"}),
+    *((order, EMPTY | {"totalPrice": None, "totalPaid": wrong}, {"totalPaid"}) for wrong in (-1, "5", True)),
     (order, EMPTY | {"shopId": 0, "channel": "a" * 256}, {"shopId", "channel"}),
     (order, EMPTY | {"redeemedCoupons": ["a"] * 21}, {"redeemedCoupons"}),
     (order, EMPTY | {"redeemedCoupons": [5]}, {"redeemedCoupons.0"}),
