@@ -196,9 +196,14 @@ class Terms(Outgoing):
     group: str | None
 
 
+CodeStatus = Literal["final", "pending"]
+"""Of the code that a customer shows: it stays, or may give way to one that the partner's own system is asked for."""
+
+
 class CouponEvent(Outgoing):
     """What every event about a coupon carries. `code` is what the customer shows, and may be masked by a setting; where
-    the partner brought it, `internal_code` is ours.
+    the partner brought it, `internal_code` is ours. `code_status` `pending`: the partner's own system is to
+    give another.
 
     Of a game's coupon `source` names the game, and `program_version` and `terms` are null; of any other `game_id` is.
     """
@@ -206,6 +211,7 @@ class CouponEvent(Outgoing):
     coupon_id: UUID
     code: str
     internal_code: str | None = None
+    code_status: CodeStatus
     partner_id: Id
     game_id: Id | None
     customer_id: KnownCustomerId

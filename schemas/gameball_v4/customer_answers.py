@@ -83,7 +83,7 @@ class ShownBalance(Answer):
 class ShownCustomerCoupon(Answer):
     """A coupon as it stands now. `currency`: of its amounts. `isActive`: it can be used, or is held at a shop.
 
-    `codeStatus`: whether the code may still give way to one that the partner's own system is asked for.
+    `codeStatus` `pending`: the code may still give way to one that the partner's own system is asked for.
     """
 
     coupon_id: str

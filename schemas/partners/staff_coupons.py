@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import Field, PlainValidator, WithJsonSchema
 
 from schemas.definitions import STORABLE, Definition, characters, exact_characters, validated
-from schemas.fields import CUSTOMER_ID_PATTERN, Id, Outgoing, Source, Terms, as_money
+from schemas.fields import CUSTOMER_ID_PATTERN, CodeStatus, Id, Outgoing, Source, Terms, as_money
 from schemas.partners.answers import Pagination, Success
 
 TOTAL: Final = (
@@ -118,13 +118,15 @@ class StaffCoupon(Outgoing):
     """A coupon as it stands now, whether or not anybody has recorded what time did to it.
 
     `days_until_expiry` counts the day begun as a whole one; null for a coupon without end. Of a game's coupon `source`
-    names the game and `terms` is null; of any other `game_id` is. `code` is what the customer
-    shows; beside one that the partner brought stands ours, `internal_code`.
+    names the game and `terms` is null; of any other `game_id` is. `code` is what the customer shows; beside one that
+    the partner brought stands ours, `internal_code`. `code_status` `pending`: the partner's own system is to give
+    another.
     """
 
     coupon_id: UUID
     code: str
     internal_code: str | None = None
+    code_status: CodeStatus
     status: Status
     customer_id: str
     game_id: Id | None

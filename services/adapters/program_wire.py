@@ -25,6 +25,7 @@ from services.adapters.wire import (
     terms_value,
 )
 from services.domain.campaigns import Achieve, Revoke
+from services.domain.coupons.coupon import CodeStatus
 from services.domain.coupons.effects import DeclineReward, GrantCoupon
 from services.domain.events import Cause
 from services.domain.exact import text_of
@@ -178,6 +179,7 @@ def granted_value(
         {
             "coupon_id": grant.coupon_id,
             **codes_value(grant.code, grant.code_prefix, grant.external_code, mask_codes),
+            "code_status": CodeStatus.of(is_pending=grant.code_is_pending),
             "partner_id": partner_id,
             "game_id": None,
             "customer_id": customer_id,

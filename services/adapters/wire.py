@@ -64,7 +64,7 @@ def issued_value(
     return (
         f'{{"coupon_id":"{issue.coupon_id}",'
         f'"code":"{shown_code(issue.code, issue.code_prefix, mask_codes)}",'
-        f'{pieces.ids}"customer_id":{quoted(customer_id)},{pieces.reward}'
+        f'"code_status":"final",{pieces.ids}"customer_id":{quoted(customer_id)},{pieces.reward}'
         f'"issued_at":"{instant(issue.issued_at)}","expires_at":{validity},'
         f'"rule":{pieces.rule},"cause":{cause_text(cause)}}}'
     )
@@ -117,6 +117,7 @@ def lifecycle_value(
     value = {
         "coupon_id": coupon.id,
         **codes_value(coupon.code, coupon.code_prefix, coupon.external_code, mask_codes),
+        "code_status": coupon.code_status,
         "partner_id": partner_id,
         "game_id": coupon.game_id,
         "customer_id": customer_id,

@@ -240,7 +240,7 @@ def _add_granted(rows: Rows, verdict: Verdict, grant: GrantCoupon) -> None:
             grant.issued_at, grant.expires_at, notice, None, None, None, False, grant.code,
             grant.code_prefix, grant.source.kind, grant.source.id,
             orjson.dumps(stored_terms(grant.terms)).decode(), grant.program_version,
-            grant.external_code, None if grant.pool_code is None else FROM_POOL,
+            grant.external_code, None if grant.pool_code is None else FROM_POOL, grant.code_is_pending,
         )
     )  # fmt: skip
     if grant.pool_code is not None:

@@ -127,6 +127,7 @@ class Course:
             at=self.at,
             draw=draw,
             program_version=self.program.version,
+            asks_for_codes=self.program.asks_for_codes,
         )
 
     def _left_of(self, terms: Terms) -> GroupStock:

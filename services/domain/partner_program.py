@@ -13,7 +13,7 @@ from services.domain.exact import ONE, ZERO, minor_digits
 from services.domain.points.earning import CardRules, CashbackRule, Rates, worth
 from services.domain.profiles import Profile
 from services.domain.referrals import ReferralRules
-from services.domain.terms import Group, Terms
+from services.domain.terms import Group, Terms, TermsType
 from services.domain.tiers import Standing, Tier, TierMethod, TierRef, ref_of
 
 _ANY_OTHER: Final = ""
@@ -54,7 +54,8 @@ class PartnerProgram:
     `revision` tells two states of it apart where the version does not: at version 0 cards and the zone may change.
 
     `currency` None: any, at par. `points_days`: points end after so many days. `cards` by id; deleted ones are not in.
-    `hears_of_cancellations`: the partner's own system, of coupons that it was told of before.
+    `asks_for_codes`: of coupons of these types the partner's own system is to give the code, at once or, while it is
+    switched off or removed, once it is back. `hears_of_cancellations`: that system, of coupons that it was told of.
     """
 
     partner_id: int
@@ -74,6 +75,7 @@ class PartnerProgram:
     groups: Mapping[str, Group] = field(default_factory=dict)
     cards: Mapping[int, CardRules] = field(default_factory=dict)
     time_zone: str = "UTC"
+    asks_for_codes: frozenset[TermsType] = frozenset()
     hears_of_cancellations: bool = False
     _by_event: Mapping[str, tuple[Campaign, ...]] = field(init=False, repr=False, compare=False)
     _most_coupons: Mapping[str | None, int] = field(init=False, repr=False, compare=False)

@@ -23,7 +23,12 @@ WHERE id > $1 AND ($2::bigint IS NULL OR game_id = $2) AND ($3::bigint IS NULL O
 -- A page of them above an id, each with its customer and the event that issued it.
 SELECT c.id, c.code, c.code_prefix, c.game_id, c.issued_at, c.expires_at, c.rule_version, c.rule_validity_days,
        c.rule_allow_multiple, c.partner_id, c.source_kind, c.source_id, c.terms, c.program_version, c.external_code,
-       c.code_from, cu.customer_id, d.event_source, d.event_id, d.event_type, d.traceparent
+       c.code_from, cu.customer_id,
+       -- Whether its code was to come when it was issued; what was issued before there was a webhook is sent when asked for.
+       c.game_id IS NULL AND (c.code_pending OR c.code_from = 'webhook'
+           OR EXISTS (SELECT FROM deliveries k WHERE k.coupon_id = c.id AND k.kind = 'issued'))
+       AND NOT EXISTS (SELECT FROM webhooks w WHERE w.partner_id = c.partner_id AND w.since > c.issued_at) AS code_was_pending,
+       d.event_source, d.event_id, d.event_type, d.traceparent
 FROM (
     SELECT * FROM coupons
     WHERE id > $1 AND ($2::bigint IS NULL OR game_id = $2) AND ($3::bigint IS NULL OR partner_id = $3)

@@ -134,6 +134,7 @@ def _grant(row: asyncpg.Record) -> GrantCoupon:
         expires_at=row["expires_at"],
         program_version=row["program_version"],
         external_code=row["external_code"] if row["code_from"] == FROM_POOL else None,
+        code_is_pending=row["code_was_pending"],
     )
 
 

@@ -1,7 +1,8 @@
 """From the topics into customers' lines: coupons that partners' systems are to be told of, and those cancelled since.
 
-A record only says which coupon to look at: the database says what it is. What was read before, or is published again,
-has its row already and changes nothing, so offsets are committed after the rows, and mean nothing else.
+A record only says which coupon to look at: the database says what it is. Whether its code is to come from the partner's
+system was said at its issue, by the program in force then. What was read before, or is published again, has its row
+already and changes nothing, so offsets are committed after the rows, and mean nothing else.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from services.adapters.failures import is_of_a_server
 from services.adapters.kafka import client_options, require_topics
 from services.adapters.postgres import deliveries
 from services.adapters.postgres.clock import clock
-from services.adapters.postgres.deliveries import SENDABLE_TYPES, WAKE_SENDER, DeliveryRow
+from services.adapters.postgres.deliveries import WAKE_SENDER, DeliveryRow
 from services.adapters.postgres.pool import connect
 from services.adapters.postgres.schema import require_schema
 from services.adapters.secrets import Secrets
@@ -134,25 +135,25 @@ async def take(
     trouble: Trouble,
 ) -> int:
     """Put them into their lines; how many were new. Raises what an outage raises."""
-    since = await deliveries.known_since(connection, {one.partner_id for one in found})
-    of_known = [one for one in found if one.partner_id in since]
+    known = await deliveries.known(connection, {one.partner_id for one in found})
+    of_known = [one for one in found if one.partner_id in known]
     if not of_known:
         return 0
-    webhooks = await webhooks_now(connection, list(since), secrets, trouble)
+    webhooks = await webhooks_now(connection, list(known), secrets, trouble)
     issued = [one.coupon_id for one in of_known if one.cancelled_at is None]
     cancelled = {one.coupon_id: one.cancelled_at for one in of_known if one.cancelled_at}
     new = 0
     if issued:
         async with connection.transaction():
             at = await clock(connection, settings.clock_offset)
-            rows = _issued(await deliveries.sendable(connection, issued), since, webhooks, at)
+            rows = _issued(await deliveries.sendable(connection, issued), webhooks, at)
             await deliveries.held(connection, *_lines(rows))
             new += await deliveries.enqueue(connection, rows)
     if cancelled:
         async with connection.transaction():
             at = await clock(connection, settings.clock_offset)
             owners = await deliveries.owners_of_told(connection, cancelled)
-            await deliveries.held(connection, owners, list(since))
+            await deliveries.held(connection, owners, list(known))
             told = await deliveries.cancellable(connection, cancelled)
             new += await deliveries.enqueue(connection, _cancelled(told, cancelled, webhooks, at))
     return new
@@ -165,29 +166,26 @@ def _lines(rows: Iterable[DeliveryRow]) -> tuple[set[int], set[int]]:
 
 def _issued(
     coupons: Iterable[asyncpg.Record],
-    since: dict[int, datetime],
     webhooks: dict[int, Webhook],
     at: datetime,
 ) -> list[DeliveryRow]:
-    """Of types that are sent, from the first webhook on; where there is none just now all of them wait for the next."""
+    """All of them: what is switched off by now, or has no webhook, waits."""
     rows = []
     for coupon in coupons:
         webhook = webhooks.get(coupon["partner_id"])
-        sends = SENDABLE_TYPES if webhook is None else webhook.sends
-        if coupon["type"] in sends and coupon["issued_at"] >= since[coupon["partner_id"]]:
-            is_on = webhook is not None and webhook.is_active
-            rows.append(
-                DeliveryRow(
-                    coupon_id=str(coupon["id"]),
-                    kind=DeliveryKind.ISSUED,
-                    partner_id=coupon["partner_id"],
-                    customer_no=coupon["customer_no"],
-                    at=coupon["issued_at"],
-                    type=coupon["type"],
-                    status="pending" if is_on else "held",
-                    due_at=at,
-                )
+        is_on = webhook is not None and webhook.is_active and coupon["type"] in webhook.sends
+        rows.append(
+            DeliveryRow(
+                coupon_id=str(coupon["id"]),
+                kind=DeliveryKind.ISSUED,
+                partner_id=coupon["partner_id"],
+                customer_no=coupon["customer_no"],
+                at=coupon["issued_at"],
+                type=coupon["type"],
+                status="pending" if is_on else "held",
+                due_at=at,
             )
+        )
     return rows
 
 

@@ -162,6 +162,7 @@ BY_HAND = PartnerProgram(
         )
     },
     time_zone=ZONE,
+    asks_for_codes=frozenset({TermsType.PERCENTAGE, TermsType.FIXED}),
     hears_of_cancellations=True,
 )  # fmt: skip
 
@@ -180,6 +181,36 @@ def test_nothing_compiles_to_nothing() -> None:
     )
     assert program_from(nothing) == EMPTY
     assert compiled(Sections(time_zone=ZONE)) == EMPTY
+
+
+_OFF: dict[str, Any] = dict.fromkeys(
+    ("enableFixedRate", "enablePercentage", "enableFreeProduct", "enableFreeShipping"), False
+)
+_ALL = {TermsType.FIXED, TermsType.PERCENTAGE, TermsType.FREE_PRODUCT, TermsType.FREE_SHIPPING}
+
+
+@pytest.mark.parametrize(
+    ("section", "has_had_webhook", "asked"),
+    [
+        (None, False, set()),  # there never was one
+        (None, True, _ALL),  # it was removed: all wait for the next
+        (_OFF, True, set()),
+        (_OFF | {"enableFixedRate": True}, True, {TermsType.FIXED}),
+        (_OFF | {"enablePercentage": True}, True, {TermsType.PERCENTAGE}),
+        (_OFF | {"enableFreeProduct": True}, True, {TermsType.FREE_PRODUCT}),
+        (_OFF | {"enableFreeShipping": True}, True, {TermsType.FREE_SHIPPING}),
+        (_OFF | {"enableFixedRate": True, "isActive": False}, True, {TermsType.FIXED}),
+    ],
+)
+def test_codes_are_to_come_by_the_flags_switched_off_or_not(
+    section: dict[str, Any] | None, has_had_webhook: bool, asked: set[TermsType]
+) -> None:
+    """Whose sending is only put off is asked all the same."""
+    stored = StoredProgram(
+        partner_id=1, version=1, revision=1, sections={} if section is None else {"coupon": section},
+        cards="[]", time_zone=ZONE, has_had_webhook=has_had_webhook,
+    )  # fmt: skip
+    assert program_from(stored).asks_for_codes == asked
 
 
 EXAMPLES = [

@@ -93,7 +93,6 @@ async def test_webhook_is_called_as_it_is_stored(database: asyncpg.Connection) -
     assert webhook.secret_headers == {"authorization", "x-api-key"}
     assert webhook.query == (("customerId", "{{playerUniqueId}}"),)
     assert webhook.sends == {TermsType.FIXED, TermsType.PERCENTAGE}
-    assert webhook.since == SINCE
     assert webhook.signing_keys == (key,)
     assert (webhook.timeout_seconds, webhook.max_in_flight, webhook.platforms) == (7, 3, ("shopify",))  # fmt: skip
 

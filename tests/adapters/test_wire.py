@@ -114,6 +114,7 @@ def test_issued_value_equals_the_model(
     model = CouponIssued(
         coupon_id=UUID(COUPON),
         code=wire.shown_code(CODE, game.code_prefix, masked),
+        code_status="final",
         partner_id=game.partner_id,
         game_id=game.id,
         customer_id=customer_id,
@@ -190,6 +191,7 @@ def test_lifecycle_value_equals_the_model(
     model = CouponLifecycle(
         coupon_id=UUID(COUPON),
         code=wire.shown_code(CODE, "CAFE", masked),
+        code_status="final",
         partner_id=1,
         game_id=22,
         customer_id=customer_id,

@@ -63,6 +63,7 @@ COUPON = Coupon(
     used_count=1,
     external_code="SHOP-1",
     is_delivered=True,
+    code_is_pending=True,
 )
 
 CAMPAIGN = Source(SourceKind.CAMPAIGN, "6")

@@ -13,9 +13,14 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
+from services.adapters.postgres.coupons import coupon_from, with_owners
+from services.adapters.postgres.programs import stored_programs
+from services.adapters.postgres.stored_program import program_from
+from services.adapters.postgres.webhooks import SENDABLE
 from services.adapters.secrets import secrets_by
 from services.adapters.webhook_sending import Sender
 from services.domain.coupons.codes import code_from
+from services.domain.coupons.coupon import CodeStatus
 from services.runtime.health import Health
 from services.runtime.settings import Settings
 from services.runtime.waiting import Waiting
@@ -68,13 +73,29 @@ class Stand:
         coupon_id = str(uuid4())
         await self.connection.execute(
             "INSERT INTO coupons (id, event_key, partner_id, customer_no, issued_at, expires_at, status, holds_single_place,"
-            " code, code_prefix, source_kind, source_id, terms, program_version, code_from, external_code, redeemed_at)"
-            " VALUES ($1, $2, $3, $4, $5, $6, $7, false, $8, 'CAFE', 'campaign', '1', $9, 1, $10, $11, $12)",
+            " code, code_prefix, source_kind, source_id, terms, program_version, code_from, external_code, redeemed_at,"
+            " code_pending)"
+            " VALUES ($1, $2, $3, $4, $5, $6, $7, false, $8, 'CAFE', 'campaign', '1', $9, 1, $10, $11, $12, $13)",
             coupon_id, uuid4(), self.partner_id, customer_no, fields["issued_at"], fields["expires_at"], fields["status"],
             code_from(UUID(coupon_id).bytes[:10]), json.dumps(fields["terms"]), fields["code_from"],
-            changed.get("external_code"), changed.get("redeemed_at"),
+            changed.get("external_code"), changed.get("redeemed_at"), await self.is_to_come(fields),
         )  # fmt: skip
         return coupon_id
+
+    async def is_to_come(self, fields: dict[str, Any]) -> bool:
+        """Whether the program of now asks for the code of this coupon; before the first webhook as if there were one."""
+        if "code_pending" in fields:
+            return bool(fields["code_pending"])
+        if fields["game_id"] is not None or fields["code_from"] is not None:
+            return False
+        stored = (await stored_programs(self.connection, [self.partner_id]))[self.partner_id]
+        asks = program_from(stored).asks_for_codes if stored.has_had_webhook else SENDABLE
+        return fields["terms"]["type"] in asks
+
+    async def code_status(self, coupon_id: str) -> CodeStatus:
+        """Of what its customer shows."""
+        (row,) = await with_owners(self.connection, [coupon_id])
+        return coupon_from(row).code_status
 
     async def read(self, *coupon_ids: str) -> int:
         """What is published of their issue has been read; how many deliveries that made."""

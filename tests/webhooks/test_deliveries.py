@@ -47,11 +47,12 @@ async def test_code_that_is_answered_becomes_the_coupons(stand: Stand) -> None:
     assert "t0psecret" not in attempt["request"]
     assert json.loads(attempt["request"])["headers"]["Authorization"] == "***"
     assert json.loads(json.loads(attempt["request"])["body"])["code"] == value["internal_code"]
+    assert (value["code_status"], await stand.code_status(coupon_id)) == ("final", "final")
 
 
 async def test_only_what_is_to_be_sent_has_a_delivery(stand: Stand) -> None:
     """Coupons of a program, of a type whose flag is on, without a code of the partner's, from the first webhook on; once."""
-    before = await stand.coupon()
+    before = await stand.coupon(code_pending=False)
     assert await stand.read(before) == 0
     since = ISSUED_AT + timedelta(minutes=1, seconds=1)
     await stand.webhook("http://127.0.0.1:1/", enableFixedRate=False, since=since)

@@ -57,6 +57,7 @@ class CouponRow(NamedTuple):
     program_version: int | None = None
     external_code: str | None = None
     code_from: str | None = None
+    code_pending: bool = False
 
 
 class HistoryRow(NamedTuple):
@@ -207,6 +208,7 @@ def coupon_from(row: asyncpg.Record) -> Coupon:
         program_version=None if terms is None else row["program_version"],
         used_count=0 if terms is None else row["used_count"],
         external_code=None if terms is None else row.get("external_code"),
+        code_is_pending=terms is not None and row["code_pending"],
         is_delivered=row.get("code_from") == FROM_WEBHOOK,
     )
 

@@ -19,13 +19,13 @@ CROSS JOIN LATERAL (
 -- The coupons that codes name, whoever owns them: ours, and those that partners bring, as they are written.
 SELECT partner_id, customer_no, id, code, code_prefix, game_id, status, issued_at, expires_at, holds_single_place,
        steps, notice_at, reserved_until, reserved_shop_id, redeemed_at, redeemed_order_id, source_kind, source_id, terms,
-       used_count, external_code, program_version
+       used_count, external_code, code_pending, program_version
 FROM coupons WHERE code = ANY($1::text[])
 UNION ALL
 SELECT found.partner_id, found.customer_no, found.id, found.code, found.code_prefix, found.game_id, found.status,
        found.issued_at, found.expires_at, found.holds_single_place, found.steps, found.notice_at, found.reserved_until,
        found.reserved_shop_id, found.redeemed_at, found.redeemed_order_id, found.source_kind, found.source_id,
-       found.terms, found.used_count, found.external_code, found.program_version
+       found.terms, found.used_count, found.external_code, found.code_pending, found.program_version
 FROM unnest($2::bigint[], $3::text[]) AS named (partner_id, written)
 CROSS JOIN LATERAL (
     SELECT * FROM coupons c WHERE c.partner_id = named.partner_id AND c.external_code = named.written
@@ -74,7 +74,7 @@ RETURNING c.id;
 SELECT c.id, c.code, c.code_prefix, c.game_id, c.status, c.issued_at, c.expires_at, c.holds_single_place, c.steps,
        c.notice_at, c.reserved_until, c.reserved_shop_id, c.redeemed_at, c.redeemed_order_id,
        c.partner_id, c.customer_no, cu.customer_id, c.mended_at, c.source_kind, c.source_id, c.terms, c.used_count,
-       c.external_code, c.program_version
+       c.external_code, c.code_pending, c.program_version
 FROM coupons c JOIN customers cu USING (customer_no)
 WHERE c.id = ANY($1::uuid[]) ORDER BY c.id;
 
@@ -82,7 +82,7 @@ WHERE c.id = ANY($1::uuid[]) ORDER BY c.id;
 -- Coupons of these customers, with what the points that each was redeemed for were taken from. By `ledger_by_spending`.
 SELECT c.customer_no, c.id, c.code, c.code_prefix, c.game_id, c.status, c.issued_at, c.expires_at, c.holds_single_place,
        c.steps, c.notice_at, c.reserved_until, c.reserved_shop_id, c.redeemed_at, c.redeemed_order_id, c.source_kind,
-       c.source_id, c.terms, c.used_count, c.external_code, c.code_from, c.program_version, paid.takes
+       c.source_id, c.terms, c.used_count, c.external_code, c.code_pending, c.code_from, c.program_version, paid.takes
 FROM unnest($1::bigint[], $2::uuid[]) AS named (customer_no, id)
 CROSS JOIN LATERAL (
     SELECT * FROM coupons k WHERE k.id = named.id AND k.customer_no = named.customer_no OFFSET 0

@@ -16,7 +16,7 @@ import asyncpg
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
 from services.adapters.postgres.tables import columns_of
-from services.domain.terms import TermsType
+from services.adapters.postgres.webhooks import SENDABLE
 from services.domain.webhooks.webhook import Webhook
 
 _SQL = queries("deliveries")
@@ -24,7 +24,6 @@ _SQL = queries("deliveries")
 DELIVERIES_CHANNEL = "couponry_deliveries"
 WAKE_SENDER = f"NOTIFY {DELIVERIES_CHANNEL}"
 """A statement of its own after the commit, as the relay's."""
-SENDABLE_TYPES = tuple(str(type_) for type_ in TermsType if type_ is not TermsType.CUSTOM)
 SETTLED_AT_ONCE = 500
 MOST_COUNTED = 100_000
 
@@ -86,14 +85,14 @@ async def served(connection: Connection, customers: Collection[int]) -> None:
         await connection.execute(_SQL["take_place"], named)
 
 
-async def known_since(connection: Connection, partner_ids: Collection[int]) -> dict[int, datetime]:
-    """Since when each partner has had a webhook, of those that ever had one."""
-    rows = await connection.fetch(_SQL["known_since"], list(partner_ids))
-    return {row["partner_id"]: row["since"] for row in rows}
+async def known(connection: Connection, partner_ids: Collection[int]) -> set[int]:
+    """Those of these partners that have, or have had, a webhook."""
+    rows = await connection.fetch(_SQL["known"], list(partner_ids))
+    return {row["partner_id"] for row in rows}
 
 
 async def sendable(connection: Connection, coupon_ids: Sequence[str]) -> list[asyncpg.Record]:
-    """(id, partner_id, customer_no, issued_at, type) of those that can be told of, in this order."""
+    """(id, partner_id, customer_no, issued_at, type) of those whose codes are to come, in this order."""
     return await connection.fetch(_SQL["sendable"], list(coupon_ids))
 
 
@@ -229,8 +228,8 @@ async def redrive(
     end_at: datetime,
     at: datetime,
 ) -> int:
-    """Queue what is dead, and what was issued before the first webhook, of coupons issued between these; how many."""
-    sends = list(SENDABLE_TYPES) if webhook is None else sorted(webhook.sends)
+    """Queue what is dead, and what nobody was ever told of, of coupons issued between these; how many."""
+    sends = sorted(SENDABLE if webhook is None else webhook.sends)
     status = "pending" if webhook is not None and webhook.is_active else "held"
     await connection.execute(_SQL["lock_all_lines"], partner_id)
     again = await connection.fetch(_SQL["revive"], partner_id, begin_at, end_at, status, at)

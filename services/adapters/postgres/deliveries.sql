@@ -32,16 +32,16 @@ CROSS JOIN LATERAL (
 WHERE d.coupon_id = first.coupon_id AND d.kind = first.kind
   AND NOT EXISTS (SELECT FROM deliveries e WHERE e.customer_no = line.customer_no AND e.is_next);
 
--- name: known_since
--- Since when each of these partners has had a webhook, whatever became of it.
-SELECT partner_id, since FROM webhooks WHERE partner_id = ANY($1::bigint[]);
+-- name: known
+-- Those of these partners that have, or have had, a webhook.
+SELECT partner_id FROM webhooks WHERE partner_id = ANY($1::bigint[]);
 
 -- name: sendable
--- Those of these coupons that a partner's system can be told of, with whose they are: no game's, no custom one, none that
--- has a code of its partner already.
+-- Those of these coupons whose codes are to come, with whose they are. Of any other the partner's system was told already, or
+-- is not to be.
 SELECT c.id, c.partner_id, c.customer_no, c.issued_at, c.terms ->> 'type' AS type
 FROM unnest($1::uuid[]) WITH ORDINALITY AS told (id, place) JOIN coupons c USING (id)
-WHERE c.game_id IS NULL AND c.terms ->> 'type' <> 'custom' AND c.code_from IS DISTINCT FROM 'pool'
+WHERE c.code_pending
 ORDER BY told.place;
 
 -- name: cancellable
@@ -121,7 +121,9 @@ JOIN unnest($1::uuid[], $2::text[], $3::integer[]) AS n (coupon_id, kind, number
 WHERE d.begun_at IS NOT NULL AND d.attempts = n.number;
 
 -- name: end_attempts
--- What became of attempts that are still under way, by their number; the lines are held. What was delivered before stays so.
+-- What became of attempts that are still under way, by their number; the lines are held. What was delivered before stays so;
+-- of what is dead our code is the one for good.
+WITH ended AS (
 UPDATE deliveries d
 SET status = CASE WHEN n.status = 'dead' AND d.delivered_at IS NOT NULL THEN 'delivered' ELSE n.status END,
     begun_at = NULL, is_next = n.status = 'pending',
@@ -129,7 +131,12 @@ SET status = CASE WHEN n.status = 'dead' AND d.delivered_at IS NOT NULL THEN 'de
     delivered_at = CASE WHEN n.status = 'delivered' THEN coalesce(d.delivered_at, $5::timestamptz) ELSE d.delivered_at END
 FROM unnest($1::uuid[], $2::text[], $3::integer[], $4::text[], $6::interval[]) AS n (coupon_id, kind, number, status, pause)
 WHERE d.coupon_id = n.coupon_id AND d.kind = n.kind AND d.begun_at IS NOT NULL AND d.attempts = n.number
-RETURNING d.coupon_id, d.kind, d.status;
+RETURNING d.coupon_id, d.kind, d.status
+), final AS (
+    UPDATE coupons c SET code_pending = false FROM ended e
+    WHERE c.id = e.coupon_id AND c.code_pending AND e.kind = 'issued' AND e.status = 'dead'
+)
+SELECT coupon_id, kind, status FROM ended;
 
 -- name: keep_attempts
 -- How attempts went. One that counted as interrupted has been kept already.
@@ -178,7 +185,7 @@ WHERE EXISTS (SELECT FROM coupons c WHERE c.partner_id = given.partner_id AND c.
 
 -- name: give_codes
 -- These codes to these coupons, whose owners are locked; the coupons that had none yet.
-UPDATE coupons c SET external_code = n.code, code_from = 'webhook'
+UPDATE coupons c SET external_code = n.code, code_from = 'webhook', code_pending = false
 FROM unnest($1::uuid[], $2::text[]) AS n (coupon_id, code)
 WHERE c.id = n.coupon_id AND c.external_code IS NULL
 RETURNING c.id;
@@ -190,29 +197,48 @@ FROM deliveries d JOIN customers cu USING (customer_no) JOIN coupons c ON c.id =
 WHERE d.coupon_id = $1 AND d.kind = $2;
 
 -- name: queue_again
--- Send this one again as if it had never been tried, now; one that waits already is tried now. Its line is held.
+-- Send this one again as if it had never been tried, now; one that waits already is tried now. Its line is held. Its code is
+-- to come again, if the partner's system has given none.
+WITH again AS (
 UPDATE deliveries
 SET status = CASE WHEN status = 'held' THEN 'held' ELSE 'pending' END, due_at = $3::timestamptz,
     tries = CASE WHEN status IN ('dead', 'delivered') THEN 0 ELSE tries END
-WHERE coupon_id = $1 AND kind = $2 AND begun_at IS NULL;
+WHERE coupon_id = $1 AND kind = $2 AND begun_at IS NULL
+RETURNING coupon_id, kind
+)
+UPDATE coupons c SET code_pending = true FROM again a
+WHERE c.id = a.coupon_id AND a.kind = 'issued' AND c.external_code IS NULL AND NOT c.code_pending;
 
 -- name: revive
 -- Queue a partner's dead deliveries of coupons that were issued between two instants, both inside; all its lines are held.
+-- Their codes are to come again, of which there are none yet.
+WITH again AS (
 UPDATE deliveries SET status = $4, tries = 0, due_at = $5::timestamptz
 WHERE partner_id = $1 AND kind = 'issued' AND status = 'dead' AND at >= $2 AND at <= $3
-RETURNING customer_no;
+RETURNING coupon_id, customer_no
+), to_come AS (
+    UPDATE coupons c SET code_pending = true FROM again a WHERE c.id = a.coupon_id AND c.external_code IS NULL
+)
+SELECT customer_no FROM again;
 
 -- name: enqueue_untold
--- Queue a partner's coupons of these types that were issued between two instants, both inside, and before it had a webhook,
--- in the order of issue; all its lines are held. Of those nothing was ever told.
+-- Queue a partner's coupons that were issued between two instants, both inside, of which nothing was ever told: those whose
+-- codes are to come, and of these types those issued before it had a webhook, whose codes are to come from now on. In the
+-- order of issue; all its lines are held.
+WITH new AS (
 INSERT INTO deliveries (coupon_id, kind, partner_id, customer_no, at, type, status, due_at)
 SELECT c.id, 'issued', c.partner_id, c.customer_no, c.issued_at, c.terms ->> 'type', $5, $6::timestamptz
 FROM coupons c JOIN webhooks w USING (partner_id)
-WHERE c.partner_id = $1 AND c.game_id IS NULL AND c.terms ->> 'type' = ANY($4::text[]) AND c.code_from IS DISTINCT FROM 'pool'
-  AND c.issued_at >= $2 AND c.issued_at <= $3 AND c.issued_at < w.since
+WHERE c.partner_id = $1 AND c.issued_at >= $2 AND c.issued_at <= $3
+  AND (c.code_pending OR c.game_id IS NULL AND c.terms ->> 'type' = ANY($4::text[]) AND c.code_from IS DISTINCT FROM 'pool'
+                         AND c.issued_at < w.since)
 ORDER BY c.issued_at, c.id
 ON CONFLICT (coupon_id, kind) DO NOTHING
-RETURNING customer_no;
+RETURNING coupon_id, customer_no
+), to_come AS (
+    UPDATE coupons c SET code_pending = true FROM new n WHERE c.id = n.coupon_id AND c.external_code IS NULL AND NOT c.code_pending
+)
+SELECT customer_no FROM new;
 
 -- name: take_code
 -- The partner has told the code by itself: delivered, whatever it waited for; its line is held.

@@ -26,7 +26,7 @@ class StoredProgram:
     """A program as it is in the database. `revision` moves with all that the rules see, `version` once anything is set.
 
     `cards`: JSON of the partner's cards, as text, since its numbers are exact. `default_rule_id` is kept for the
-    default rule of redemption until a section says one; None: for nobody.
+    default rule of redemption until a section says one; None: for nobody. `has_had_webhook`: at some time.
     """
 
     partner_id: int
@@ -36,6 +36,7 @@ class StoredProgram:
     cards: str
     time_zone: str
     default_rule_id: int | None = None
+    has_had_webhook: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,8 @@
 
 -- name: programs
 -- The programs of these partners, as they are.
-SELECT partner_id, version, revision, sections, cards, time_zone, default_rule_id
+SELECT partner_id, version, revision, sections, cards, time_zone, default_rule_id,
+       EXISTS (SELECT FROM webhooks w WHERE w.partner_id = programs.partner_id) AS has_had_webhook
 FROM programs WHERE partner_id = ANY($1::bigint[]);
 
 -- name: revision_of

@@ -27,8 +27,8 @@ FROM unnest($1::bigint[], $2::text[]) AS named (customer_no, order_id)
 CROSS JOIN LATERAL (
     SELECT u.order_id, c.customer_no, c.id, c.code, c.code_prefix, c.game_id, c.status, c.issued_at, c.expires_at,
            c.holds_single_place, c.steps, c.notice_at, c.reserved_until, c.reserved_shop_id, c.redeemed_at,
-           c.redeemed_order_id, c.source_kind, c.source_id, c.terms, c.used_count, c.external_code, c.program_version,
-           d.seq, d.program ->> 'used_for' AS used_for
+           c.redeemed_order_id, c.source_kind, c.source_id, c.terms, c.used_count, c.external_code, c.code_pending,
+           c.program_version, d.seq, d.program ->> 'used_for' AS used_for
     FROM coupon_uses u
     JOIN coupons c ON c.id = u.coupon_id
     LEFT JOIN coupon_history h ON h.coupon_id = u.coupon_id AND h.step = u.step

@@ -24,6 +24,7 @@ from services.adapters.postgres.stored_terms import (
     starts,
     terms,
 )
+from services.adapters.postgres.webhooks import sent_by
 from services.domain.campaigns import Campaign
 from services.domain.exact import ZERO
 from services.domain.partner_program import PartnerProgram, RedemptionRule
@@ -100,6 +101,7 @@ def program_from(stored: StoredProgram) -> PartnerProgram:
         groups={group.handle: group for group in groups},
         cards=cards_from(stored.cards),
         time_zone=stored.time_zone,
+        asks_for_codes=sent_by(sections.get("coupon"), has_had_one=stored.has_had_webhook),
         hears_of_cancellations=(sections.get("coupon") or {}).get("cancelUrl") is not None,
     )
 

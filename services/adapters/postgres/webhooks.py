@@ -27,7 +27,15 @@ _SENT_BY: Final = {
     "enableFreeProduct": TermsType.FREE_PRODUCT,
     "enableFreeShipping": TermsType.FREE_SHIPPING,
 }
+SENDABLE: Final = frozenset(_SENT_BY.values())
 _SQL = queries("webhooks")
+
+
+def sent_by(section: Mapping[str, Any] | None, *, has_had_one: bool = True) -> frozenset[TermsType]:
+    """The types of coupons that a partner's system is told of. Where there is none any more, all wait for the next."""
+    if section is None:
+        return SENDABLE if has_had_one else frozenset()
+    return frozenset(type_ for flag, type_ in _SENT_BY.items() if section[flag])
 
 
 async def webhooks_of(
@@ -86,10 +94,9 @@ def _webhook(row: asyncpg.Record, secrets: Secrets) -> Webhook:
         query=tuple(pairs(section["queryParams"])),
         payload=section["payload"],
         mapping=section["couponMapping"],
-        sends=frozenset(type_ for flag, type_ in _SENT_BY.items() if section[flag]),
+        sends=sent_by(section),
         platforms=tuple(each["value"] for each in section["platforms"]),
         is_active=section["isActive"],
-        since=row["since"],
         timeout_seconds=section["timeoutSeconds"],
         max_in_flight=section["maxInFlight"],
         max_per_second=section["maxPerSecond"],

@@ -2,7 +2,7 @@
 
 -- name: webhooks
 -- The webhooks of these partners as their programs say, with the secrets that sign now, the newest first.
-SELECT p.partner_id, p.sections ->> 'coupon' AS section, w.since,
+SELECT p.partner_id, p.sections ->> 'coupon' AS section,
        ARRAY(SELECT s.sealed FROM webhook_secrets s
              WHERE s.partner_id = p.partner_id AND (s.signs_until IS NULL OR s.signs_until > clock_timestamp())
              ORDER BY s.number DESC LIMIT 2) AS sealed_keys

@@ -66,7 +66,7 @@ def _coupon(
     return {
         "couponId": coupon.id,
         "code": coupon.shown_code,
-        "codeStatus": "final",
+        "codeStatus": coupon.code_status,
         "name": row["reward_description"] if terms is None else _name(terms, (kind, id_), names),
         "type": _word(terms),
         "value": None if terms is None else terms.value,

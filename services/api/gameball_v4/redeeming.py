@@ -151,7 +151,7 @@ def _document(redeemed: Redeemed, sections: Sections) -> dict[str, Any]:
         "pin": None,
         "pointsSpent": redeemed.points,
         "pointsBalance": redeemed.balance,
-        "codeStatus": "final",
+        "codeStatus": coupon.code_status,
     }
 
 

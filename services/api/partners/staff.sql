@@ -8,7 +8,7 @@ SELECT EXISTS (SELECT FROM shops s WHERE s.id = $2) AS is_own_shop, found.*
 FROM (VALUES (1)) AS one (row) LEFT JOIN (
     SELECT c.id, c.code, c.code_prefix, c.game_id, c.status, c.issued_at, c.expires_at, c.holds_single_place, c.steps,
            c.notice_at, c.reserved_until, c.reserved_shop_id, c.redeemed_at, c.redeemed_order_id, c.source_kind, c.source_id,
-           c.terms, c.used_count, c.external_code, c.program_version, cu.customer_id,
+           c.terms, c.used_count, c.external_code, c.code_pending, c.program_version, cu.customer_id,
            greatest(cu.last_at, clock_timestamp() + $3::interval) AS at,
            g.name, g.reward_description, g.product_ids
     FROM coupons c JOIN customers cu USING (customer_no) LEFT JOIN games g ON g.id = c.game_id
@@ -94,7 +94,7 @@ ORDER BY c.id DESC LIMIT $9
 -- What is left of the walks behind the first $10 of all.
 SELECT c.id, c.code, c.code_prefix, c.game_id, c.status, c.issued_at, c.expires_at, c.holds_single_place, c.steps,
        c.notice_at, c.reserved_until, c.reserved_shop_id, c.redeemed_at, c.redeemed_order_id, c.source_kind, c.source_id,
-       c.terms, c.used_count, c.external_code, c.program_version, cu.customer_id,
+       c.terms, c.used_count, c.external_code, c.code_pending, c.program_version, cu.customer_id,
        greatest(cu.last_at, $2::timestamptz) AS at
 FROM (SELECT id FROM ({walks}) AS walked ORDER BY id DESC OFFSET $10 LIMIT $9 - $10) AS chosen
 JOIN coupons c USING (id) JOIN customers cu USING (customer_no)
@@ -132,7 +132,7 @@ SELECT counted.total, page.*
 FROM (SELECT count(*) AS total FROM wanted) AS counted LEFT JOIN (
     SELECT c.id, c.code, c.code_prefix, c.game_id, c.status, c.issued_at, c.expires_at, c.holds_single_place, c.steps,
            c.notice_at, c.reserved_until, c.reserved_shop_id, c.redeemed_at, c.redeemed_order_id, c.source_kind, c.source_id,
-           c.terms, c.used_count, c.external_code, c.program_version, cu.customer_id,
+           c.terms, c.used_count, c.external_code, c.code_pending, c.program_version, cu.customer_id,
            greatest(cu.last_at, $2::timestamptz) AS at
     FROM (SELECT id FROM wanted ORDER BY id DESC OFFSET $10 LIMIT $11) AS chosen
     JOIN coupons c USING (id) JOIN customers cu USING (customer_no)

@@ -59,6 +59,7 @@ def coupon_body(coupon: Coupon, customer_id: str, at: datetime) -> dict[str, Any
         "coupon_id": coupon.id,
         "code": coupon.shown_code,
         **own,
+        "code_status": coupon.code_status,
         "status": coupon.status,
         "customer_id": customer_id,
         "game_id": coupon.game_id,

@@ -26,6 +26,17 @@ class CouponStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+class CodeStatus(StrEnum):
+    """Whether the code that is shown stays, or may give way to one that the partner's own system is asked for."""
+
+    FINAL = "final"
+    PENDING = "pending"
+
+    @classmethod
+    def of(cls, *, is_pending: bool) -> CodeStatus:
+        return cls.PENDING if is_pending else cls.FINAL
+
+
 class Step(StrEnum):
     """What can happen to a coupon after its issue; each is a `coupon-lifecycle` event of that name."""
 
@@ -67,7 +78,8 @@ class Coupon:
     activation (issue or reinstatement) happened under the single rule. `steps` counts what happened since the issue.
     `notice_at` is when the next notice of its end is due (see `notices`). A coupon is a game's, or has a `source` and
     `terms`; `used_count` of its terms' usage limit are used. `external_code` is one that the partner brought: it is
-    shown in place of ours. `is_delivered`: the partner's own system gave it, and knows of the coupon.
+    shown in place of ours. `is_delivered`: the partner's own system gave it, and knows of the coupon. `code_is_pending`
+    until then, where it is asked for one.
     """
 
     id: str
@@ -90,11 +102,17 @@ class Coupon:
     used_count: int = 0
     external_code: str | None = None
     is_delivered: bool = False
+    code_is_pending: bool = False
 
     @property
     def shown_code(self) -> str:
         """What the customer shows."""
         return shown(self.code, self.code_prefix, self.external_code)
+
+    @property
+    def code_status(self) -> CodeStatus:
+        """Of what the customer shows."""
+        return CodeStatus.of(is_pending=self.code_is_pending)
 
     def is_active(self, at: datetime) -> bool:
         """Active in the sense of the single rule: open, and not past its time."""

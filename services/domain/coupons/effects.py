@@ -94,7 +94,7 @@ class GrantCoupon:
     """Create a coupon of these terms, bought with the points that it `takes`. `code` is without prefix and dashes.
 
     `pool_code`: the code of its group's pool that it takes. One that the partner brought is its `external_code`; one
-    that we made is its own, `code_prefix` that of the pool.
+    that we made is its own, `code_prefix` that of the pool. `code_is_pending`: the partner's own system is to give one.
     """
 
     coupon_id: str
@@ -108,6 +108,7 @@ class GrantCoupon:
     takes: tuple[Take, ...] = ()
     external_code: str | None = None
     pool_code: str | None = None
+    code_is_pending: bool = False
 
 
 @quickly_made(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 from services.domain.coupons.effects import GrantCoupon, GrantRefusal
@@ -9,7 +10,7 @@ from services.domain.coupons.held import Coupons
 from services.domain.coupons.issuing import Draw
 from services.domain.coupons.stock import GroupStock
 from services.domain.origins import Source
-from services.domain.terms import Group, Groups, Terms
+from services.domain.terms import Group, Groups, Terms, TermsType
 
 
 def refused(
@@ -60,8 +61,10 @@ def granted(
     at: datetime,
     draw: Draw,
     program_version: int,
+    asks_for_codes: Collection[TermsType] = (),
 ) -> GrantCoupon:
-    """The coupon, of terms that are not `refused`. Its code is drawn, or the next one of its group's pool."""
+    """The coupon, of terms that are not `refused`. Its code is drawn, or the next one of its group's pool; else the
+    partner's own system is to give one, if it is one of the types that it `asks_for_codes` of."""
     group = groups.get(terms.group) if terms.group is not None else None
     pooled = stock.codes[0] if group is not None and stock.codes else None
     prefix, code = terms.code_prefix, draw.code
@@ -78,4 +81,5 @@ def granted(
         program_version=program_version,
         external_code=pooled.text if pooled is not None and pooled.own is None else None,
         pool_code=pooled.text if pooled is not None else None,
+        code_is_pending=pooled is None and terms.type in asks_for_codes,
     )

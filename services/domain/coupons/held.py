@@ -168,4 +168,5 @@ def granted(grant: GrantCoupon) -> Coupon:
         terms=grant.terms,
         program_version=grant.program_version,
         external_code=grant.external_code,
+        code_is_pending=grant.code_is_pending,
     )

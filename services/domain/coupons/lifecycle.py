@@ -266,6 +266,7 @@ def _step(
         used_count=coupon.used_count if used_count is None else used_count,
         external_code=coupon.external_code,
         is_delivered=coupon.is_delivered,
+        code_is_pending=coupon.code_is_pending,
     )
     return ChangeCoupon(
         coupon=after,

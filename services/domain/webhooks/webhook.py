@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 from services.domain.terms import TermsType
 
@@ -15,9 +14,8 @@ class Webhook:
 
     `headers` has authentication's among them, `Authorization` first; of a name that both have, the partner's own is
     there alone. `mapping` is the partner's word for a type of coupon: fixed, percentage, freeProduct, freeShipping.
-    `since`: coupons that were issued before it are sent only when they are asked for. `signing_keys`: those that
-    sign at this instant, the newest first. `secret_headers`: names, in small letters, of headers that are shown to
-    nobody whatever they are called.
+    `signing_keys`: those that sign at this instant, the newest first. `secret_headers`: names, in small letters, of
+    headers that are shown to nobody whatever they are called.
     """
 
     partner_id: int
@@ -31,7 +29,6 @@ class Webhook:
     sends: frozenset[TermsType]
     platforms: tuple[str, ...]
     is_active: bool
-    since: datetime
     timeout_seconds: int = 10
     max_in_flight: int = 20
     max_per_second: int | None = None

@@ -13,7 +13,7 @@ WHERE cu.partner_id = $1 AND cu.customer_id = $2;
 -- Their coupons, newest first; of a game with its reward.
 SELECT c.id, c.code, c.code_prefix, c.game_id, c.status, c.issued_at, c.expires_at, c.holds_single_place, c.steps,
        c.notice_at, c.reserved_until, c.reserved_shop_id, c.redeemed_at, c.redeemed_order_id, c.source_kind, c.source_id,
-       c.terms, c.used_count, c.external_code, c.program_version, g.reward_description
+       c.terms, c.used_count, c.external_code, c.code_pending, c.program_version, g.reward_description
 FROM coupons c LEFT JOIN games g ON g.id = c.game_id
 WHERE c.customer_no = $1
 ORDER BY c.id DESC;

@@ -156,7 +156,7 @@ async def test_redrive_queues_the_dead_and_what_was_issued_before_the_first_webh
     partner: Partner, stand: Stand
 ) -> None:
     """By the instant of issue, both ends inside, in the order of issue; what is delivered or custom is left alone."""
-    before = [await stand.coupon() for _ in range(3)]
+    before = [await stand.coupon(code_pending=False) for _ in range(3)]
     custom = await stand.coupon(terms=FIXED | {"type": "custom", "group": "g"})
     async with receiving() as receiver, sending(stand.settings):
         await stand.webhook(receiver.url, since=ISSUED_AT + timedelta(hours=1))

@@ -29,7 +29,6 @@ def a_webhook(**changed: Any) -> Webhook:
         "sends": frozenset({TermsType.FIXED}),
         "platforms": (),
         "is_active": True,
-        "since": AT,
         "signing_keys": (KEY,),
     }
     return Webhook(**fields | changed)
