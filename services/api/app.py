@@ -58,8 +58,9 @@ def build_app(
     keys: Keys,
     dialects: Sequence[Dialect] = DIALECTS,
     guard: ClockGuard = OWN_CLOCK,
+    stopping: asyncio.Event | None = None,
 ) -> FastAPI:
-    """The application on this pool (see `tenant.open_tenant_pool`)."""
+    """The application on this pool (see `tenant.open_tenant_pool`), until `stopping`."""
 
     async def exists(partner_id: int) -> bool:
         async with tenant.reading(pool, partner_id) as connection:
@@ -75,6 +76,7 @@ def build_app(
         pool=pool,
         limits=limits,
         manner=Manner.by(settings, guard).under_row_level_security(),
+        stopping=stopping or asyncio.Event(),
     )
     return app
 
@@ -112,7 +114,9 @@ async def serve(settings: Settings, health: Health) -> None:
             if pool is None:
                 return
             guard = ClockGuard()
-            app = build_app(settings, pool, limits=limits, keys=keys, guard=guard)
+            app = build_app(
+                settings, pool, limits=limits, keys=keys, guard=guard, stopping=health.stopping
+            )
             add_health(app, health)
             add_docs(app)
             served = serving(

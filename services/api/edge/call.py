@@ -6,6 +6,7 @@ calls, its transactions and its body.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ class Api:
     pool: asyncpg.Pool
     limits: Limits
     manner: Manner
+    stopping: asyncio.Event
+    """Set once the process is to stop: nobody waits any longer then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,5 +9,6 @@ changed by way of `sections`: `settings`, `tiers`, `campaigns`, `referrals`, `ca
 `shown_rules` (as v4 has them), `groups` of coupons with the `codes` that they issue, and `coupon_webhook` (the
 partner's own coupon system; beside it `webhook_tests` of a sample, and `deliveries`, which `delivery_names` names).
 Then customers, each as an account (`accounts`): `customers`, `customer_coupons`, `campaign_progress`, `friends` (whom
-they brought), `transactions`, `redeeming` (their points into coupons); and `events`, which partners tell of them.
+they brought), `transactions`, `redeeming` (their points into coupons, whose `codes_to_come` are awaited); and `events`,
+which partners tell of them.
 """

@@ -23,6 +23,7 @@ from services.api.edge.reply import Reply
 from services.api.edge.router import Router
 from services.api.gameball_v4.accounts import Asking, asking
 from services.api.gameball_v4.call import Writing
+from services.api.gameball_v4.codes_to_come import with_code
 from services.api.gameball_v4.description import ERRORS, gives
 from services.api.gameball_v4.documents import read_as, sent_object, shown
 from services.api.gameball_v4.failures import Refusal
@@ -46,7 +47,11 @@ REQUIRED: Final = "The points field is required."
     openapi_extra=takes(RedeemPoints),
 )
 async def redeem_points(call: Writing) -> Reply:
-    """Redeem a customer's points for a coupon by a rule: both at once, or neither."""
+    """Redeem a customer's points for a coupon by a rule: both at once, or neither.
+
+    A code that the partner's own system is to give is awaited for up to 5 seconds; `codeStatus` `pending` says that it
+    has not come yet, and `code` is ours until then. A repetition is answered with the code as it stands by then.
+    """
     sent = await sent_object(call)
 
     async def work(connection: asyncpg.Connection) -> Reply:
@@ -61,7 +66,7 @@ async def redeem_points(call: Writing) -> Reply:
         )
         return shown(_document(redeemed, sections))
 
-    return await once(call, work)
+    return await with_code(call, await once(call, work))
 
 
 @router.post(
