@@ -21,6 +21,7 @@ async def check(scan: Scan) -> None:
         "a_coupon_is_told_of_once",
         "an_attempt_is_kept_once",
         "one_delivery_of_a_customer_is_next",
+        "a_code_that_is_to_come_is_not_there",
     )
     async for after, up_to in scan.pages("end_of_deliveries", LOWEST, HIGHEST):
         *faulty, total = await scan.connection.fetch(_SQL["deliveries_astray"], after, up_to)
@@ -36,9 +37,8 @@ async def check(scan: Scan) -> None:
     if not await scan.connection.fetchval(_SQL["some_codes"]):
         return
     async with reading_whole_tables(scan.connection) as connection:
-        async for row in connection.cursor(_SQL["codes_undelivered"]):
-            words = "shows a code of a partner's system, which was not told of it"
-            _echoed(scan, f"coupon {row['id']} {words}", row["id"])
+        async for row in connection.cursor(_SQL["codes_astray"]):
+            _echoed(scan, f"coupon {row['id']} {row['fault']}", row["id"])
 
 
 def _echoed(scan: Scan, words: str, coupon_id: object) -> None:

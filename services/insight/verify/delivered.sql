@@ -4,11 +4,14 @@
 -- Whether any coupon shows a code that its partner brought.
 SELECT EXISTS (SELECT FROM coupons WHERE external_code IS NOT NULL);
 
--- name: codes_undelivered
--- Coupons that show what a partner's system has given, which was told of none of them.
-SELECT c.id FROM coupons c
-WHERE c.external_code IS NOT NULL AND c.code_from = 'webhook'
-  AND NOT EXISTS (SELECT FROM deliveries d WHERE d.coupon_id = c.id AND d.kind = 'issued');
+-- name: codes_astray
+-- Coupons that show what a partner's system has given, which was told of none of them; and those that show a code which they
+-- say is to come.
+SELECT c.id, CASE WHEN c.code_pending THEN 'shows a code that its partner brought, and says that it is to come'
+                  ELSE 'shows a code of a partner''s system, which was not told of it' END AS fault
+FROM coupons c
+WHERE c.external_code IS NOT NULL AND (c.code_pending OR c.code_from = 'webhook'
+  AND NOT EXISTS (SELECT FROM deliveries d WHERE d.coupon_id = c.id AND d.kind = 'issued'));
 
 -- name: deliveries_astray
 -- Deliveries of a page of coupons that are at odds with their coupon, or with their attempts. A code may also have been told
@@ -21,7 +24,11 @@ WITH page AS MATERIALIZED (
         CASE WHEN c.id IS NULL THEN 'is of a coupon that is not there'
              WHEN (c.partner_id, c.customer_no) <> (p.partner_id, p.customer_no) THEN 'is of another customer than its coupon'
              WHEN c.game_id IS NOT NULL OR c.terms ->> 'type' = 'custom' THEN 'is of a coupon that no partner is told of'
-             WHEN c.code_from = 'pool' THEN 'is of a coupon that has a code of a pool' END,
+             WHEN c.code_from = 'pool' THEN 'is of a coupon that has a code of a pool'
+             WHEN p.kind = 'issued' AND p.status IN ('delivered', 'dead') AND c.code_pending
+             THEN 'is over, and its coupon says that the code is to come'
+             WHEN p.kind = 'issued' AND p.status IN ('pending', 'held') AND c.external_code IS NULL AND NOT c.code_pending
+             THEN 'is not over, and its coupon says that the code is final' END,
         CASE WHEN p.kind = 'issued' AND p.delivered_at IS NOT NULL
                   AND (c.code_from IS DISTINCT FROM 'webhook' OR c.external_code IS NULL)
              THEN 'is delivered, and its coupon shows no code that came of it'

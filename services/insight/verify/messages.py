@@ -88,7 +88,7 @@ class Kind:
     is_open: bool = False
 
 
-_CODES = ("coupon_id", "code", "internal_code")
+_CODES = ("coupon_id", "code", "internal_code", "code_status")
 _OWNER = ("partner_id", "game_id", "customer_id")
 _TERMS = ("source.kind", "source.id", "program_version", "terms")
 _CAUSE = ("cause.source", "cause.id", "cause.type")

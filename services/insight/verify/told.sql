@@ -5,8 +5,8 @@
 
 -- name: shown_code
 -- Stands for :shown_code in the two queries below: a coupon's code as it leaves the house, alone or beside ours (what is shown
--- and what is ours as one text, as `codes_told` has it), each masked too; and its terms, as they were told and as they are
--- stored, in one shape.
+-- and what is ours as one text, as `codes_told` has it), each masked too; its terms, as they were told and as they are
+-- stored, in one shape; and whether its partner's system was asked for a code: from its issue on or `later`, or once `again`.
 CROSS JOIN LATERAL (SELECT CASE c.code_prefix WHEN '' THEN '' ELSE c.code_prefix || '-' END AS prefix) AS named
 CROSS JOIN LATERAL (
     SELECT named.prefix || substr(c.code, 1, 4) || '-' || substr(c.code, 5, 4) || '-' || substr(c.code, 9, 4) || '-'
@@ -21,7 +21,15 @@ CROSS JOIN LATERAL (
            nothing_listed || jsonb_strip_nulls(t.terms::jsonb) - 'used_count' AS terms_told,
            nothing_listed || c.terms - '{code_prefix,expires_after_seconds,expires_at,lifetime_of,is_fixed_rate}'::text[] AS terms
     FROM (VALUES ('{"product_ids": [], "collection_ids": [], "platforms": []}'::jsonb)) AS one (nothing_listed)
-) AS shown;
+) AS shown
+CROSS JOIN LATERAL (
+    SELECT coalesce(c.code_pending OR c.code_from = 'webhook'
+                    OR d.coupon_id IS NOT NULL AND c.code_from IS NULL AND c.terms ->> 'type' <> 'custom', false) AS it,
+           coalesce(w.since > c.issued_at, false) AS later, coalesce(d.attempts > d.tries, false) AS again
+    FROM (VALUES (1)) AS one (row)
+    LEFT JOIN LATERAL (SELECT * FROM deliveries d WHERE d.coupon_id = c.id AND d.kind = 'issued' LIMIT 1) AS d ON true
+    LEFT JOIN LATERAL (SELECT * FROM webhooks w WHERE w.partner_id = c.partner_id LIMIT 1) AS w ON true
+) AS asked;
 
 -- name: issues_told
 -- $1 coupons; $2, $3 not used; $4 when; then the fields.
@@ -30,8 +38,8 @@ SELECT t.place, c.id IS NULL AS is_unknown, judged.other, judged.since,
        AND written.issued_at > t.issued_at COLLATE "C" AS is_later, c.event_key
 FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[],
             $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[],
-            $17::text[], $18::text[], $19::text[]) WITH ORDINALITY
-    AS t (id, number, word, told_at, coupon_id, code, internal_code, partner_id, game_id, customer_id, issued_at, expires_at,
+            $17::text[], $18::text[], $19::text[], $20::text[]) WITH ORDINALITY
+    AS t (id, number, word, told_at, coupon_id, code, internal_code, code_status, partner_id, game_id, customer_id, issued_at, expires_at,
           source_kind, source_id, program_version, terms, source, event_id, type, place)
 LEFT JOIN LATERAL (SELECT * FROM coupons c WHERE c.id = t.id LIMIT 1) AS c ON true
 LEFT JOIN LATERAL (SELECT * FROM customers cu WHERE cu.customer_no = c.customer_no LIMIT 1) AS cu ON true
@@ -47,6 +55,9 @@ CROSS JOIN LATERAL (
                -- What a partner's system answers comes after the issue.
                CASE WHEN (shown.codes_told = ANY(CASE WHEN c.code_from = 'pool' AND c.external_code IS NOT NULL
                                                       THEN shown.external ELSE shown.ours END)) IS NOT TRUE THEN 'code' END,
+               -- An older release says nothing of it.
+               CASE WHEN t.code_status = 'pending' AND NOT asked.it OR t.code_status = 'final' AND asked.it AND NOT asked.later
+                      OR t.code_status NOT IN ('pending', 'final') THEN 'status of the code' END,
                CASE WHEN t.partner_id IS DISTINCT FROM c.partner_id::text THEN 'partner' END,
                CASE WHEN t.game_id IS DISTINCT FROM c.game_id::text THEN 'game' END,
                CASE WHEN t.customer_id IS DISTINCT FROM cu.customer_id THEN 'customer' END,
@@ -78,8 +89,8 @@ SELECT t.place, c.id IS NULL OR NOT noted.it AS is_unknown, judged.other, judged
        AND written.at > t.at COLLATE "C" AS is_later, c.event_key
 FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[],
             $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[],
-            $17::text[], $18::text[], $19::text[], $20::text[], $21::text[], $22::text[], $23::text[]) WITH ORDINALITY
-    AS t (id, number, word, told_at, coupon_id, code, internal_code, external_code, partner_id, game_id, customer_id, status, at, order_id, shop_id, reason,
+            $17::text[], $18::text[], $19::text[], $20::text[], $21::text[], $22::text[], $23::text[], $24::text[]) WITH ORDINALITY
+    AS t (id, number, word, told_at, coupon_id, code, internal_code, code_status, external_code, partner_id, game_id, customer_id, status, at, order_id, shop_id, reason,
           source_kind, source_id, program_version, terms, source, event_id, type, place)
 LEFT JOIN LATERAL (SELECT * FROM coupons c WHERE c.id = t.id LIMIT 1) AS c ON true
 LEFT JOIN LATERAL (SELECT * FROM customers cu WHERE cu.customer_no = c.customer_no LIMIT 1) AS cu ON true
@@ -104,6 +115,10 @@ CROSS JOIN LATERAL (
                         WHEN h.at < given.at - interval '1 minute' AND h.word NOT IN ('expired', 'released') THEN shown.ours
                         ELSE shown.ours || shown.external END)) IS NOT TRUE
                      OR t.external_code IS DISTINCT FROM CASE t.word WHEN 'delivered' THEN t.code END THEN 'code' END,
+               -- Of what is dead, or comes later, ours is final for a while, and to come again.
+               CASE WHEN t.code_status = 'pending' AND (t.internal_code IS NOT NULL OR NOT asked.it)
+                      OR t.code_status = 'final' AND t.internal_code IS NULL AND c.code_pending AND NOT asked.later AND NOT asked.again
+                      OR t.code_status NOT IN ('pending', 'final') THEN 'status of the code' END,
                CASE WHEN t.partner_id IS DISTINCT FROM c.partner_id::text THEN 'partner' END,
                CASE WHEN t.game_id IS DISTINCT FROM c.game_id::text THEN 'game' END,
                CASE WHEN t.customer_id IS DISTINCT FROM cu.customer_id THEN 'customer' END,
