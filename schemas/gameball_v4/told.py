@@ -79,9 +79,10 @@ class CustomerAttributes(Part):
         for name in others:
             del sent[name]
         flat = {name: each for name, each in others.items() if not isinstance(each, dict)}
-        if flat and isinstance(custom := sent.get("custom") or {}, dict):
-            sent["custom"] = flat | custom
-            for name in flat.keys() - custom.keys():
+        custom = sent.get("custom")
+        if flat and isinstance(custom, dict | None):
+            sent["custom"] = flat | (custom or {})
+            for name in flat.keys() - (custom or {}).keys():
                 refused.moved(f"custom.{name}", name)
 
 

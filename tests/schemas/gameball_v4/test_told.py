@@ -125,6 +125,7 @@ def test_order_of_no_currency_has_none() -> None:
 
 NO_DATES: list[Any] = [5, "1990", "1990-02-30", "1990-02-28 or so", "0000-01-01"]
 NO_EVENTS: list[Any] = [{}, {"a": {}, "b": {}}, [], "visit", {"": {}}, {"a" * 101: {}}]
+NO_OBJECTS: list[Any] = [[], "", 0, False, "x"]
 NO_AMOUNTS: list[Any] = [-1, "5", None, True, Decimal("1E+99999999"), 10**38]
 
 REFUSED: list[tuple[Read, dict[str, Any], set[str]]] = [
@@ -140,6 +141,10 @@ REFUSED: list[tuple[Read, dict[str, Any], set[str]]] = [
     (customer, ANNA | {"customerAttributes": {"custom": {"a": {}, "b": 1}}}, {"customerAttributes.custom.a"}),
     (customer, ANNA | {"customerAttributes": {"a": [[]], "b": [[]], "custom": {"b": [[]]}}},
      {"customerAttributes.a", "customerAttributes.custom.b"}),
+    *(
+        (customer, ANNA | {"customerAttributes": {"size": 1, "custom": wrong}}, {"customerAttributes.custom"})
+        for wrong in NO_OBJECTS
+    ),
     (customer, ANNA | {"customerAttributes": {"custom": {"a": Decimal("1E+38")}}}, {"customerAttributes.custom.a"}),
     (customer, ANNA | {"customerAttributes": {"custom": {str(i): i for i in range(51)}}}, {"customerAttributes.custom"}),
     (customer, ANNA | {"referrerCode": ""}, {"referrerCode"}),
