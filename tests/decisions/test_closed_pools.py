@@ -10,8 +10,9 @@ import pytest
 
 from schemas.gameball_v4.changing import delete_group, post_campaign, put_group
 from services.adapters.postgres.pool import kept_if
-from services.adapters.postgres.pools import add_codes, is_group, left_of, open_pool
-from services.decisions.program_changes import Changed, Edit, change
+from services.adapters.postgres.pools import add_codes, left_of, open_pool
+from services.adapters.postgres.programs import stored_programs
+from services.decisions.program_changes import Changed, Edit, change, sections_of
 from services.runtime.settings import Settings
 from tests.stand.database import connected
 from tests.stand.issuing import blocked_by
@@ -48,6 +49,12 @@ async def without_group(connection: asyncpg.Connection, partner_id: int, handle:
     """The group is deleted."""
     async with connection.transaction():
         return await change(connection, partner_id, actor="test", edit=without(handle))
+
+
+async def is_there(connection: asyncpg.Connection, partner_id: int, handle: str) -> bool:
+    """Whether the program has the group, as this connection sees it."""
+    stored = await stored_programs(connection, [partner_id])
+    return sections_of(stored[partner_id]).group(handle) is not None
 
 
 async def codes(database: asyncpg.Connection) -> Sequence[tuple[str, bool]]:
@@ -100,7 +107,7 @@ async def test_who_goes_waits_for_codes_that_come(
     await importing.start()
     await add_codes(database, partner_id, "g", ["new"])
     await open_pool(database, partner_id, "g")
-    assert await is_group(database, partner_id, "g")
+    assert await is_there(database, partner_id, "g")
     going = asyncio.create_task(without_group(other, partner_id, "g"))
     await eventually(lambda: blocked_by(database, database), "the change waits")
     await importing.commit()
@@ -127,7 +134,7 @@ async def test_codes_do_not_come_to_a_group_that_has_gone(
         await eventually(lambda: blocked_by(database, database), "the import waits")
         await going.commit()
         await opening
-        assert not await is_group(other, partner_id, handle)
+        assert not await is_there(other, partner_id, handle)
 
 
 @pytest.mark.usefixtures("groups")

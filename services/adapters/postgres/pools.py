@@ -100,12 +100,6 @@ async def open_pool(connection: Connection, partner_id: int, handle: str) -> Non
     await connection.execute(_SQL["open_pool"], partner_id, handle)
 
 
-async def is_group(connection: Connection, partner_id: int, handle: str) -> bool:
-    """Whether the partner's program has a group of this handle."""
-    found: bool = await connection.fetchval(_SQL["is_group"], partner_id, handle)
-    return found
-
-
 async def close_pools(connection: Connection, partner_id: int, handles: Collection[str]) -> None:
     """Of groups that are to go: the codes that they have not issued are nobody's any more, what they issued stays.
 

@@ -26,13 +26,6 @@ SELECT external_code AS code FROM coupons WHERE partner_id = $1 AND external_cod
 INSERT INTO group_counts (partner_id, handle, has_pool) VALUES ($1, $2, true)
 ON CONFLICT (partner_id, handle) DO UPDATE SET has_pool = true;
 
--- name: is_group
--- Whether the partner's program has this group.
-SELECT EXISTS (
-    SELECT FROM programs
-    WHERE partner_id = $1 AND sections -> 'couponGroups' @> jsonb_build_array(jsonb_build_object('handle', $2::text))
-);
-
 -- name: close_pools
 -- These groups have no pool any more. Their rows are made and held, in the order of everybody, so that who is just adding
 -- codes is waited for, or waits.
