@@ -179,8 +179,7 @@ def codes_in(stream: BinaryIO, name: str) -> Iterator[str]:
         code = line.rstrip(b"\r\n").decode(errors="surrogateescape")
         if not code.strip():
             continue
-        if not is_pool_code(
-            code
-        ):  # nor are the halves of characters that stand for what is no UTF-8
+        # Nor are the halves of characters that stand for what is no UTF-8.
+        if not is_pool_code(code):
             raise CommandError(f"{name}: line {number}: {UNREADABLE}")
         yield code

@@ -99,9 +99,8 @@ class Course:
         )
         ids = []
         for terms in reward.coupons:
-            draw = (
-                self.draw()
-            )  # of one that is refused too: what the next one is called does not hang on it
+            # Of one that is refused too: what the next one is called does not hang on it.
+            draw = self.draw()
             if reason := self.refused(terms):
                 self.add(DeclineReward(source=source, reason=reason))
             else:

@@ -137,9 +137,8 @@ class Lane:
         is_fresh = (
             last.offset >= ends[0] and time.monotonic() - self._ends_seen[0][0] < FRESH_SECONDS
         )
-        is_newest = (
-            last.offset + 2 >= ends[-1]
-        )  # behind it there may be the marker of its transaction
+        # Behind the newest there may be the marker of its transaction.
+        is_newest = last.offset + 2 >= ends[-1]
         if is_fresh or (is_newest and appended_at > self._guard.own()):
             self._guard.heard(partition, appended_at)
 
