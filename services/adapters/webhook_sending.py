@@ -56,7 +56,9 @@ class Received:
 
 
 class Sender:
-    """Owns the connections. `forbidden` judges addresses, `look_up` finds them (the machine's resolver by default)."""
+    """Owns the connections. `forbidden` judges addresses, unless the settings allow any; `look_up` finds them (the
+    machine's resolver by default). Raises SettingsError.
+    """
 
     def __init__(
         self, settings: Settings, forbidden: Judge, *, look_up: LookUp | None = None
@@ -64,7 +66,7 @@ class Sender:
         self._names = Names()
         look_up = look_up or self._names.look_up
         self._proxy = settings.webhook_proxy
-        self._judged = Judged(forbidden, look_up)
+        self._judged = Judged(_nowhere if settings.webhook_allow_private else forbidden, look_up)
         self._resolver = JudgedResolver(look_up)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
@@ -143,6 +145,11 @@ def _answer(status: int, body: bytes, is_whole: bool, is_plain: bool) -> Answer:
         return Answer(status=status, document=orjson.loads(body))
     except ValueError:
         return Answer(status=status, error=AttemptError.NOT_JSON)
+
+
+def _nowhere(_: object) -> bool:
+    """Nothing is forbidden."""
+    return False
 
 
 async def _body(response: aiohttp.ClientResponse) -> tuple[bytes, bool]:

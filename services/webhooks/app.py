@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-from schemas.gameball_v4.webhook_addresses import Address, forbidden
+from schemas.gameball_v4.webhook_addresses import forbidden
 from services.adapters.failures import server_of
 from services.adapters.postgres.failures import is_of_postgres
 from services.adapters.postgres.pool import connect
@@ -54,7 +54,7 @@ async def serve(settings: Settings, health: Health) -> None:
 
 def sender_by(settings: Settings) -> Sender:
     """One that dials where these settings let it. Raises SettingsError."""
-    return Sender(settings, _nowhere if settings.webhook_allow_private else forbidden)
+    return Sender(settings, forbidden)
 
 
 async def send_until_stopped(
@@ -92,11 +92,6 @@ async def send_until_stopped(
                 writing.terminate()
 
     await keep_trying(work, waiting.failed, is_outage=is_of_postgres, stopping=health.stopping)
-
-
-def _nowhere(_: Address) -> bool:
-    """Nothing is forbidden."""
-    return False
 
 
 def _of(server: str, waiting: Waiting) -> str | None:

@@ -177,16 +177,10 @@ def _fate(one: Ended, said: Verdict, settings: Settings) -> _Fate:
 
 def _row(one: Ended, said: Verdict) -> AttemptRow:
     request, received = one.request, one.received
-    shown = {
-        "method": request.method,
-        "url": request.shown_url,
-        "headers": dict(request.shown_headers),
-        "body": request.body.decode(),
-    }
     return AttemptRow(
         *one.name, one.begun.number, one.begun.partner_id, one.begun.began_at,
         received.answer.status, said.error, received.duration_ms, received.detail,
-        orjson.dumps(shown).decode(),
+        orjson.dumps(request.shown()).decode(),
     )  # fmt: skip
 
 

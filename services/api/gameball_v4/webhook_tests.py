@@ -13,7 +13,7 @@ from schemas.definitions import InvalidDefinition
 from schemas.gameball_v4.changing import whole
 from schemas.gameball_v4.deliveries import ShownTest, TestCall
 from schemas.gameball_v4.program import Sections
-from schemas.gameball_v4.webhook_addresses import Address, forbidden
+from schemas.gameball_v4.webhook_addresses import forbidden
 from services.adapters.postgres.clock import own_clock
 from services.adapters.postgres.webhooks import webhooks_of
 from services.adapters.secrets import CannotOpen, secrets_by
@@ -74,7 +74,7 @@ async def try_coupon_webhook(call: Writing) -> Reply:
         webhook, _sample(asked, webhook), id=f"test_{uuid4()}", at=own_clock(), is_test=True
     )
     if asked.dry_run:
-        return shown({"request": _shown(request)})
+        return shown({"request": request.shown()})
     return shown(await _came(call, request, webhook.timeout_seconds))
 
 
@@ -89,8 +89,7 @@ async def webhook_of(connection: asyncpg.Connection, call: Call) -> Webhook | No
 
 
 async def _came(call: Call, request: Rendered, timeout_seconds: int) -> dict[str, Any]:
-    settings = call.api.settings
-    sender = Sender(settings, _nowhere if settings.webhook_allow_private else forbidden)
+    sender = Sender(call.api.settings, forbidden)
     try:
         received = await sender.send(request, timeout_seconds)
     finally:
@@ -116,17 +115,3 @@ def _sample(asked: TestCall, webhook: Webhook) -> SentCoupon:
         terms=Terms(type=type_, value=value),
         expires_at=None,
     )
-
-
-def _shown(request: Rendered) -> dict[str, Any]:
-    return {
-        "method": request.method,
-        "url": request.shown_url,
-        "headers": dict(request.shown_headers),
-        "body": request.body.decode(),
-    }
-
-
-def _nowhere(_: Address) -> bool:
-    """Nothing is forbidden."""
-    return False

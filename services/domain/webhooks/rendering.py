@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, assert_never
+from typing import Any, Final, assert_never
 from urllib.parse import quote
 
 from services.domain.exact import text_or_none
@@ -50,7 +50,7 @@ class SentCoupon:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendered:
-    """A request as it goes out, and how it is shown: `shown_url`, `shown_headers` have `***` for every secret."""
+    """A request as it goes out; `shown_url`, `shown_headers` have `***` for every secret."""
 
     method: str
     url: str
@@ -59,6 +59,15 @@ class Rendered:
     shown_url: str
     shown_headers: tuple[tuple[str, str], ...]
     secrets: tuple[str, ...]
+
+    def shown(self) -> dict[str, Any]:
+        """For people to read, without secrets: {method, url, headers {name: value}, body}."""
+        return {
+            "method": self.method,
+            "url": self.shown_url,
+            "headers": dict(self.shown_headers),
+            "body": self.body.decode(),
+        }
 
     def without_secrets(self, text: str) -> str:
         """A text that came back, which may say what we have sent."""
