@@ -89,7 +89,7 @@ async def test_request_over_http_is_told_like_an_event(
     assert said == await explaining.words("two")
     assert f"spent -30 points (redemption {rule}); balance 50" in said
     assert f": 5 EUR off, 2 times, by redemption {rule}, valid until" in said
-    assert "arrived" not in said
+    assert "arrived" not in said and "read from" not in said
     back = await explaining.words("two back")
     assert f"restored +30 points (redemption {rule}); balance 100" in back
     assert f"cancelled coupon …{code[-4:]}" in back

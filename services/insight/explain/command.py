@@ -134,13 +134,20 @@ def _tell(answer: Row, told: Sequence[Entry], zone: tzinfo | None) -> None:
         "program version": answer["program"] and answer["program"]["version"],
         "decided at": answer["decided_at"],
         "trace": answer["traceparent"],
-        "read from": f"{answer['topic']}:{answer['partition']}:{answer['offset']}",
+        "read from": _place(answer),
         "id used again": _others(answer.get("id_reused", ())),
     }
     print_facts((name, value) for name, value in facts.items() if value is not None)
     print()
     _tell_timeline(told, zone)
     print()
+
+
+def _place(answer: Row) -> str | None:
+    """Of the event's record; None of what was asked for by hand, which was read from no topic."""
+    if answer["topic"] == answer["source"]:
+        return None
+    return f"{answer['topic']}:{answer['partition']}:{answer['offset']}"
 
 
 def _others(reused: Sequence[Mapping[str, Any]]) -> str | None:
