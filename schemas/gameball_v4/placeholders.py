@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from typing import Any, Final
+from typing import Final
 
 from schemas.definitions import refusal
 
@@ -13,8 +14,11 @@ PLACEHOLDERS: Final = (
 )  # fmt: skip
 """The last two are other names for `value` and `type`."""
 _split = re.compile(r"\{\{(?:" + "|".join(PLACEHOLDERS) + r")\}\}").split
+_literal = re.compile(r'("(?:[^"\\]|\\.)*")(\s*:)?')
+"""A text of a JSON document, and the colon behind one that is a name."""
 _ALL: Final = ", ".join(f"{{{{{name}}}}}" for name in PLACEHOLDERS[:-2])
 _SAYS: Final = f"Holds double braces that are no placeholder; there are {_ALL}"
+_HALF: Final = "Holds half of a surrogate pair, which is no text"
 _PLACE: Final = "Placeholders can stand in values only"
 
 
@@ -32,14 +36,16 @@ def without(text: str) -> str:
     return text
 
 
-def check_document(document: Any) -> None:
-    """Of every text in a JSON document. Raises the refusal, and RecursionError for one too deep."""
-    if isinstance(document, str):
-        checked(document)
-    elif isinstance(document, dict):
-        for name, value in document.items():
-            without(name)
-            check_document(value)
-    elif isinstance(document, list):
-        for value in document:
-            check_document(value)
+def check_payload(text: str) -> None:
+    """Of every text in a JSON document, as it is once it is read, however it is written. Raises the refusal.
+
+    Those of a name that is there twice are all judged: whoever sends it sends them all.
+    """
+    for found in _literal.finditer(text):
+        read = json.loads(found[1])
+        if any("\ud800" <= sign <= "\udfff" for sign in read):
+            raise refusal(_HALF)
+        if found[2]:
+            without(read)
+        else:
+            checked(read)

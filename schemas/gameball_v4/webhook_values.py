@@ -14,7 +14,7 @@ from pydantic import ValidationInfo
 
 from schemas.definitions import refusal
 from schemas.gameball_v4 import exact_json
-from schemas.gameball_v4.placeholders import check_document, checked, without
+from schemas.gameball_v4.placeholders import check_payload, checked, without
 from schemas.gameball_v4.values import (
     ADDRESS,
     LONGEST_TEXT,
@@ -123,13 +123,12 @@ def _payload(value: Any, info: ValidationInfo) -> str:
         return str(value)
     try:
         text = exact_json.write(value) if isinstance(value, dict) else storable(value, _PAYLOAD)
-        document = exact_json.read(text)
-        exact_json.write(document).encode()  # half of a surrogate pair cannot be
+        exact_json.read(text)
     except (RecursionError, ValueError):
         raise refusal(_PAYLOAD) from None
     if len(storable(text, _PAYLOAD)) > LONGEST_TEXT:
         raise refusal(_PAYLOAD)
-    check_document(document)
+    check_payload(text)
     return text
 
 

@@ -1,6 +1,7 @@
 """What is sent to a partner's own coupon system: placeholders become a coupon's texts, each once, and all of it signed.
 
 A text is escaped for where it stands: in the payload for JSON, in the query as a query, in a header as visible ASCII.
+The payload is JSON: a placeholder is one however it is spelled there, and what has none goes out as it is written.
 What looks like a placeholder in a customer's id stays as it is: only what the partner has written is expanded.
 """
 
@@ -33,7 +34,10 @@ _TYPE_WORDS: Final = {
 }
 _OTHER_NAMES: Final = {"amount": "value", "discount_type": "type"}
 _placeholder = re.compile(r"\{\{([A-Za-z_]+)\}\}")
+_literal = re.compile(r'"(?:[^"\\]|\\.)*"')
 _to_escape = re.compile(r'["\\\x00-\x1f]')
+_escape = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|(.))")
+_ESCAPED: Final = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 _SHORT: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "\\": "\\\\"}
 
 
@@ -87,7 +91,7 @@ def rendered(
 ) -> Rendered:
     """The request about this coupon. `id` is its `webhook-id`, `at` its timestamp; `url` in place of the webhook's."""
     values = texts_of(coupon, webhook.mapping)
-    body = _expanded(webhook.payload, values, _json).encode()
+    body = _literal.sub(lambda found: _in_payload(found[0], values), webhook.payload).encode()
     query = [(name, _expanded(value, values, str)) for name, value in webhook.query]
     own = [(name, _header(value, values)) for name, value in webhook.headers]
     headers = [
@@ -156,6 +160,26 @@ def _expanded(template: str, values: Mapping[str, str], escaped: Callable[[str],
         return found[0] if value is None else escaped(value)
 
     return _placeholder.sub(text, template)
+
+
+def _in_payload(literal: str, values: Mapping[str, str]) -> str:
+    """The text of a JSON document, with its quotes; written anew if a placeholder is spelled in escapes."""
+    if "\\" in literal:
+        text = _read(literal)
+        if _placeholder.search(text):
+            return f'"{_json(_expanded(text, values, str))}"'
+    return _expanded(literal, values, _json)
+
+
+def _read(literal: str) -> str:
+    """What a text of a JSON document says."""
+    units = _escape.sub(
+        lambda found: chr(int(found[1], 16)) if found[1] else _ESCAPED.get(found[2], found[2]),
+        literal[1:-1],
+    )
+    return units.encode("utf-16", "surrogatepass").decode(
+        "utf-16", "replace"
+    )  # two halves are one sign
 
 
 def _json(value: str) -> str:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import struct
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.gameball_v4 import webhook_values
+from schemas.gameball_v4 import placeholders, webhook_values
 from schemas.gameball_v4.placeholders import PLACEHOLDERS
 from services.domain.terms import TermsType
 from services.domain.webhooks.rendering import (
@@ -103,6 +104,49 @@ def test_any_text_stays_itself_in_payload_query_and_header(customer: str, code: 
     assert header.isascii()
     assert header.isprintable()
     assert " " not in header[2:]
+
+
+@pytest.mark.parametrize(
+    ("payload", "body"),
+    [
+        (r'{"a":"\u007b\u007bcode}}"}', '{"a":"50EGPOFF"}'),
+        (r'{"a":"{{co\u0064e\u007D\u007D"}', '{"a":"50EGPOFF"}'),
+        (r'{"a\n":"\"{\u007bplayerUniqueId}}\\"}', r'{"a\n":"\"CUS_\"1\"\\"}'),
+        (r'{"a":"\\{{code}}", "b": "\u007bcode}"}', r'{"a":"\\50EGPOFF", "b": "\u007bcode}"}'),
+        (r'{"a":"\\u007b{code}"}', r'{"a":"\\u007b{code}"}'),
+        ('{"a":"{{code}}", "a": [1.10, {"b": 9' + "0" * 40 + '}]}\n', '{"a":"50EGPOFF", "a": [1.10, {"b": 9' + "0" * 40 + '}]}\n'),
+    ],
+)  # fmt: skip
+def test_placeholder_is_one_however_json_spells_it(payload: str, body: str) -> None:
+    """What is set as one is sent as one; numbers, blanks, names and texts without one go out as they are written."""
+    placeholders.check_payload(payload)
+    assert sent(a_coupon(customer_id='CUS_"1"'), payload=payload).body.decode() == body
+
+
+pieces = st.sampled_from(
+    ["{{code}}", "{{value}}", "{", "}", '"', "\\", "/", "\n", "é", "\U0001f600", "x", "u007b"]
+)
+
+
+@given(st.lists(pieces, max_size=6).map("".join), st.data())
+def test_what_is_judged_is_what_is_sent(text: str, data: st.DataObject) -> None:
+    """In any spelling of a JSON text: it is refused, or every placeholder of it is sent as what it stands for."""
+    signs = [
+        "".join(f"\\u{unit:04x}" for unit in struct.unpack(f">{len(raw) // 2}H", raw))
+        if data.draw(st.booleans())
+        else json.dumps(sign, ensure_ascii=False)[1:-1]
+        for sign in text
+        for raw in [sign.encode("utf-16-be")]
+    ]
+    payload = f'{{"a": "{"".join(signs)}"}}'
+    try:
+        placeholders.check_payload(payload)
+    except ValueError:
+        left = text.replace("{{code}}", " ").replace("{{value}}", " ")
+        assert "{{" in left or "}}" in left
+        return
+    meant = text.replace("{{code}}", "50EGPOFF").replace("{{value}}", "50")
+    assert json.loads(sent(payload=payload).body) == {"a": meant}
 
 
 def test_value_that_looks_like_a_placeholder_stays() -> None:
