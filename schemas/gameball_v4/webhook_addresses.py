@@ -38,6 +38,9 @@ FORBIDDEN_V6: Final = tuple(
     )
 )  # fmt: skip
 
+LONGEST_NAME: Final = 253
+_bracketed = re.compile(r"\[[^\]]+\](:[0-9]*)?").fullmatch
+_label = re.compile(r"[A-Za-z0-9_-]{1,63}").fullmatch
 _number = re.compile(r"[0-9]+|0[xX][0-9a-fA-F]*").fullmatch
 _DOTS: Final = str.maketrans({"\u3002": ".", "\uff0e": ".", "\uff61": "."})
 
@@ -51,6 +54,17 @@ def forbidden(address: Address) -> bool:
         or address not in ALLOWED_V6
         or any(address in network for network in FORBIDDEN_V6)
     )
+
+
+def can_be_called(netloc: str) -> bool:
+    """Whether the host of this part of a URL, with or without a port, is an address in brackets or a name of labels."""
+    if netloc.startswith("["):
+        return _bracketed(netloc) is not None
+    try:
+        name = netloc.partition(":")[0].translate(_DOTS).removesuffix(".").encode("idna").decode()
+    except UnicodeError:
+        return False
+    return len(name) <= LONGEST_NAME and all(map(_label, name.split(".")))
 
 
 def literal_address(host: str) -> Address | None:

@@ -24,7 +24,7 @@ from schemas.gameball_v4.values import (
     is_address,
     storable,
 )
-from schemas.gameball_v4.webhook_addresses import forbidden, literal_address
+from schemas.gameball_v4.webhook_addresses import can_be_called, forbidden, literal_address
 
 SEALED: Final = "sealed"
 LEAST_FREE_PORT: Final = 1024
@@ -36,6 +36,7 @@ OURS: Final = frozenset(
 """Headers that whoever sends writes, or that end at the next hop; so does what begins with `webhook-`."""
 _SECRET_WORDS: Final = ("auth", "key", "token", "secret", "password", "signature", "cookie")
 _is_token = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,255}").fullmatch
+_HOST: Final = "Must name its host, or write its address in the usual way"
 _LONG: Final = f"Must be up to {LONGEST_TEXT} characters"
 _PAYLOAD: Final = f"Must be an object, or JSON as a text, of up to {LONGEST_TEXT} characters"
 
@@ -100,6 +101,8 @@ def _url(value: Any, info: ValidationInfo) -> str:
     parts = urlsplit(without(value))
     if "@" in parts.netloc:
         raise refusal("Must hold no user name and no password: see authentication")
+    if not can_be_called(parts.netloc):
+        raise refusal(_HOST)
     if lifted:
         return value
     if parts.scheme != "https":
@@ -112,7 +115,7 @@ def _url(value: Any, info: ValidationInfo) -> str:
             raise ValueError("an address of a version that nobody has")
         address = literal_address(host)
     except ValueError:
-        raise refusal("Must name its host, or write its address in the usual way") from None
+        raise refusal(_HOST) from None
     if address is not None and forbidden(address):
         raise refusal("Must not lead to an address that is private, local or reserved")
     return value

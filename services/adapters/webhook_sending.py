@@ -111,8 +111,7 @@ class Sender:
         self._names.close()
 
     async def _sent(self, request: Rendered) -> tuple[Answer, bytes, str | None]:
-        # As it is written; only what is not ASCII has to be put into other words.
-        url = URL(request.url, encoded=request.url.isascii())
+        url = _url(request.url)
         if self._proxy is None:
             self._resolver.judged.set(await self._judged.addresses(_host(url)))
         elif _is_address(url):
@@ -167,6 +166,16 @@ def _text(raw: bytes) -> str:
     """What a column can hold of it, up to the limit."""
     text = raw[:LONGEST_DETAIL_BYTES].decode("utf-8", errors="replace")
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def _url(text: str) -> URL:
+    """As it is written; what is not ASCII has to be put into other words. Raises Unresolved: nobody is called so."""
+    try:
+        url = URL(text, encoded=text.isascii())
+        (url.raw_host or "").encode("idna")  # as TLS does, which must not be the first to find out
+    except ValueError as error:
+        raise Unresolved(str(error)) from None
+    return url
 
 
 def _host(url: URL) -> str:

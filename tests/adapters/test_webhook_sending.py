@@ -113,6 +113,37 @@ ANSWERS: dict[str, tuple[Script | bytes, int | None, AttemptError | None]] = {
         200,
         AttemptError.NOT_JSON,
     ),
+    "something else before it": (
+        b"HTTP/1.1 103 It\r\nLink: <x>\r\n\r\n" * 9 + answer(200, {"code": "A"}),
+        200,
+        None,
+    ),
+    "another protocol": (
+        b"HTTP/1.1 101 It\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nx",
+        101,
+        AttemptError.NOT_JSON,
+    ),
+    "bytes that are no text": (b"\xff\xfe\r\n\r\n", None, AttemptError.NOT_HTTP),
+    "headers that are no text": (
+        b"HTTP/1.1 200 \xe9\r\nRetry-After: \xff\r\nContent-Type: ;;\xff\r\nContent-Length: 2\r\n\r\n{}",
+        200,
+        None,
+    ),
+    "chunks that do not end": (
+        b"HTTP/1.1 200 It\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n",
+        None,
+        AttemptError.TIMEOUT,
+    ),
+    "chunks that are none": (
+        b"HTTP/1.1 200 It\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n",
+        None,
+        AttemptError.NOT_HTTP,
+    ),
+    "two lengths": (
+        b"HTTP/1.1 200 It\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{} ",
+        None,
+        AttemptError.NOT_HTTP,
+    ),
     "a huge body": (answer(200, body=b"x" * (64 * 1024 + 1)), 200, AttemptError.TOO_LARGE),
     "the largest body": (answer(200, body=b'{"code":"A"}'.ljust(64 * 1024)), 200, None),
     "no end to headers": (
@@ -252,6 +283,25 @@ async def test_address_is_judged_however_it_is_written(host: str) -> None:
         received = await sent(sender, f"http://{host}:{port}/")
     await sender.close()
     assert received.answer.error is AttemptError.FORBIDDEN_ADDRESS
+    assert receiver.connections == 0
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["[2606:4700::1111]x", f"{'ü' * 64}.example", "a..b", ".example", "\u05d0a.example", "xn--é"],
+)
+async def test_host_that_nobody_can_be_called_is_found_nowhere(host: str) -> None:
+    """Whatever was set, whoever knows the name: an attempt that fails, and nothing that stops who sends."""
+
+    async def anybody(_: str) -> Sequence[str]:
+        return ["127.0.0.1"]
+
+    sender = Sender(PLAIN, nothing, look_up=anybody)
+    async with receiving() as receiver:
+        port = receiver.url.rpartition(":")[2].partition("/")[0]
+        received = await sent(sender, f"https://{host}:{port}/")
+    await sender.close()
+    assert received.answer.error is AttemptError.UNRESOLVED
     assert receiver.connections == 0
 
 
