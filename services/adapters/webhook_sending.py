@@ -92,7 +92,7 @@ class Sender:
         try:
             async with asyncio.timeout(timeout_seconds):
                 answer, body, retry_after = await self._sent(request)
-            detail = _text(body[:LONGEST_DETAIL_BYTES]) or None
+            detail = body.decode(errors="replace") or None
         except Exception as error:
             known = _error_of(error)
             if known is None:
@@ -101,7 +101,7 @@ class Sender:
         return Received(
             answer=answer,
             duration_ms=round((time.perf_counter() - began_at) * 1000),
-            detail=None if detail is None else _text(request.without_secrets(detail).encode()),
+            detail=None if detail is None else _shown(request.without_secrets(detail)),
             retry_after=retry_after,
         )
 
@@ -162,10 +162,10 @@ async def _body(response: aiohttp.ClientResponse) -> tuple[bytes, bool]:
     return b"".join(parts), True
 
 
-def _text(raw: bytes) -> str:
+def _shown(text: str) -> str:
     """What a column can hold of it, up to the limit."""
-    text = raw[:LONGEST_DETAIL_BYTES].decode("utf-8", errors="replace")
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    text = text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return text.encode(errors="replace")[:LONGEST_DETAIL_BYTES].decode(errors="ignore")
 
 
 def _url(text: str) -> URL:

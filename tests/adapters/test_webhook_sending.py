@@ -352,6 +352,14 @@ async def test_answer_does_not_show_what_we_keep_secret(sender: Sender) -> None:
     assert '"authorization": "***"' in received.detail
 
 
+async def test_secret_is_not_shown_in_part_where_an_answer_is_cut(sender: Sender) -> None:
+    """One that begins within what is kept, and ends behind it; a sign of several bytes that is cut is left out."""
+    body = b"x" * (LONGEST_DETAIL_BYTES - 5) + b"t0psecret" + "é".encode() * 9
+    async with receiving(lambda _: answer(500, body=body)) as receiver:
+        received = await sent(sender, receiver.url, headers=(("X-Token", "t0psecret"),))
+    assert received.detail == "x" * (LONGEST_DETAIL_BYTES - 5) + "***é"
+
+
 async def test_look_up_that_hangs_is_shared_and_ends_by_the_deadline() -> None:
     """A hundred who ask for one name wait for one look-up, and another name is found meanwhile."""
     asked: list[str] = []

@@ -8,7 +8,7 @@ What looks like a placeholder in a customer's id stays as it is: only what the p
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, assert_never
@@ -21,7 +21,7 @@ from services.domain.webhooks.webhook import Webhook
 
 MASK: Final = "***"
 SECRET_WORDS: Final = ("auth", "key", "token", "secret", "password", "signature", "cookie")
-"""A header or parameter whose name has one of these is shown to nobody."""
+"""A header or parameter whose name has one of these is shown to nobody, as a webhook's `secret_headers` are."""
 USER_AGENT: Final = "couponry"
 _SHORTEST_MASKED: Final = 4
 """Of a secret that is looked for in what comes back: shorter ones are in any text."""
@@ -108,8 +108,8 @@ def rendered(
         headers=tuple(headers),
         body=body,
         shown_url=_with_query(target, _masked(query)),
-        shown_headers=tuple(_masked(headers)),
-        secrets=_secrets(own, query),
+        shown_headers=tuple(_masked(headers, webhook.secret_headers)),
+        secrets=_secrets(_hidden(own, webhook.secret_headers), _hidden(query)),
     )
 
 
@@ -207,23 +207,37 @@ def _with_query(url: str, query: list[tuple[str, str]]) -> str:
     base = url.partition("#")[0]
     if not query:
         return base
-    pairs = "&".join(f"{quote(name, safe='')}={quote(value, safe='*')}" for name, value in query)
+    pairs = "&".join(f"{quote(name, safe='')}={_quoted(value)}" for name, value in query)
     joint = "?" if "?" not in base else "" if base.endswith(("?", "&")) else "&"
     return f"{base}{joint}{pairs}"
 
 
-def _masked(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    return [(name, MASK if is_secret(name) else value) for name, value in pairs]
+def _quoted(value: str) -> str:
+    return quote(value, safe="*")
 
 
-def _secrets(*pairs: list[tuple[str, str]]) -> tuple[str, ...]:
-    """What must not be shown in what comes back; of `Basic x` also `x` alone. The longest first."""
+def _masked(pairs: list[tuple[str, str]], more: Collection[str] = ()) -> list[tuple[str, str]]:
+    return [(name, MASK if _hides(name, more) else value) for name, value in pairs]
+
+
+def _hidden(pairs: list[tuple[str, str]], more: Collection[str] = ()) -> list[str]:
+    return [value for name, value in pairs if _hides(name, more)]
+
+
+def _hides(name: str, more: Collection[str]) -> bool:
+    return is_secret(name) or name.lower() in more
+
+
+def _secrets(headers: list[str], query: list[str]) -> tuple[str, ...]:
+    """What must not be shown in what comes back, as it was sent or as the partner wrote it; the longest first.
+
+    Of `Basic x` also `x` alone.
+    """
+    written = [*headers, *(value.rpartition(" ")[2] for value in headers), *query]
     found = {
         text
-        for several in pairs
-        for name, value in several
-        if is_secret(name)
-        for text in (value, value.rpartition(" ")[2])
+        for value in (*written, *map(_quoted, query))
+        for text in (value, _json(value))
         if len(text) >= _SHORTEST_MASKED
     }
     return tuple(sorted(found, key=len, reverse=True))

@@ -205,6 +205,26 @@ def test_what_is_shown_has_no_secret() -> None:
     assert dict(got.headers)["Authorization"] == "Basic c2VjcmV0"
 
 
+def test_header_of_authentication_is_shown_to_nobody() -> None:
+    """Whatever it is called, neither as it was sent nor in what a receiver sends back of it."""
+    got = sent(
+        headers=(("X-Shop", "sh0pword"), ("X-B", "plain")), secret_headers=frozenset({"x-shop"})
+    )
+    assert dict(got.shown_headers)["X-Shop"] == MASK
+    assert dict(got.shown_headers)["X-B"] == "plain"
+    assert got.without_secrets("sh0pword of plain") == "*** of plain"
+
+
+def test_secret_is_known_again_in_the_spelling_in_which_it_was_sent() -> None:
+    """A receiver says which address it does not know, or quotes a header in JSON."""
+    got = sent(query=(("api_key", "a b+c/d"),), headers=(("X-Token", 'q"t\\x'),))
+    assert (
+        got.without_secrets(f"no {got.url} here")
+        == "no https://shop.example/coupons?api_key=*** here"
+    )
+    assert got.without_secrets(json.dumps({"x": 'q"t\\x'})) == '{"x": "***"}'
+
+
 def test_secrets_are_called_alike_where_they_are_set_and_where_they_are_sent() -> None:
     """One list of words in two packages that may not know each other."""
     assert SECRET_WORDS == webhook_values._SECRET_WORDS
