@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 import signal
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -20,6 +20,7 @@ from services.adapters.kafka import client_options
 from services.runtime.settings import Settings
 from tests.stand.processes import service
 from tests.stand.receiver import Got, Receiver, own_code, receiving
+from tests.stand.waiting import eventually
 from tests.webhooks.stand import Stand
 
 POINTS = (
@@ -174,3 +175,48 @@ async def test_cancellation_that_is_published_is_told(
         assert await running.is_ready()
         assert await running.stopped() == 0
     assert receiver.ids == [f"issued_{coupon[0]}", f"cancelled_{coupon[0]}"]
+
+
+async def test_sender_that_is_frozen_is_followed_and_comes_back_to_nothing(
+    stand: Stand, producer: AIOKafkaProducer
+) -> None:
+    """Another takes over in the middle of its attempts; thawed, it ends nothing that is not its own any more."""
+    settings = stand.settings.model_copy(update={"webhook_retry_seconds": RETRIES})
+    thawed = asyncio.Event()
+
+    async def held_up(got: Got) -> bytes:
+        await thawed.wait()
+        return own_code(got)
+
+    async with receiving(held_up) as receiver, AsyncExitStack() as stack:
+        await stand.webhook(receiver.url, timeoutSeconds=30)
+        first = await stack.enter_async_context(service("webhooks", settings))
+        await first.ready()
+        coupons = await issued(stand, customers=4, each=3)
+        await published(producer, stand, coupons)
+
+        async def are_asked() -> bool:
+            return receiver.at_once == 4
+
+        await eventually(are_asked, "the first of each line is under way")
+        first.signal(signal.SIGSTOP)
+        receiver.script = own_code
+        second = await stack.enter_async_context(service("webhooks", settings))
+        await stand.until([coupon_id for coupon_id, _ in coupons], "delivered")
+        first.signal(signal.SIGCONT)
+        thawed.set()
+        await first.ready()
+        more = await issued(stand, customers=4, each=1)
+        await published(producer, stand, more)
+        await stand.until([coupon_id for coupon_id, _ in more], "delivered")
+        assert await first.stopped() == 0
+        assert await second.stopped() == 0
+    assert_told_in_order(receiver, [*coupons, *more])
+    times = Counter(receiver.ids)
+    assert [times[f"issued_{coupon_id}"] for coupon_id, _ in coupons] == [2] * 4 + [1] * 8
+    for coupon_id, _ in coupons[:4]:
+        assert await stand.errors(coupon_id) == ["interrupted", None]
+    told = await stand.connection.fetchval(
+        "SELECT count(*) FROM outbox WHERE ce_type = 'coupon.delivered'"
+    )
+    assert told == len(coupons) + len(more)
