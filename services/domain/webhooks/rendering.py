@@ -94,9 +94,10 @@ def rendered(
     body = _literal.sub(lambda found: _in_payload(found[0], values), webhook.payload).encode()
     query = [(name, _expanded(value, values, str)) for name, value in webhook.query]
     own = [(name, _header(value, values)) for name, value in webhook.headers]
+    names_us = any(name.lower() == "user-agent" for name, _ in own)
     headers = [
         ("Content-Type", webhook.content_type),
-        ("User-Agent", USER_AGENT),
+        *([] if names_us else [("User-Agent", USER_AGENT)]),
         *own,
         *signed(webhook.signing_keys, id=id, at=at, body=body),
         *([("webhook-test", "true")] if is_test else []),

@@ -175,6 +175,13 @@ def test_header_outside_visible_ascii_is_in_percent() -> None:
     assert dict(got.headers)["X-A"] == "%C3%84 b %C3%BC%20x"
 
 
+def test_partner_may_say_by_which_name_we_come() -> None:
+    """Its own User-Agent is there alone."""
+    own = sent(headers=(("user-agent", "Shop {{currency}}/1"),)).headers
+    for headers, name in ((sent().headers, "couponry"), (own, "Shop /1")):
+        assert [text for key, text in headers if key.lower() == "user-agent"] == [name]
+
+
 def test_every_key_signs_as_standard_webhooks_has_it() -> None:
     """`v1,` and base64 of HMAC-SHA256 over id, timestamp and body, the newest key first."""
     got = sent(signing_keys=(KEY, b"o" * 32))
