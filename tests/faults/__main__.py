@@ -43,10 +43,11 @@ def main(
 ) -> None:
     """Move the world under a working system, and see that nothing is lost and nothing doubled.
 
-    Starts Kafka, Postgres and Redis of its own, two issuers, two relays, a sweeper and the API, and sends completions
-    and orders at a steady rate, of which 10 % are repeats and 5 % poison, while staff issue coupons by hand. Then one
-    fault after the other: processes killed at random and at every named point, issuers that come and go, servers killed,
-    frozen and slow, a standby promoted, a topic made anew, clocks that step.
+    Starts Kafka, Postgres and Redis of its own, two issuers, two relays, a sweeper, the API and the webhook process, and
+    sends completions and orders at a steady rate, of which 10 % are repeats and 5 % poison, while staff issue coupons by
+    hand, and a partner's own system is told of some coupons, and fails at 10 % of the requests. Then one fault after the
+    other: processes killed at random and at every named point, issuers that come and go, servers killed, frozen and
+    slow, a standby promoted, a topic made anew, clocks that step.
 
     \b
     For each the table shows
@@ -56,6 +57,9 @@ def main(
       lost        events without a decision, poison without a letter, decisions never told
       doubled     second decisions, coupons or letters, two active coupons, messages that nobody decided
       out twice   messages that are out twice (which a failover alone may do, with the same ce_id)
+
+    That the partner's system was told of every coupon, in its customer's order, and that each has its code, is reckoned
+    in the end.
 
     Exit code 0: everything held, `couponry verify` included. 1: a promise is broken, each named with the seed.
     A seed repeats the order of the faults and what is drawn, not the moments, which are the machine's.

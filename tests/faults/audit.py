@@ -16,10 +16,11 @@ from tests.simulation.invariants import CHECKS
 
 _QUERIES = {
     "decisions": "SELECT event_key::text FROM decisions",
-    "coupons": "SELECT d.event_key::text FROM coupons JOIN decisions d USING (event_key) WHERE d.event_type = 'game.completed'",
+    "coupons": "SELECT d.event_key::text FROM coupons c JOIN decisions d USING (event_key) WHERE d.event_type = 'game.completed' AND c.game_id IS NOT NULL",
     "by_hand": "SELECT customer_id FROM coupons JOIN customers USING (customer_no) WHERE customer_id LIKE 'by-hand-%'",
     "due": """
         SELECT 'coupon-issued ' || id || '.issued' FROM coupons
+        UNION ALL SELECT 'coupon-lifecycle ' || id || '.delivered' FROM coupons WHERE code_from = 'webhook'
         UNION ALL SELECT 'coupon-lifecycle ' || coupon_id || '.' || step || '.' || word FROM coupon_history
         UNION ALL SELECT 'issuance-declined ' || event_key || '.declined.' || game_id
             FROM decisions WHERE outcome = 'declined'""",

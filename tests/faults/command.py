@@ -11,11 +11,15 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from tests.faults.audit import judge, stored
+from tests.faults.coupon_system import coupons_of, wrong_with
 from tests.faults.fault import Fault
 from tests.faults.readers import published, watching
 from tests.faults.run import rest, suffer
 from tests.faults.system import System, open_system
 from tests.faults.table import Report
+
+OVERTAKEN = "was delivered before one that its customer was issued earlier"
+"""What verify tells by instants alone, which clocks that step put into another order: `wrong_with` goes by what was heard."""
 
 
 async def run(
@@ -60,6 +64,9 @@ async def _reckon(system: System, report: Report) -> None:
     report.poison = len(ledger.of("poison"))
     report.events = len(ledger.sent) - report.poison
     report.wrong += system.fleet.failures + system.tills.failures
+    coupons = await coupons_of(system.direct)
+    report.told, report.heard = len(coupons), len(system.receiver.got)
+    report.wrong += wrong_with(coupons, system.receiver.ids)
     report.findings = judge(
         ledger,
         await stored(system.direct),
@@ -72,5 +79,7 @@ async def _reckon(system: System, report: Report) -> None:
         report.wrong.append(f"verify ended with {code}: {err}")
         return
     violations = json.loads(out)["violations"]
+    if any(row.fault.name.startswith("clock") for row in report.rows):
+        violations = [one for one in violations if not one["detail"].endswith(OVERTAKEN)]
     report.verified = len(violations)
     report.wrong += [f"verify: {violation}" for violation in violations]

@@ -1,8 +1,8 @@
 """A standby that lagged is promoted: what it never heard of has to be decided and told once more, as the same coupons.
 
 A copy of the database is the standby. What depends on what came first on another topic (redemptions, reversals), and
-what nobody will ask for again (a coupon by hand that was answered), is lost with a standby that lags whatever the
-service does: it rests until the promotion is over.
+what nobody will ask for again (a coupon by hand that was answered, one that a partner's system is to be told of), is
+lost with a standby that lags whatever the service does: it rests until the promotion is over.
 """
 
 from __future__ import annotations
@@ -10,24 +10,33 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection
 
+from tests.faults.coupon_system import UNTOLD
 from tests.faults.fault import Fault
-from tests.faults.run import outcomes, told
+from tests.faults.run import PATIENCE_SECONDS, outcomes, told
 from tests.faults.system import RESERVATION_SECONDS, System
 from tests.stand.copies import administration, alone, database_name, with_database
+from tests.stand.waiting import eventually
 
 LAG_SECONDS = 4.0
 
 
 async def fail_over(system: System) -> Collection[str]:
     """Over when the standby has the primary's name; what was sent since it was left behind is to be decided there."""
-    system.tills.open = system.load.redeems = False
+    system.tills.open = system.load.redeems = system.load.tells = False
     try:
         await asyncio.sleep(RESERVATION_SECONDS + 1)  # reservations are over, and told
         await outcomes(system, set(system.ledger.open))
         await told(system)
+        await eventually(
+            lambda: _all_told(system), "the partner's system is told", PATIENCE_SECONDS
+        )
         return await _promote(system)
     finally:
-        system.tills.open = system.load.redeems = True
+        system.tills.open = system.load.redeems = system.load.tells = True
+
+
+async def _all_told(system: System) -> bool:
+    return not await system.fetchval(UNTOLD)
 
 
 async def _promote(system: System) -> Collection[str]:

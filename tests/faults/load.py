@@ -71,6 +71,8 @@ class Load:
     codes: deque[tuple[str, str]] = field(default_factory=lambda: deque(maxlen=RECENT))
     redeems: bool = True
     """Whether orders redeem, and are cancelled: what they do depends on what came before on another topic."""
+    tells: bool = True
+    """Whether games are played whose coupons a partner's own system is told of."""
     held: set[str] = field(default_factory=set)
     """Topics to which nothing is sent now."""
     _recent: deque[Record] = field(default_factory=lambda: deque(maxlen=RECENT))
@@ -164,7 +166,8 @@ class Load:
 
     def _completion(self, tag: str, customer: str) -> Record:
         game_id = self.dice.choices(
-            (self.games.many, self.games.single, self.games.dated), (70, 25, 5)
+            (self.games.many, self.games.single, self.games.dated),
+            (70, 25, 5 if self.tells else 0),
         )[0]
         partner_id = (
             self.games.other_partner_id if game_id == self.games.dated else self.games.partner_id

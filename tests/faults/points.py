@@ -29,7 +29,6 @@ Way = Callable[[str, System], Awaitable[Collection[str]]]
 
 
 MET_ELSEWHERE = {
-    "webhooks": "tests/webhooks/test_process.py",
     "codes": "tests/admin/test_program_codes.py",
 }
 """Points that this load does not come to, and who meets each of them, by the first part of their names."""
@@ -133,6 +132,7 @@ WAYS: Mapping[str, Way] = {
     "issuer": of_process,
     "relay": of_process,
     "sweeper": of_process,
+    "webhooks": of_process,
     "waiting": of_waiting,
     "redrive": partial(of_command, ("dead-letters", "redrive")),
     "discard": partial(of_command, ("dead-letters", "discard")),

@@ -7,6 +7,7 @@ import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
+from tests.faults.coupon_system import UNTOLD
 from tests.faults.fault import Fault
 from tests.faults.system import System
 from tests.stand.waiting import eventually
@@ -131,7 +132,7 @@ async def rest(system: System) -> list[str]:
     wrong = []
 
     async def is_empty() -> bool:
-        left = "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM waiting_records)"
+        left = f"SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM waiting_records) + ({UNTOLD})"
         return not system.ledger.open and not await system.fetchval(left)
 
     try:
@@ -139,7 +140,9 @@ async def rest(system: System) -> list[str]:
     except AssertionError as error:
         wrong.append(f"{error}; open {sorted(system.ledger.open)[:5]}")
     members = [
-        one for command in ("issuer", "sweeper", "api", "relay") for one in system.fleet.of(command)
+        one
+        for command in ("issuer", "sweeper", "api", "webhooks", "relay")
+        for one in system.fleet.of(command)
     ]
     await system.fleet.stop(members)
     return wrong

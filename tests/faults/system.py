@@ -28,6 +28,7 @@ from services.local.servers import SETTING, Servers, start_servers
 from services.local.state import HOST
 from services.runtime.settings import Settings, read_settings
 from services.stage.children import new_code_secret
+from tests.faults.coupon_system import RETRIES, coupon_system
 from tests.faults.fleet import Fleet, fleet_of
 from tests.faults.ledger import Ledger
 from tests.faults.load import Games, Load
@@ -36,6 +37,7 @@ from tests.stand.clocks import FakeClock
 from tests.stand.issuing import a_game
 from tests.stand.processes import environment
 from tests.stand.proxy import Proxy, proxied
+from tests.stand.receiver import Receiver
 
 PARTITIONS = 4
 RESERVATION_SECONDS = 2
@@ -56,6 +58,7 @@ class System:
     ledger: Ledger
     load: Load
     tills: Tills
+    receiver: Receiver
     dice: random.Random
     progress: Callable[[str], None]
 
@@ -130,9 +133,18 @@ async def open_system(
         await migrate(direct)
         await ensure_topics(direct)
         games = await _stage(direct)
+        receiver = await stack.enter_async_context(
+            coupon_system(direct, games.other_partner_id, random.Random(dice.random()))
+        )
         ledger = Ledger()
         state = servers.processes.state
-        behind = behind.model_copy(update={"api_port": state.port("api")})
+        behind = behind.model_copy(
+            update={
+                "api_port": state.port("api"),
+                "webhook_allow_private": True,
+                "webhook_retry_seconds": RETRIES,
+            }
+        )
         fleet = await stack.enter_async_context(fleet_of(behind, state))
         load = Load(
             settings=direct, games=games, ledger=ledger, dice=random.Random(dice.random()),
@@ -146,7 +158,7 @@ async def open_system(
             await fleet.started(member)
         yield System(
             direct=direct, servers=servers, proxies=proxies, fleet=fleet, ledger=ledger, load=load,
-            tills=tills, dice=dice, progress=progress,
+            tills=tills, receiver=receiver, dice=dice, progress=progress,
         )  # fmt: skip
 
 

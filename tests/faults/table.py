@@ -22,7 +22,7 @@ SHOWN = 40
 class Report:
     """Everything that a run has to say. `wrong`: what belongs to no fault; `findings` None: it was not reckoned.
 
-    `most_seconds`: how long a recovery may take.
+    `most_seconds`: how long a recovery may take. `told`: coupons of a program, `heard`: requests to the partner's system.
     """
 
     seed: int
@@ -35,6 +35,8 @@ class Report:
     events: int = 0
     repeats: int = 0
     poison: int = 0
+    told: int = 0
+    heard: int = 0
     verified: int | None = None
 
     def failures(self) -> list[str]:
@@ -83,6 +85,9 @@ def _sums(report: Report) -> list[str]:
     lines = [
         f"{report.records:,} records: {sent}. Longest recovery {longest} s of {report.most_seconds:.0f} s."
     ]
+    lines.append(
+        f"A partner's own system: {report.told:,} coupons, told by {report.heard:,} requests."
+    )
     if report.verified is not None:
         lines.append(f"Verify: {report.verified} violations.")
     if report.not_begun:

@@ -7,12 +7,15 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from services.local.servers import SETTING
 from services.runtime.settings import read_settings
 from tests.faults.audit import Finding, Stored, judge
+from tests.faults.coupon_system import Issued, wrong_with
 from tests.faults.faults import FAULTS, chosen
 from tests.faults.ledger import Ledger, Place
 from tests.faults.points import WAYS, points
@@ -119,6 +122,41 @@ def test_message_may_be_out_twice_after_a_failover_alone(times: int, allowed: bo
     ledger, kept, out = account()
     (found,) = judge(ledger, kept, [*out, *out[:1] * (times - 1)], [1_000, 2_000], {2})
     assert found.allowed is allowed
+
+
+def coupon(number: int, customer: str, **changed: Any) -> Issued:
+    """One whose code has come, decided in the order of the numbers."""
+    made = Issued(
+        coupon_id=str(number), customer_id=customer, seq=number,
+        issued_at=datetime(2026, 11, 1, 12, number, tzinfo=UTC), code=f"OWN-issued_{number}",
+    )  # fmt: skip
+    return replace(made, **changed)
+
+
+@pytest.mark.parametrize(
+    ("heard", "wrong"),
+    [
+        ("1 2 3", []),
+        ("3 1 1 2 1", []),
+        ("1 2 4 4 3", []),
+        ("1 3", ["issued_2 was never told"]),
+        ("2 3 1 2", ["issued_1 of anna was told behind issued_2"]),
+        ("1 2 3 9", ["issued_9 was told and is no coupon"]),
+    ],
+)
+def test_partners_system_hears_of_each_in_order(heard: str, wrong: list[str]) -> None:
+    """At least once, Anna of her first before her second; of two that two clocks order differently in any order."""
+    coupons = [coupon(1, "anna"), coupon(2, "anna"), coupon(3, "bert")]
+    if "4" in heard:
+        coupons.append(coupon(4, "bert", issued_at=datetime(2026, 11, 1, tzinfo=UTC)))
+    found = wrong_with(coupons, [f"issued_{number}" for number in heard.split()])
+    assert found == wrong
+
+
+def test_code_that_is_not_the_partners_is_found() -> None:
+    """None at all, or another's."""
+    found = wrong_with([coupon(1, "anna", code=None), coupon(2, "bert", code="OWN-issued_1")], ["issued_1", "issued_2"])  # fmt: skip
+    assert found == ["issued_1 has the code None", "issued_2 has the code OWN-issued_1"]
 
 
 def test_failure_names_the_seed_and_breaks_its_fault() -> None:
