@@ -125,6 +125,10 @@ FAULTS: dict[str, tuple[str, list[tuple[str, str]]]] = {
         f"UPDATE deliveries SET delivered_at = delivered_at + interval '30 s' WHERE coupon_id = {FIRST}",
         [("P12", "was delivered before one that its customer was issued earlier")] * 2,
     ),
+    "none: coupons that a clock which went back delivered before it issued them": (
+        f"UPDATE deliveries SET delivered_at = at - interval '1 s' WHERE kind = 'issued' AND coupon_id <> {FIRST} AND delivered_at IS NOT NULL",
+        [],
+    ),
     "none: one that was sent again": (
         f"""
         UPDATE deliveries SET delivered_at = delivered_at + interval '30 s', tries = 0 WHERE coupon_id = {FIRST}

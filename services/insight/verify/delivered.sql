@@ -61,14 +61,15 @@ SELECT NULL, NULL, NULL, (SELECT count(*) FROM page);
 -- name: overtaken
 -- Coupons of a page of customers that a partner's system took before one that the customer was issued earlier. Of one type,
 -- since each may be switched off for a while; those that were queued again, or late, are in nobody's way, nor are the dead;
--- and a code that the partner told by itself has come when it pleased.
+-- and a code that the partner told by itself has come when it pleased. What was delivered before it was issued was so by a
+-- clock that had gone back, and says nothing.
 WITH line AS (
     SELECT d.*, d.attempts > d.tries AS is_again, coalesce(d.number > min(d.number) OVER (
                PARTITION BY d.customer_no, d.type ORDER BY d.at, d.number ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
            ), false) AS is_late
     FROM deliveries d WHERE d.customer_no > $1 AND d.customer_no <= $2 AND d.kind = 'issued'
 ), ends AS (
-    SELECT l.coupon_id, l.delivered_at, l.is_again, l.is_late,
+    SELECT l.coupon_id, l.at, l.delivered_at, l.is_again, l.is_late,
            max(CASE WHEN NOT (l.is_again OR l.is_late OR l.status = 'dead' AND l.delivered_at IS NULL)
                THEN coalesce(l.delivered_at, 'infinity') END) OVER (
                PARTITION BY l.customer_no, l.type ORDER BY l.at, l.number ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
@@ -76,7 +77,7 @@ WITH line AS (
     FROM line l
 )
 SELECT e.coupon_id FROM ends e
-WHERE e.delivered_at < e.busy_until AND NOT e.is_again AND NOT e.is_late
+WHERE e.delivered_at < e.busy_until AND e.delivered_at >= e.at AND NOT e.is_again AND NOT e.is_late
   AND EXISTS (
       SELECT FROM delivery_attempts a
       WHERE a.coupon_id = e.coupon_id AND a.kind = 'issued' AND a.error IS NULL AND a.status IN (200, 201));
