@@ -16,6 +16,7 @@ import asyncpg
 from services.adapters.event_keys import event_key
 from services.adapters.postgres import inbox, points, profiles
 from services.adapters.postgres.pool import Connection
+from services.decisions.manner import Manner
 from services.decisions.transaction import Deciding
 from services.domain.arrival import Incoming, LockedCustomer
 from services.domain.decision import BookingReason, Decision
@@ -38,7 +39,7 @@ class TransactionExists(Exception):
 class ByHand:
     """Who asks for what: `source` and `event_id` name the request, for ever.
 
-    `at`, an instant of the database's clock, is when they asked; None: at the instant of the decision.
+    `locked`: the customer, where the caller's transaction has locked them; None: the decision does.
     """
 
     partner_id: int
@@ -46,7 +47,7 @@ class ByHand:
     source: str
     event_id: str
     traceparent: str | None = None
-    at: datetime | None = None
+    locked: LockedCustomer | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,9 +101,8 @@ async def book_points(
     return Booked(entry=entry, balance=posts[-1].balance)
 
 
-async def card_held(connection: Connection, asked: ByHand, deciding: Deciding) -> int | None:
+async def card_held(connection: Connection, locked: LockedCustomer) -> int | None:
     """The card that the customer holds until the caller's commit: nobody else gives them one meanwhile."""
-    locked = await _lock(connection, asked, deciding)
     for row in await profiles.of_customers(connection, [locked.number]):
         held: int | None = row["card_id"]
         return held
@@ -134,17 +134,22 @@ async def decide_by_hand(
     event: Callable[[Cause, datetime], Event],
 ) -> Decision:
     """The decision, which is recorded unless it has a reason: then nothing is, and the caller rolls back."""
-    at = asked.at or (await _lock(connection, asked, deciding)).at
+    locked = asked.locked or await lock(connection, asked, deciding.manner)
     cause = Cause(source=asked.source, id=asked.event_id, type=type_)
-    decided = await deciding.decide(connection, [_incoming(asked, event(cause, at))])
+    decided = await deciding.decide(
+        connection,
+        [_incoming(asked, event(cause, locked.at))],
+        locked={(asked.partner_id, asked.customer_id): locked},
+    )
     (verdict,) = decided.verdicts
     if verdict.decision.reason is None:
         await deciding.record(connection, decided)
     return verdict.decision
 
 
-async def _lock(connection: Connection, asked: ByHand, deciding: Deciding) -> LockedCustomer:
-    key, manner = (asked.partner_id, asked.customer_id), deciding.manner
+async def lock(connection: Connection, asked: ByHand, manner: Manner) -> LockedCustomer:
+    """The customer, locked until the caller's commit: for `ByHand.locked`. Raises ClockApart."""
+    key = (asked.partner_id, asked.customer_id)
     locked = await inbox.lock_customers(connection, {key}, manner.clock_offset, manner.guard)
     return locked[key]
 

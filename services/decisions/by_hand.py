@@ -47,7 +47,7 @@ async def issue_by_hand(
     key = (asked.partner_id, asked.customer_id)
     manner = deciding.manner
     locked = (await inbox.lock_customers(connection, {key}, manner.clock_offset, manner.guard))[key]
-    decided = await deciding.decide(connection, [_incoming(asked, locked)])
+    decided = await deciding.decide(connection, [_incoming(asked, locked)], locked={key: locked})
     (verdict,) = decided.verdicts
     if verdict.decision.coupon_id is None:
         assert isinstance(verdict.decision.reason, DeclineReason)

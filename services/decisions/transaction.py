@@ -7,7 +7,7 @@ Whoever has events to decide (the issuer, an operator's replay, shop staff) open
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Container, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
@@ -23,7 +23,7 @@ from services.decisions.programs import Programs
 from services.decisions.recording import RulesChanged, keep, write
 from services.decisions.stocking import Answers, decide_within_stock
 from services.decisions.verdicts import rows_of
-from services.domain.arrival import CustomerKey, Incoming, Verdict
+from services.domain.arrival import CustomerKey, Incoming, LockedCustomer, Verdict
 from services.domain.coupons.issuing import Draw
 from services.domain.coupons.stock import Stock
 from services.domain.folding import decide_batch, issued_by_game
@@ -82,8 +82,12 @@ class Deciding:
         connection: Connection,
         arrivals: Sequence[Incoming],
         waiting: Container[CustomerKey] | None = None,
+        *,
+        locked: Mapping[CustomerKey, LockedCustomer] | None = None,
     ) -> Decided:
         """Decide these events, in their order, upon what is stored; their customers stay locked.
+
+        `locked`: all their customers, where this transaction has locked them; the events are new, made in it by hand.
 
         The customers' rows come first, since they serialise everything read after. Raises RuleFailed, KeyCollision,
         ClockApart, Unjudgeable, SomebodyWaits (of a customer not among the `waiting`; None: whoever waits).
@@ -94,14 +98,17 @@ class Deciding:
             events = [incoming.event for incoming in arrivals]
             program = await self._programs.load(connection, events)
             asked = what_they_need(arrivals, program)
-            opened = await inbox.open_batch(
-                connection,
-                arrivals,
-                places(asked),
-                self.manner.clock_offset,
-                self.manner.guard,
-                waiting,
-            )
+            if locked is not None:
+                opened = inbox.Opened(fresh=arrivals, customers=locked, holders=None)
+            else:
+                opened = await inbox.open_batch(
+                    connection,
+                    arrivals,
+                    places(asked),
+                    self.manner.clock_offset,
+                    self.manner.guard,
+                    waiting,
+                )
         if not opened.fresh:
             return Decided()
         forged = await unfounded(connection, opened.fresh)

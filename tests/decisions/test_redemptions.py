@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
@@ -10,6 +11,9 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from services.decisions.accounts_by_hand import ByHand, lock
+from services.decisions.redemptions_by_hand import Redeemed, redeem
+from services.decisions.transaction import Deciding
 from tests.stand.issuing import letters
 from tests.stand.real_shop import BASE, RealShop
 from tests.stand.telling import entries_of, ordered, told
@@ -234,3 +238,25 @@ async def test_only_ones_own_redemption_is_undone(shop: RealShop) -> None:
         assert (decision["outcome"], decision["reason"]) == ("recorded", "not_a_redemption")
     assert await messages(shop) == []
     assert await shop.undo(coupon_id) is None
+
+
+async def test_redeemed_by_hand_its_customer_is_locked_once(shop: RealShop) -> None:
+    """Without a batch's look for repeats; who has locked them already does not lock them again."""
+    rule = await shop.rule(pointsToRedeem=10)
+    await shop.order("100")
+    asked = ByHand(
+        partner_id=shop.partner_id, customer_id="anna", source="/hand", event_id=str(uuid4())
+    )
+    said: list[str] = []
+    for is_locked in (False, True):
+        async with shop.connection.transaction():
+            locked = await lock(shop.connection, asked, shop.manner) if is_locked else None
+            by = replace(asked, locked=locked, event_id=str(uuid4()))
+            with shop.connection.query_logger(lambda each: said.append(each.query)):
+                done = await redeem(
+                    shop.connection, by, Deciding(shop.manner), rule_id=rule, points=None
+                )
+            assert isinstance(done, Redeemed)
+        assert sum("INTO customers" in each for each in said) == (0 if is_locked else 1)
+        assert not any("open_batch" in each for each in said)
+        said.clear()

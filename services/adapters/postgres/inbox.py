@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -52,11 +52,14 @@ class DecisionRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """Events that have no decision yet, their customers, locked, and the coupons that hold the places asked for."""
+    """Events that have no decision yet, their customers, locked, and the coupons that hold the places asked for.
+
+    `holders` None: nobody has looked.
+    """
 
     fresh: Sequence[Incoming] = ()
-    customers: dict[CustomerKey, LockedCustomer] = field(default_factory=dict)
-    holders: Sequence[asyncpg.Record] = ()
+    customers: Mapping[CustomerKey, LockedCustomer] = field(default_factory=dict)
+    holders: Sequence[asyncpg.Record] | None = ()
 
 
 async def open_batch(

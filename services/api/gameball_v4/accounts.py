@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +15,7 @@ from services.adapters.postgres.queries import queries
 from services.api.edge.call import Call
 from services.api.edge.problems import not_found
 from services.api.gameball_v4.programs import KnownProgram, program_at
+from services.domain.arrival import LockedCustomer
 from services.domain.campaigns import ANY_NUMBER, Campaign, Standpoint, ineligible
 from services.domain.course import Course
 from services.domain.partner_program import PartnerProgram
@@ -94,21 +94,28 @@ async def known_account(connection: asyncpg.Connection, call: Call, customer_id:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asking:
-    """A customer for whom something is asked at that instant, and the program that they are under."""
+    """A customer for whom something is asked, and the program that they are under."""
 
     customer_id: str
     known: KnownProgram
-    at: datetime
+    locked: LockedCustomer
 
 
 async def asking(connection: asyncpg.Connection, call: Call, customer_id: str) -> Asking:
-    """In one round trip, for who has nothing to look at. Raises Problem 404 of a customer who is not known."""
-    offset = call.api.manner.clock_offset
-    (row,) = await connection.fetch(_SQL["asking"], call.partner_id, customer_id, offset)
-    if row["customer_no"] is None:
-        raise not_found("customerId")
+    """Locked until the commit, in one round trip. Raises Problem 404 of a customer who is not known, ClockApart.
+
+    The program may change while another's lock is waited for: the commit confirms the revision.
+    """
+    manner = call.api.manner
+    (row,) = await connection.fetch(
+        _SQL["asking"], call.partner_id, customer_id, manner.clock_offset
+    )
+    if row["is_new"]:
+        raise not_found("customerId")  # which rolls back, and nobody has become known
+    manner.guard.check(row["now"])
     known = await program_at(connection, call, row["revision"])
-    return Asking(customer_id=customer_id, known=known, at=row["at"])
+    locked = LockedCustomer(number=row["customer_no"], at=row["last_at"])
+    return Asking(customer_id=customer_id, known=known, locked=locked)
 
 
 async def number_of(connection: asyncpg.Connection, call: Call, customer_id: str) -> int | None:

@@ -132,10 +132,10 @@ def _by_hand(call: Call, customer: Asking) -> ByHand:
     return ByHand(
         partner_id=call.partner_id,
         customer_id=customer.customer_id,
-        at=customer.at,
         source=SOURCE,
         event_id=str(uuid4()),
         traceparent=call.traceparent,
+        locked=customer.locked,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 from uuid import uuid4
 
@@ -23,7 +24,7 @@ from services.api.partners.cards import Asked, CardId, shown_instant
 from services.api.partners.description import gives
 from services.api.partners.envelope import Refusal, success
 from services.api.partners.parameters import CustomerOfPath, PageAsked
-from services.decisions.accounts_by_hand import ByHand, card_held, hand_over_card
+from services.decisions.accounts_by_hand import ByHand, card_held, hand_over_card, lock
 from services.decisions.transaction import Deciding
 
 router = Router(prefix="/{locale}/partners/cards/{card_id}/customers", tags=["cards"])
@@ -106,12 +107,13 @@ async def _hand_over(
     deciding = Deciding(call.api.manner)
     becomes = card_id if gives else None
     try:
-        held = await card_held(connection, asked, deciding)
+        locked = await lock(connection, asked, deciding.manner)
+        held = await card_held(connection, locked)
         if gives and held == card_id:
             return
         if not gives and held != card_id:
             raise Refusal(404, NOT_HELD)
-        await hand_over_card(connection, asked, deciding, becomes)
+        await hand_over_card(connection, replace(asked, locked=locked), deciding, becomes)
     except CONFLICTS as error:
         raise LostRace(str(error)) from error
     await audit.record(
