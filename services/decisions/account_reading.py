@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from services.adapters.postgres import coupons, points, profiles, purchases
+from services.adapters.postgres import accounts, coupons, points, profiles, purchases
 from services.adapters.postgres.pool import Connection
 from services.decisions.gathering import Gathering
 from services.domain.arrival import CustomerKey, Incoming, LockedCustomer
@@ -28,14 +28,14 @@ async def gather_accounts(
         if not customers[incoming.customer].is_new
     }
     numbers = {locked.number for locked in known.values()}
-    for row in await profiles.of_customers(connection, numbers):
+    for row in await accounts.accounts_of(connection, numbers):
         account = gathering.account_of_number(row["customer_no"])
-        account.profile = profiles.profile_from(row)
-    for row in await points.wallets_of(connection, numbers):
-        account = gathering.account_of_number(row["customer_no"])
-        account.bare_wallet = points.wallet_from(row, {})
-        account.standing = points.standing_from(row)
-        account.campaigns = points.campaigns_from(row)
+        if row["has_profile"]:
+            account.profile = profiles.profile_from(row)
+        if row["has_wallet"]:
+            account.bare_wallet = points.wallet_from(row, {})
+            account.standing = points.standing_from(row)
+            account.campaigns = points.campaigns_from(row)
     await _gather_orders(connection, gathering, asked, customers)
     returning = {
         known[incoming.customer].number

@@ -240,7 +240,7 @@ async def test_only_ones_own_redemption_is_undone(shop: RealShop) -> None:
     assert await shop.undo(coupon_id) is None
 
 
-async def test_redeemed_by_hand_its_customer_is_locked_once(shop: RealShop) -> None:
+async def test_redeemed_by_hand_its_customer_is_locked_and_looked_at_once(shop: RealShop) -> None:
     """Without a batch's look for repeats; who has locked them already does not lock them again."""
     rule = await shop.rule(pointsToRedeem=10)
     await shop.order("100")
@@ -258,5 +258,6 @@ async def test_redeemed_by_hand_its_customer_is_locked_once(shop: RealShop) -> N
                 )
             assert isinstance(done, Redeemed)
         assert sum("INTO customers" in each for each in said) == (0 if is_locked else 1)
+        assert sum("FROM profiles" in each or "FROM wallets" in each for each in said) == 1
         assert not any("open_batch" in each for each in said)
         said.clear()

@@ -1,9 +1,12 @@
-"""One customer's account as it is stored, put together from profile, wallet and lots."""
+"""Customers' accounts as they are stored, put together from profile, wallet and lots."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+
+import asyncpg
 
 from services.adapters.postgres import points, profiles
 from services.adapters.postgres.pool import Connection
@@ -46,3 +49,8 @@ async def stored_account(
             campaigns=points.campaigns_from(row),
         )
     return CustomerAccount(number=number, at=row["at"], revision=row["revision"], state=state)
+
+
+async def accounts_of(connection: Connection, numbers: Collection[int]) -> list[asyncpg.Record]:
+    """Profile and wallet of each customer of these numbers, as far as there are any: `has_profile`, `has_wallet`."""
+    return await connection.fetch(_SQL["accounts"], sorted(numbers)) if numbers else []
