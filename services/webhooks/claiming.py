@@ -13,10 +13,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
-import orjson
 
 from services.adapters.postgres import deliveries
-from services.adapters.postgres.coupon_terms import terms_from
+from services.adapters.postgres.coupon_terms import terms_of
 from services.adapters.postgres.deliveries import AttemptRow, Ending
 from services.domain.coupons.codes import display
 from services.domain.coupons.coupon import OPEN_STATUSES, CouponStatus
@@ -98,7 +97,7 @@ def _before(row: asyncpg.Record, webhook: Webhook, at: datetime) -> Begun | _Ove
             coupon_id=str(row["coupon_id"]),
             customer_id=row["customer_id"],
             code=display(row["code"], row["code_prefix"]),
-            terms=terms_from(orjson.loads(row["terms"])),
+            terms=terms_of(row["terms"]),
             expires_at=row["expires_at"],
         ),
         kind=kind,

@@ -10,9 +10,8 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 import asyncpg
-import orjson
 
-from services.adapters.postgres.coupon_terms import terms_from
+from services.adapters.postgres.coupon_terms import terms_of
 from services.adapters.postgres.failures import LostRace
 from services.adapters.postgres.pool import Connection
 from services.adapters.postgres.queries import queries
@@ -204,7 +203,7 @@ def coupon_from(row: asyncpg.Record) -> Coupon:
         redeemed_at=row["redeemed_at"],
         redeemed_order_id=row["redeemed_order_id"],
         source=None if terms is None else Source(SourceKind(row["source_kind"]), row["source_id"]),
-        terms=None if terms is None else terms_from(orjson.loads(terms)),
+        terms=None if terms is None else terms_of(terms),
         program_version=None if terms is None else row["program_version"],
         used_count=0 if terms is None else row["used_count"],
         external_code=None if terms is None else row.get("external_code"),
