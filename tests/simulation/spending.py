@@ -11,8 +11,10 @@ from uuid import UUID
 
 import asyncpg
 
-from services.adapters.postgres.pools import PoolCodeRow, add_codes, add_made, is_group, open_pool
+from services.adapters.postgres.pools import PoolCodeRow, add_codes, add_made, open_pool
+from services.adapters.postgres.programs import stored_programs
 from services.decisions.accounts_by_hand import ByHand
+from services.decisions.program_changes import sections_of
 from services.decisions.redemptions_by_hand import Redeemed, Undone, redeem, undo
 from services.decisions.transaction import Deciding
 from services.domain.coupons.codes import RANDOM_BYTES_PER_CODE, codes_from, display
@@ -115,7 +117,8 @@ class Spending:
         handle = self.chance.choice(GROUPS)
         pools, shown = self.comparing.book.pools, sorted(self.comparing.book.codes)
         async with self.pool.acquire() as connection, connection.transaction():
-            if not await is_group(connection, self.partner_id, handle):
+            stored = await stored_programs(connection, [self.partner_id])
+            if sections_of(stored[self.partner_id]).group(handle) is None:
                 return
             if self.chance.random() < 0.4:
                 rows = self._made(handle)
