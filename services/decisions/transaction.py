@@ -98,17 +98,11 @@ class Deciding:
             events = [incoming.event for incoming in arrivals]
             program = await self._programs.load(connection, events)
             asked = what_they_need(arrivals, program)
-            if locked is not None:
-                opened = inbox.Opened(fresh=arrivals, customers=locked, holders=None)
-            else:
-                opened = await inbox.open_batch(
-                    connection,
-                    arrivals,
-                    places(asked),
-                    self.manner.clock_offset,
-                    self.manner.guard,
-                    waiting,
-                )
+            opened = (
+                await self._opened(connection, arrivals, asked, waiting)
+                if locked is None
+                else inbox.Opened(fresh=arrivals, customers=locked, holders=None)
+            )
         if not opened.fresh:
             return Decided()
         forged = await unfounded(connection, opened.fresh)
@@ -116,22 +110,16 @@ class Deciding:
         if len(fresh) < len(asked):
             asked = what_they_need(fresh, program)
         with self._timed("load"):
+            customers, holders = opened.customers, opened.holders
             states, program = await load(
-                connection,
-                self._programs,
-                program,
-                asked,
-                opened.customers,
-                holders=opened.holders,
+                connection, self._programs, program, asked, customers, holders=holders
             )
             shares = await quota.hold(connection, most_issued(asked))
             draws = await self._draws(connection, asked)
         reach("issuer.after_load")
 
         def within(stock: Stock) -> Answers:
-            return decide_batch(
-                fresh, program, states, opened.customers, shares.quota, draws, stock
-            )
+            return decide_batch(fresh, program, states, customers, shares.quota, draws, stock)
 
         with self._timed("decide"):
             verdicts, too_early = await decide_within_stock(connection, asked, program, within)
@@ -142,6 +130,18 @@ class Deciding:
             too_early=too_early,
             unfounded=[each for each in opened.fresh if each.event_key in forged],
             program=program,
+        )
+
+    async def _opened(
+        self,
+        connection: Connection,
+        arrivals: Sequence[Incoming],
+        asked: Sequence[tuple[Incoming, Needs]],
+        waiting: Container[CustomerKey] | None,
+    ) -> inbox.Opened:
+        manner = self.manner
+        return await inbox.open_batch(
+            connection, arrivals, places(asked), manner.clock_offset, manner.guard, waiting
         )
 
     async def record(
