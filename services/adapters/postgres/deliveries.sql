@@ -124,14 +124,14 @@ WHERE d.begun_at IS NOT NULL AND d.attempts = n.number;
 -- What became of attempts that are still under way, by their number; the lines are held. What was delivered before stays so;
 -- of what is dead our code is the one for good.
 WITH ended AS (
-UPDATE deliveries d
-SET status = CASE WHEN n.status = 'dead' AND d.delivered_at IS NOT NULL THEN 'delivered' ELSE n.status END,
-    begun_at = NULL, is_next = n.status = 'pending',
-    due_at = CASE WHEN n.status = 'pending' THEN $5::timestamptz + n.pause ELSE d.due_at END,
-    delivered_at = CASE WHEN n.status = 'delivered' THEN coalesce(d.delivered_at, $5::timestamptz) ELSE d.delivered_at END
-FROM unnest($1::uuid[], $2::text[], $3::integer[], $4::text[], $6::interval[]) AS n (coupon_id, kind, number, status, pause)
-WHERE d.coupon_id = n.coupon_id AND d.kind = n.kind AND d.begun_at IS NOT NULL AND d.attempts = n.number
-RETURNING d.coupon_id, d.kind, d.status
+    UPDATE deliveries d
+    SET status = CASE WHEN n.status = 'dead' AND d.delivered_at IS NOT NULL THEN 'delivered' ELSE n.status END,
+        begun_at = NULL, is_next = n.status = 'pending',
+        due_at = CASE WHEN n.status = 'pending' THEN $5::timestamptz + n.pause ELSE d.due_at END,
+        delivered_at = CASE WHEN n.status = 'delivered' THEN coalesce(d.delivered_at, $5::timestamptz) ELSE d.delivered_at END
+    FROM unnest($1::uuid[], $2::text[], $3::integer[], $4::text[], $6::interval[]) AS n (coupon_id, kind, number, status, pause)
+    WHERE d.coupon_id = n.coupon_id AND d.kind = n.kind AND d.begun_at IS NOT NULL AND d.attempts = n.number
+    RETURNING d.coupon_id, d.kind, d.status
 ), final AS (
     UPDATE coupons c SET code_pending = false FROM ended e
     WHERE c.id = e.coupon_id AND c.code_pending AND e.kind = 'issued' AND e.status = 'dead'
@@ -200,11 +200,11 @@ WHERE d.coupon_id = $1 AND d.kind = $2;
 -- Send this one again as if it had never been tried, now; one that waits already is tried now. Its line is held. Its code is
 -- to come again, if the partner's system has given none.
 WITH again AS (
-UPDATE deliveries
-SET status = CASE WHEN status = 'held' THEN 'held' ELSE 'pending' END, due_at = $3::timestamptz,
-    tries = CASE WHEN status IN ('dead', 'delivered') THEN 0 ELSE tries END
-WHERE coupon_id = $1 AND kind = $2 AND begun_at IS NULL
-RETURNING coupon_id, kind
+    UPDATE deliveries
+    SET status = CASE WHEN status = 'held' THEN 'held' ELSE 'pending' END, due_at = $3::timestamptz,
+        tries = CASE WHEN status IN ('dead', 'delivered') THEN 0 ELSE tries END
+    WHERE coupon_id = $1 AND kind = $2 AND begun_at IS NULL
+    RETURNING coupon_id, kind
 )
 UPDATE coupons c SET code_pending = true FROM again a
 WHERE c.id = a.coupon_id AND a.kind = 'issued' AND c.external_code IS NULL AND NOT c.code_pending;
@@ -213,9 +213,9 @@ WHERE c.id = a.coupon_id AND a.kind = 'issued' AND c.external_code IS NULL AND N
 -- Queue a partner's dead deliveries of coupons that were issued between two instants, both inside; all its lines are held.
 -- Their codes are to come again, of which there are none yet.
 WITH again AS (
-UPDATE deliveries SET status = $4, tries = 0, due_at = $5::timestamptz
-WHERE partner_id = $1 AND kind = 'issued' AND status = 'dead' AND at >= $2 AND at <= $3
-RETURNING coupon_id, customer_no
+    UPDATE deliveries SET status = $4, tries = 0, due_at = $5::timestamptz
+    WHERE partner_id = $1 AND kind = 'issued' AND status = 'dead' AND at >= $2 AND at <= $3
+    RETURNING coupon_id, customer_no
 ), to_come AS (
     UPDATE coupons c SET code_pending = true FROM again a WHERE c.id = a.coupon_id AND c.external_code IS NULL
 )
@@ -226,15 +226,15 @@ SELECT customer_no FROM again;
 -- codes are to come, and of these types those issued before it had a webhook, whose codes are to come from now on. In the
 -- order of issue; all its lines are held.
 WITH new AS (
-INSERT INTO deliveries (coupon_id, kind, partner_id, customer_no, at, type, status, due_at)
-SELECT c.id, 'issued', c.partner_id, c.customer_no, c.issued_at, c.terms ->> 'type', $5, $6::timestamptz
-FROM coupons c JOIN webhooks w USING (partner_id)
-WHERE c.partner_id = $1 AND c.issued_at >= $2 AND c.issued_at <= $3
-  AND (c.code_pending OR c.game_id IS NULL AND c.terms ->> 'type' = ANY($4::text[]) AND c.code_from IS DISTINCT FROM 'pool'
-                         AND c.issued_at < w.since)
-ORDER BY c.issued_at, c.id
-ON CONFLICT (coupon_id, kind) DO NOTHING
-RETURNING coupon_id, customer_no
+    INSERT INTO deliveries (coupon_id, kind, partner_id, customer_no, at, type, status, due_at)
+    SELECT c.id, 'issued', c.partner_id, c.customer_no, c.issued_at, c.terms ->> 'type', $5, $6::timestamptz
+    FROM coupons c JOIN webhooks w USING (partner_id)
+    WHERE c.partner_id = $1 AND c.issued_at >= $2 AND c.issued_at <= $3
+      AND (c.code_pending OR c.game_id IS NULL AND c.terms ->> 'type' = ANY($4::text[]) AND c.code_from IS DISTINCT FROM 'pool'
+                             AND c.issued_at < w.since)
+    ORDER BY c.issued_at, c.id
+    ON CONFLICT (coupon_id, kind) DO NOTHING
+    RETURNING coupon_id, customer_no
 ), to_come AS (
     UPDATE coupons c SET code_pending = true FROM new n WHERE c.id = n.coupon_id AND c.external_code IS NULL AND NOT c.code_pending
 )
