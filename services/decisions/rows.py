@@ -25,12 +25,13 @@ from services.decisions.manner import PLAIN, Writing
 from services.domain.coupons.coupon import OPEN_STATUSES, Coupon
 from services.domain.coupons.effects import ChangeCoupon
 from services.domain.events import Cause
+from services.domain.values import quickly_made
 
 ISSUER_ACTOR = "issuer"
 EXPIRING = "expiring"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quickly_made(frozen=True, slots=True, kw_only=True)
 class Owner:
     """Whose coupon a step is taken on, and by whom and why: what every step stores."""
 

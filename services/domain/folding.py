@@ -51,8 +51,10 @@ class Shared:
     def seen_by(self, event: Event, state: CustomerState) -> CustomerState:
         """The state with what other customers' events have said of the order that this one places, and its referrer."""
         match event:
-            case OrderPlaced() if self.stamped or self.counted:
-                return self._with_purchase(event, self._with_stamps(event, state))
+            case OrderPlaced():
+                if self.stamped:
+                    state = self._with_stamps(event, state)
+                return self._with_purchase(event, state) if self.counted else state
             case CustomerDescribed() if self.registered:
                 known = frozenset(
                     id for partner, id in self.registered if partner == event.partner_id

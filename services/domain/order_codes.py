@@ -8,12 +8,18 @@ from typing import Final
 
 from services.domain.coupons.codes import is_prefix, parse
 from services.domain.coupons.coupon import Coupon
-from services.domain.coupons.discounts import Discount, TermsReason, discount, serves
+from services.domain.coupons.discounts import (
+    Discount,
+    TermsReason,
+    discount,
+    off_goods,
+    serves,
+)
 from services.domain.coupons.lifecycle import StepRefusal, redeem, settle
 from services.domain.course import Course
 from services.domain.decision import CodeDiscount, CodeOutcome, CodeReason, CodeResult
 from services.domain.events import OrderPlaced
-from services.domain.exact import ZERO, total
+from services.domain.exact import ZERO
 from services.domain.values import quickly_made
 
 _REASONS: Final = {
@@ -37,8 +43,13 @@ class Redeemed:
     off_goods: Decimal = ZERO
 
 
+NO_CODES: Final = Redeemed()
+
+
 def redeem_codes(course: Course, event: OrderPlaced, *, games_are_closed: bool = False) -> Redeemed:
     """Redeem each code; a refused one does not stop the others. `games_are_closed`: those of games count no more."""
+    if not event.coupon_codes:
+        return NO_CODES
     results: list[CodeResult] = []
     discounts: list[CodeDiscount] = []
     given: list[Discount] = []
@@ -66,7 +77,7 @@ def redeem_codes(course: Course, event: OrderPlaced, *, games_are_closed: bool =
     return Redeemed(
         results=tuple(results),
         discounts=tuple(discounts),
-        off_goods=total(each.amount for each in given if each.is_off_goods),
+        off_goods=off_goods(given),
     )
 
 

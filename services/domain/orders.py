@@ -6,11 +6,12 @@ the same order then takes. Tier and tags stay those before the event.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
-from services.domain.campaigns import multiplied
+from services.domain.campaigns import UNMULTIPLIED, multiplied
 from services.domain.coupons.effects import IssueCoupon
 from services.domain.coupons.issuing import Draw, Quota
 from services.domain.coupons.stock import Stock
@@ -44,7 +45,9 @@ from services.domain.triggering import (
     refer,
     set_off,
 )
-from services.domain.triggers import PLACE_ORDER
+from services.domain.triggers import PLACE_ORDER, Value
+
+_ONCE: Final = UNMULTIPLIED.by.cut(6)
 
 
 def decide_order_placed(
@@ -155,7 +158,7 @@ def _earn(
             orders=1,
             order_id=event.order_id,
             base_points=earned.base_points,
-            factor=multiplication.by.cut(6),
+            factor=_ONCE if multiplication is UNMULTIPLIED else multiplication.by.cut(6),
         )
     )
     assert entry is not None  # it counts an order, whatever it earns
@@ -182,28 +185,55 @@ def worth_of(event: OrderPlaced, redeemed: Redeemed) -> Decimal:
     return max(ZERO, minus(event.total, redeemed.off_goods))
 
 
+class OrderSaid(Mapping[str, Value]):
+    """An order's metadata, each member worked out when it is asked for: campaigns ask for a few of them, if any."""
+
+    __slots__ = ("amount", "event", "number", "off_goods")
+
+    def __init__(
+        self, event: OrderPlaced, number: int, amount: Decimal, off_goods: Decimal
+    ) -> None:
+        self.event = event
+        self.number = number
+        self.amount = amount
+        self.off_goods = off_goods
+
+    def __getitem__(self, name: str) -> Value:
+        return _SAID[name](self)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_SAID)
+
+    def __len__(self) -> int:
+        return len(_SAID)
+
+
+_SAID: Final[Mapping[str, Callable[[OrderSaid], Value]]] = {
+    "total": lambda said: said.event.total,
+    "paid": lambda said: said.amount,
+    "discount": lambda said: said.off_goods,
+    "currency": lambda said: said.event.currency,
+    "channel": lambda said: said.event.channel,
+    "shop_id": lambda said: said.event.shop_id,
+    "number_of_products": lambda said: sum(line.quantity for line in said.event.lines),
+    "number_of_lines": lambda said: len(said.event.lines),
+    "order_number": lambda said: said.number,
+    "product_ids": lambda said: [line.product_id for line in said.event.lines],
+    "skus": lambda said: [line.sku for line in said.event.lines],
+    "collection_ids": lambda said: [
+        each for line in said.event.lines for each in line.collection_ids
+    ],
+}
+
+
 def happening_of(
     event: OrderPlaced, course: Course, redeemed: Redeemed, amount: Decimal
 ) -> Happening:
     """The order as triggers see it."""
-    lines = event.lines
     return Happening(
         name=PLACE_ORDER,
-        metadata={
-            "total": event.total,
-            "paid": amount,
-            "discount": redeemed.off_goods,
-            "currency": event.currency,
-            "channel": event.channel,
-            "shop_id": event.shop_id,
-            "number_of_products": sum(line.quantity for line in lines),
-            "number_of_lines": len(lines),
-            "order_number": course.state.wallet.orders + 1,
-            "product_ids": [line.product_id for line in lines],
-            "skus": [line.sku for line in lines],
-            "collection_ids": [each for line in lines for each in line.collection_ids],
-        },
+        metadata=OrderSaid(event, course.state.wallet.orders + 1, amount, redeemed.off_goods),
         occurred_at=event.occurred_at,
         order_id=event.order_id,
-        lines=lines,
+        lines=event.lines,
     )

@@ -70,13 +70,14 @@ def may_achieve(
 
 def set_off(course: Course, happening: Happening, multiplying: Collection[int] = ()) -> SetOff:
     """Campaigns that wait for such an event. `multiplying`: those whose factor the order's points took."""
-    if course.program is None:
+    campaigns = course.program.campaigns_on(happening.name) if course.program is not None else ()
+    if not campaigns:
         return NOTHING_SET_OFF
     results: list[CampaignResult] = []
     steps: list[Step] = []
     achievements: list[Achievement] = []
     view = standpoint(course, happening.occurred_at)
-    for campaign in course.program.campaigns_on(happening.name):
+    for campaign in campaigns:
         reason = may_achieve(course, campaign, happening, view)
         if reason is None and campaign.factor is not None and campaign.id not in multiplying:
             reason = CampaignReason.CONDITION_NOT_MET
@@ -150,11 +151,13 @@ def refer(course: Course, happening: Happening, customer_id: str) -> ReferralRes
 
 def multipliers(course: Course, happening: Happening) -> Sequence[Campaign]:
     """Campaigns that multiply this order's points, if a line takes their factor."""
-    if course.program is None:
+    campaigns = course.program.campaigns_on(happening.name) if course.program is not None else ()
+    with_factor = [campaign for campaign in campaigns if campaign.factor is not None]
+    if not with_factor:
         return ()
     view = standpoint(course, happening.occurred_at)
     return [
         campaign
-        for campaign in course.program.campaigns_on(happening.name)
-        if campaign.factor is not None and may_achieve(course, campaign, happening, view) is None
+        for campaign in with_factor
+        if may_achieve(course, campaign, happening, view) is None
     ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
 
 from services.domain.coupons.coupon import Coupon
 from services.domain.events import OrderLine, OrderPlaced
@@ -34,10 +35,6 @@ class Discount:
     terms: Terms
     amount: Decimal
 
-    @property
-    def is_off_goods(self) -> bool:
-        return self.terms.discount_class not in {None, DiscountClass.SHIPPING}
-
 
 def discount(
     terms: Terms, order: OrderPlaced, given: Sequence[Discount], *, has_tier: bool
@@ -45,12 +42,24 @@ def discount(
     """What it takes off this order beside what was given already. `has_tier`: no tier that it serves in is lost."""
     if reason := refusal(terms, order, given, has_tier=has_tier):
         return reason
-    off_goods = total(each.amount for each in given if each.is_off_goods)
     amount = _amount(terms, order)
-    found = Discount(terms=terms, amount=amount)
-    if found.is_off_goods:
-        found = Discount(terms=terms, amount=max(ZERO, min(amount, minus(order.total, off_goods))))
-    return found
+    if is_off_goods(terms):
+        left = minus(order.total, off_goods(given)) if given else order.total
+        amount = max(ZERO, min(amount, left))
+    return Discount(terms=terms, amount=amount)
+
+
+def is_off_goods(terms: Terms) -> bool:
+    """Whether they take anything off what is bought."""
+    return terms.discount_class not in _NOT_OFF_GOODS
+
+
+def off_goods(given: Iterable[Discount]) -> Decimal:
+    """What these take off what is bought."""
+    return total([each.amount for each in given if is_off_goods(each.terms)])
+
+
+_NOT_OFF_GOODS: Final = (None, DiscountClass.SHIPPING)
 
 
 def serves(coupon: Coupon, tier: Tier | None, program: PartnerProgram | None) -> bool:
