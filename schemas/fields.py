@@ -15,7 +15,6 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import (
-    AfterValidator,
     AwareDatetime,
     BaseModel,
     BeforeValidator,
@@ -70,10 +69,12 @@ def exact(value: Any) -> Decimal:
     return Decimal(text) or Decimal(0)
 
 
-def _not_negative(value: Decimal) -> Decimal:
-    if value < 0:
+def _exact_amount(value: Any) -> Decimal:
+    """The same, not below 0: in one call, since an order has half a dozen amounts."""
+    amount = exact(value)
+    if amount < 0:
         raise ValueError("must not be below 0")
-    return value
+    return amount
 
 
 def rfc3339(at: datetime) -> str:
@@ -124,8 +125,8 @@ SignedAmount = Annotated[
 ]
 """Money, as a string or a number; exact, `-0.00` is 0."""
 Amount = Annotated[
-    SignedAmount,
-    AfterValidator(_not_negative),
+    Decimal,
+    PlainValidator(_exact_amount),
     WithJsonSchema(
         {
             "anyOf": [
