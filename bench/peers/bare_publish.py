@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from bench.peers.wiring import Wiring, stop_on_signal, wiring
 
-MESSAGE_BYTES = 572
+MESSAGE_BYTES = 594
 """Length of this workload's `coupon.issued` data; test_workload holds the two together."""
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -61,6 +62,12 @@ class Stage:
         return await everything(self.owner)
 
 
+RULES = """
+    SELECT (rule ->> 'id')::bigint AS id FROM programs
+    CROSS JOIN LATERAL jsonb_array_elements(sections -> 'redemption' -> 'rules') AS rule WHERE partner_id = $1 ORDER BY 1"""
+BOUGHT = "SELECT id::text FROM coupons WHERE source_kind = 'redemption' ORDER BY id"
+
+
 async def history(stage: Stage, chance: random.Random) -> list[ConsumerRecord]:
     """Events drawn one after another, each after the one before was decided: codes are those of coupons there are."""
     shopping, records, relayed = Shopping(chance, stage.partner_id), list[ConsumerRecord](), 0
@@ -71,6 +78,12 @@ async def history(stage: Stage, chance: random.Random) -> list[ConsumerRecord]:
         type_, data = shopping.event()
         if type_ == "order.placed":
             data["coupon_codes"] = codes
+        elif type_ == "points.redeem-requested":
+            ids = await stage.owner.fetch(RULES, stage.partner_id)
+            data |= {"rule_id": chance.choice([row["id"] for row in ids] or [1]), "points": 20}
+        elif type_ == "points.undo-requested":
+            bought = await stage.owner.fetch(BOUGHT)
+            data["coupon_id"] = chance.choice([row["id"] for row in bought] or [str(UUID(int=1))])
         rest = {
             name: each for name, each in data.items() if name not in {"partner_id", "customer_id"}
         }

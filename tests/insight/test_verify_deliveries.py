@@ -194,10 +194,11 @@ async def test_verify_finds_a_false_status_of_a_code(told: Settings) -> None:
     issues = await published(told, COUPON_ISSUED)
     custom = next(each for each in issues if json.loads(each.value)["terms"]["type"] == "custom")
     asked = next(each for each in issues if json.loads(each.value)["code_status"] == "pending")
-    (redeemed,) = (
+    redeemed = next(
         each
         for each in await published(told, COUPON_LIFECYCLE)
         if dict(each.headers)["ce_type"] == b"coupon.redeemed"
+        and json.loads(each.value)["code_status"] == "final"
     )
     again = {"couponry_republished": b"true"}
     forged = [

@@ -250,7 +250,7 @@ async def test_lists_go_by_keys(api_settings: Settings) -> None:
         (v4, "customer_coupons"): {"coupons": (1, uuid4(), 51)},
         (v4, "friends"): {"friends": (1, "anna", 1, 51)},
         (v4, "customers"): {"number": (1, "anna"), "asking": (1, "anna", timedelta())},
-        (adapters, "accounts"): {"account": (1, "anna", timedelta())},
+        (adapters, "accounts"): {"account": (1, "anna", timedelta()), "accounts": ([1],)},
     }
     for (package, file), arguments in asked.items():
         sql = queries(file, package)
@@ -258,7 +258,8 @@ async def test_lists_go_by_keys(api_settings: Settings) -> None:
         for name, values in arguments.items():
             ((plan,),) = await connection.fetch(f"EXPLAIN (FORMAT JSON) {sql[name]}", *values)
             for node in nodes(plan):
-                assert "Relation Name" not in node or CONDITIONS & node.keys(), json.dumps(node)
+                if node["Node Type"] != "ModifyTable":  # of one row, by its key
+                    assert "Relation Name" not in node or CONDITIONS & node.keys(), json.dumps(node)
                 if node.get("Relation Name") == "coupons":
                     assert "coupons_by_customer_and_game" in json.dumps(node)
     await connection.close()

@@ -35,9 +35,9 @@ async def test_coupon_by_hand_is_a_coupon_like_any_other(partner: Partner) -> No
     assert coupon == coupon | {
         "status": "active", "customer_id": "Ąžuolas", "game_id": game["id"],
         "is_unlimited": False, "days_until_expiry": 30, "reserved_until": None, "redeemed_at": None,
-        "source": {"kind": "game", "id": str(game["id"])}, "terms": None,
+        "source": {"kind": "game", "id": str(game["id"])}, "terms": None, "code_status": "final",
     }  # fmt: skip
-    assert len(coupon) == 13
+    assert len(coupon) == 14
 
     ((event_id, *rest),) = await decisions(partner)
     assert rest == [STAFF_SOURCE, "issued"]
