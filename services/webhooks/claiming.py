@@ -83,7 +83,7 @@ async def claim(
 def _before(row: asyncpg.Record, webhook: Webhook, at: datetime) -> Begun | _Over | None:
     """The attempt, or why there is none; None: it waits for another configuration."""
     kind = DeliveryKind(row["kind"])
-    if not webhook.is_active or row["type"] not in webhook.sends:
+    if not webhook.takes(row["type"]):
         return None
     if kind is DeliveryKind.CANCELLED:
         if webhook.cancel_url is None or row["issue_status"] == "held":

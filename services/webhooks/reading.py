@@ -165,28 +165,19 @@ def _lines(rows: Iterable[DeliveryRow]) -> tuple[set[int], set[int]]:
 
 
 def _issued(
-    coupons: Iterable[asyncpg.Record],
-    webhooks: dict[int, Webhook],
-    at: datetime,
+    coupons: Iterable[asyncpg.Record], webhooks: dict[int, Webhook], at: datetime
 ) -> list[DeliveryRow]:
     """All of them: what is switched off by now, or has no webhook, waits."""
-    rows = []
-    for coupon in coupons:
-        webhook = webhooks.get(coupon["partner_id"])
-        is_on = webhook is not None and webhook.is_active and coupon["type"] in webhook.sends
-        rows.append(
-            DeliveryRow(
-                coupon_id=str(coupon["id"]),
-                kind=DeliveryKind.ISSUED,
-                partner_id=coupon["partner_id"],
-                customer_no=coupon["customer_no"],
-                at=coupon["issued_at"],
-                type=coupon["type"],
-                status="pending" if is_on else "held",
-                due_at=at,
-            )
+    return [
+        _row(
+            coupon,
+            DeliveryKind.ISSUED,
+            coupon["issued_at"],
+            webhooks.get(coupon["partner_id"]),
+            due_at=at,
         )
-    return rows
+        for coupon in coupons
+    ]
 
 
 def _cancelled(
@@ -199,19 +190,29 @@ def _cancelled(
     rows = []
     for one in told:
         webhook = webhooks.get(one["partner_id"])
-        if webhook is not None and webhook.cancel_url is None:
-            continue
-        is_on = webhook is not None and webhook.is_active and one["type"] in webhook.sends
-        rows.append(
-            DeliveryRow(
-                coupon_id=str(one["id"]),
-                kind=DeliveryKind.CANCELLED,
-                partner_id=one["partner_id"],
-                customer_no=one["customer_no"],
-                at=cancelled_at[str(one["id"])],
-                type=one["type"],
-                status="pending" if is_on else "held",
-                due_at=at,
-            )
-        )
+        if webhook is None or webhook.cancel_url is not None:
+            since = cancelled_at[str(one["id"])]
+            rows.append(_row(one, DeliveryKind.CANCELLED, since, webhook, due_at=at))
     return rows
+
+
+def _row(
+    coupon: asyncpg.Record,
+    kind: DeliveryKind,
+    at: datetime,
+    webhook: Webhook | None,
+    *,
+    due_at: datetime,
+) -> DeliveryRow:
+    """What is to be told of a coupon since `at`, now or once its partner's webhook takes it."""
+    is_on = webhook is not None and webhook.takes(coupon["type"])
+    return DeliveryRow(
+        coupon_id=str(coupon["id"]),
+        kind=kind,
+        partner_id=coupon["partner_id"],
+        customer_no=coupon["customer_no"],
+        at=at,
+        type=coupon["type"],
+        status="pending" if is_on else "held",
+        due_at=due_at,
+    )

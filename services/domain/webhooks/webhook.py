@@ -35,3 +35,7 @@ class Webhook:
     cancel_url: str | None = None
     signing_keys: tuple[bytes, ...] = ()
     secret_headers: frozenset[str] = frozenset()
+
+    def takes(self, type_: str) -> bool:
+        """Whether coupons of this type are sent now: it is on, and they are among what it is told of."""
+        return self.is_active and type_ in self.sends
