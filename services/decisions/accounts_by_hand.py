@@ -150,8 +150,7 @@ async def decide_by_hand(
 async def lock(connection: Connection, asked: ByHand, manner: Manner) -> LockedCustomer:
     """The customer, locked until the caller's commit: for `ByHand.locked`. Raises ClockApart."""
     key = (asked.partner_id, asked.customer_id)
-    locked = await inbox.lock_customers(connection, {key}, manner.clock_offset, manner.guard)
-    return locked[key]
+    return await inbox.lock_customer(connection, key, manner.clock_offset, manner.guard)
 
 
 def _incoming(asked: ByHand, event: Event) -> Incoming:

@@ -46,7 +46,7 @@ async def issue_by_hand(
     """The coupon, or why none is due; then roll back. In the caller's transaction. Raises LostRace."""
     key = (asked.partner_id, asked.customer_id)
     manner = deciding.manner
-    locked = (await inbox.lock_customers(connection, {key}, manner.clock_offset, manner.guard))[key]
+    locked = await inbox.lock_customer(connection, key, manner.clock_offset, manner.guard)
     decided = await deciding.decide(connection, [_incoming(asked, locked)], locked={key: locked})
     (verdict,) = decided.verdicts
     if verdict.decision.coupon_id is None:

@@ -70,7 +70,7 @@ async def take_step(
     if found is None:
         return None
     key = (found["partner_id"], found["customer_id"])
-    locked = (await inbox.lock_customers(connection, {key}, manner.clock_offset, manner.guard))[key]
+    locked = await inbox.lock_customer(connection, key, manner.clock_offset, manner.guard)
     (row,) = await coupons.with_owners(connection, [request.coupon_id])
     before = coupon_from(row)
     settled = settle(before, locked.at)

@@ -157,3 +157,13 @@ async def lock_customers(
         (partner_id, customer_id): LockedCustomer(number=number, at=at, is_new=is_new)
         for partner_id, customer_id, number, at, is_new, _now in rows
     }
+
+
+async def lock_customer(
+    connection: Connection,
+    customer: CustomerKey,
+    clock_offset: timedelta,
+    guard: ClockGuard = OWN_CLOCK,
+) -> LockedCustomer:
+    """This one alone."""
+    return (await lock_customers(connection, {customer}, clock_offset, guard))[customer]
