@@ -70,7 +70,7 @@ def may_achieve(
 
 def set_off(course: Course, happening: Happening, multiplying: Collection[int] = ()) -> SetOff:
     """Campaigns that wait for such an event. `multiplying`: those whose factor the order's points took."""
-    campaigns = course.program.campaigns_on(happening.name) if course.program is not None else ()
+    campaigns = _waiting_for(course, happening)
     if not campaigns:
         return NOTHING_SET_OFF
     results: list[CampaignResult] = []
@@ -151,8 +151,7 @@ def refer(course: Course, happening: Happening, customer_id: str) -> ReferralRes
 
 def multipliers(course: Course, happening: Happening) -> Sequence[Campaign]:
     """Campaigns that multiply this order's points, if a line takes their factor."""
-    campaigns = course.program.campaigns_on(happening.name) if course.program is not None else ()
-    with_factor = [campaign for campaign in campaigns if campaign.factor is not None]
+    with_factor = [each for each in _waiting_for(course, happening) if each.factor is not None]
     if not with_factor:
         return ()
     view = standpoint(course, happening.occurred_at)
@@ -161,3 +160,7 @@ def multipliers(course: Course, happening: Happening) -> Sequence[Campaign]:
         for campaign in with_factor
         if may_achieve(course, campaign, happening, view) is None
     ]
+
+
+def _waiting_for(course: Course, happening: Happening) -> Sequence[Campaign]:
+    return () if course.program is None else course.program.campaigns_on(happening.name)
