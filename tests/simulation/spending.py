@@ -22,7 +22,7 @@ from tests.simulation.comparing import Comparing
 from tests.simulation.faults import Crash, FaultyPool
 from tests.simulation.programs import DEFAULT_RULE, GROUPS
 
-Ask = Callable[[Any, ByHand, Deciding], Awaitable[Any]]
+Ask = Callable[..., Awaitable[Any]]
 
 
 class _Refused(Exception):
@@ -42,21 +42,13 @@ class Spending:
         """Points into a coupon."""
         who, wanted = await self.redemption(asked.customer_id)
         asked = replace(asked, customer_id=who)
-
-        async def ask(connection: Any, asked: ByHand, deciding: Deciding) -> Any:
-            return await redeem(connection, asked, deciding, **wanted)
-
-        await self._ask("points.redeem", ask, asked, deciding, wanted)
+        await self._ask("points.redeem", redeem, asked, deciding, wanted)
 
     async def undo(self, asked: ByHand, deciding: Deciding) -> None:
         """A coupon that was redeemed is given back."""
         who, wanted = await self.redeemed(asked.customer_id)
         asked = replace(asked, customer_id=who)
-
-        async def ask(connection: Any, asked: ByHand, deciding: Deciding) -> Any:
-            return await undo(connection, asked, deciding, **wanted)
-
-        await self._ask("points.undo", ask, asked, deciding, wanted)
+        await self._ask("points.undo", undo, asked, deciding, wanted)
 
     async def redemption(self, customer_id: str) -> tuple[str, dict[str, Any]]:
         """Who redeems, and what they ask for: mostly somebody who has points, and by a rule that there is.
@@ -100,7 +92,7 @@ class Spending:
         answer: Any = None
         try:
             async with pool.acquire() as connection, connection.transaction():
-                answer = await ask(connection, asked, deciding)
+                answer = await ask(connection, asked, deciding, **wanted)
                 if not isinstance(answer, Redeemed | Undone):
                     raise _Refused
         except Crash:
