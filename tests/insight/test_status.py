@@ -17,6 +17,7 @@ from services.insight.status.figures import figures
 from services.insight.status.shown import show
 from services.runtime.settings import PREFIX, Settings
 from tests.stand.commands import Command, CommandOn, couponry_process
+from tests.stand.webhooks import a_webhook
 from tests.stand.world import World, commit, completed, send
 
 NOBODY_THERE = "127.0.0.1:1"
@@ -235,3 +236,38 @@ def test_watch_outlasts_postgres(topics: Settings) -> None:
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=60)
     assert (process.returncode, error) == (130, "")
+
+
+async def test_status_counts_what_partners_systems_do_not_take(
+    topics: Settings, couponry: Command, database: asyncpg.Connection, partner_id: int
+) -> None:
+    """What waits, is held, fails again and again, or was given up within a day; no coupon whose own end came first."""
+    await a_webhook(database, partner_id, topics)
+    await database.execute(
+        """
+        INSERT INTO deliveries (coupon_id, kind, partner_id, customer_no, at, type, status, is_next, due_at, attempts, tries)
+        SELECT gen_random_uuid(), 'issued', $1, n, now(), 'fixed', status, status = 'pending', now() - due, attempts, attempts
+        FROM (VALUES (1, 'pending', interval '90 s', 0), (2, 'pending', '-1 h', 4), (3, 'pending', '-1 h', 3), (4, 'held', '9 h', 0),
+                     (5, 'dead', '23 h', 3), (6, 'dead', '25 h', 3), (7, 'dead', '1 h', 1))
+            AS told (n, status, due, attempts)
+        """,
+        partner_id,
+    )
+    await database.execute(
+        """
+        INSERT INTO delivery_attempts (coupon_id, kind, number, partner_id, at, status, error, duration_ms)
+        SELECT coupon_id, kind, attempts, partner_id, now(), status_of.code, status_of.error, 1
+        FROM deliveries JOIN (VALUES (2, 503, 'status'), (3, 500, 'status'), (5, 404, 'status'), (6, 404, 'status'),
+                                     (7, NULL, 'coupon_expired')) AS status_of (n, code, error) ON customer_no = n
+        """
+    )
+    (part,) = (await couponry("status", "--json")).json()["deliveries"]
+    assert 90 <= part.pop("overdue_seconds") < 150
+    assert part == {
+        "partner_id": partner_id, "pending": 3, "held": 1, "failing": 1, "error": "status 503", "dead": 1,
+        "dead_error": "status 404",
+    }  # fmt: skip
+    shown = (await couponry("status")).out
+    assert f"deliveries of partner {partner_id}" in shown
+    assert "3 to be told, 1 held, 1 given up within a day" in shown
+    assert ", and no webhooks process connected: start `couponry webhooks`" in shown

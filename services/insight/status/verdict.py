@@ -22,6 +22,7 @@ _SWEPT = (
     ("overdue_birthdays", "birthday", "after a week a birthday is past"),
 )
 """What a sweeper is needed for, by figure: what it is called, and what comes of it when none is there."""
+_SLOWER = "it is slower than coupons come (`maxInFlight`, `maxPerSecond`), or `couponry webhooks` hangs: see its log"
 
 Figures = Mapping[str, Any]
 
@@ -135,12 +136,12 @@ def _untold(figures: Figures) -> Iterator[Problem]:
     for part in figures["deliveries"]:
         whose = f"partner {part['partner_id']}'s own system"
         if part["overdue_seconds"] > OVERDUE_SECONDS:
-            who = "" if figures["sessions"]["webhooks"] else ", and no webhooks process connected"
+            who, do = ", and no webhooks process connected", "start `couponry webhooks`"
+            if figures["sessions"]["webhooks"]:
+                who, do = "", _SLOWER
             age = span(part["overdue_seconds"])
             what = f"{many(part['pending'], 'coupon')} to be told to {whose}, the first due for {age}{who}"
-            yield Problem(
-                what=what, do="start `couponry webhooks`; the codes of ours are good meanwhile"
-            )
+            yield Problem(what=what, do=f"{do}; the codes of ours are good meanwhile")
         if part["failing"]:
             what = (
                 f"{whose} takes no coupons of {many(part['failing'], 'customer')}: {part['error']}"
